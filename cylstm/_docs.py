@@ -1,0 +1,145 @@
+"""Docstrings that both estimators share."""
+
+PARAMETERS = """\
+hidden_layer_sizes : int or sequence of int, default=(64,)
+        Units of each stacked LSTM layer; an int is one layer.
+
+    {loss}
+
+    alpha : float, default=0.0
+        L2 penalty: alpha / 2 times the sum of the squares of all weight matrices (no
+        biases) is added to the loss.
+
+    solver : {{"adam", "rmsprop", "sgd"}}, default="adam"
+        "adam" is Kingma & Ba (arXiv:1412.6980); "rmsprop" is the same without the mean of
+        the gradients, that is with beta_1 = 0; "sgd" is gradient descent with momentum.
+
+    learning_rate_init : float, default=0.001
+        The learning rate at the start, for every solver. Of all parameters it matters
+        most (Greff et al., arXiv:1503.04069).
+
+    learning_rate : {{"constant", "invscaling", "adaptive"}}, default="constant"
+        "invscaling" divides learning_rate_init by sqrt(1 + samples seen) after each
+        epoch; "adaptive" divides the rate by 5 where "constant" would stop, until it
+        falls below 1e-6. As in scikit-learn's MLP, but for every solver.
+
+    momentum : float, default=0.9
+        For solver="sgd", between 0 and 1.
+
+    nesterovs_momentum : bool, default=True
+        Nesterov's form of the momentum, for solver="sgd".
+
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the running means of the gradients (solver="adam") and of their squares
+        ("adam", "rmsprop"), in [0, 1).
+
+    epsilon : float, default=1e-8
+        Added to the root of the mean square, for "adam" and "rmsprop".
+
+    clip_norm : float or None, default=1.0
+        Gradients whose norm over all parameters is larger are scaled down to it
+        (Pascanu et al., arXiv:1211.5063); None leaves them as they are.
+
+    batch_size : int, default=32
+        Sequences per step of the optimizer.
+
+    max_iter : int, default=100
+        Epochs at most.
+
+    shuffle : bool, default=True
+        Draw a new order of the sequences in each epoch.
+
+    early_stopping : bool, default=False
+        Stop when the validation score stops to rise, and keep the weights that scored
+        best. The score is taken on X_val, y_val where fit is given them, otherwise on a
+        part of the training data that is set aside{stratified}.
+
+    validation_fraction : float, default=0.1
+        The part set aside, between 0 and 1.
+
+    n_iter_no_change : int, default=10
+        Training stops after more than so many epochs in a row without progress: the loss
+        (or with early_stopping the validation score) got better by less than `tol`.
+
+    tol : float, default=1e-4
+        See n_iter_no_change.
+{class_weight}
+    warm_start : bool, default=False
+        fit goes on from where the last fit stopped, weights, optimizer and random state,
+        instead of starting anew.
+
+    dtype : {{"float32", "float64"}}, default="float32"
+        Precision of all computation.
+
+    n_jobs : int or None, default=None
+        Threads. None is what OpenMP allows (OMP_NUM_THREADS, threadpoolctl, joblib's
+        workers); -1 likewise. The result does not depend on it, to the last bit.
+
+    random_state : int, RandomState instance or None, default=None
+        Draws the initial weights, the order of the sequences and the part set aside.
+
+    verbose : int or bool, default=0
+        Print a line per epoch.
+
+    n_step_features : int, default=1
+        How a 2-D X is read: every so many columns are one step."""
+
+ATTRIBUTES = """\
+weights_ : dict of str to array
+        Named views of all parameters; writing through them changes the model. Gates are
+        stacked in the order i, f, g, o: ``layers.0.weight_ih (4H, I)``,
+        ``layers.0.weight_hh (4H, H)``, ``layers.0.bias (4H,)``, ...,
+        ``head.weight (n_outputs, H)``, ``head.bias (n_outputs,)``.
+
+    loss_ : float
+        Mean objective over the last epoch.
+
+    loss_curve_ : list of float
+        The same for every epoch.
+
+    validation_scores_ : list of float or None
+        {score} on the validation data after each epoch, if there were any.
+
+    best_validation_score_ : float or None
+        The highest of them.
+
+    n_iter_ : int
+        Epochs run, over all calls that continued the same training.
+
+    t_ : int
+        Sequences learnt from, over all epochs.
+
+    n_features_in_ : int
+        Columns of a 2-D X, features of one step otherwise.
+
+    feature_names_in_ : array of str
+        Column names, if X was a data frame with string names.
+
+    n_outputs_ : int
+        {n_outputs}
+
+    out_activation_ : str
+        {out_activation}"""
+
+X_FORMS = """\
+X : array-like or list of arrays
+            A 3-D array (n_samples, n_timesteps, n_features), where trailing steps that
+            are NaN in every feature are padding; a list, tuple or object array of 2-D
+            arrays (n_timesteps_k, n_features) of any lengths from 1; or a 2-D array or
+            data frame (n_samples, n_columns), read as n_columns // n_step_features
+            steps. Never written to."""
+
+
+def shared_docs(cls=None, **pieces):
+    """Fill the marks <<name>> in the docstrings of a class and its own methods."""
+
+    def fill(cls):
+        for target in [cls, *vars(cls).values()]:
+            doc = getattr(target, "__doc__", None)
+            if doc and "<<" in doc:
+                for name, text in {"X": X_FORMS, **pieces}.items():
+                    doc = doc.replace(f"<<{name}>>", text)
+                target.__doc__ = doc
+        return cls
+
+    return fill if cls is None else fill(cls)

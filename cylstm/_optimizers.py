@@ -1,0 +1,131 @@
+"""Optimizers and learning rate schedules: they know parameters and gradients only."""
+
+import numpy as np
+
+from . import _updates
+from ._engine import PRECISIONS
+
+
+class SGD:
+    """Stochastic gradient descent with (Nesterov's) momentum.
+
+    velocity = momentum velocity - rate g;  w += velocity, or momentum velocity - rate g.
+    """
+
+    n_moments = 1
+
+    def __init__(self, momentum, nesterovs_momentum):
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+
+    def step(self, parameters, gradients, moments, *, scale, rate, n_steps):
+        _updates.sgd[PRECISIONS[parameters.dtype]](
+            parameters,
+            gradients,
+            moments[0],
+            scale,
+            rate,
+            self.momentum,
+            self.nesterovs_momentum,
+        )
+
+
+class Adam:
+    """Kingma & Ba, arXiv:1412.6980. With beta_1 = 0 it is RMSprop with the bias of its
+    running mean corrected."""
+
+    n_moments = 2
+
+    def __init__(self, beta_1, beta_2, epsilon):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    def step(self, parameters, gradients, moments, *, scale, rate, n_steps):
+        _updates.adam[PRECISIONS[parameters.dtype]](
+            parameters,
+            gradients,
+            moments[0],
+            moments[1],
+            scale,
+            rate,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+            n_steps,
+        )
+
+
+class Optimizer:
+    """Rule, schedule and running state that turn gradients into steps.
+
+    Parameters
+    ----------
+    rule : SGD or Adam
+    schedule : {"constant", "invscaling", "adaptive"}
+        "invscaling" divides the initial rate by sqrt(1 + samples seen) after each epoch;
+        "adaptive" divides the rate by 5 whenever learning has come to a halt.
+    learning_rate_init : float
+    clip_norm : float or None
+        Gradients with a larger Euclidean norm are scaled down to it.
+    """
+
+    # "adaptive" ends training below this rate, as in scikit-learn's MLP.
+    LOWEST_RATE = 1e-6
+
+    def __init__(self, rule, schedule, learning_rate_init, clip_norm):
+        self.rule = rule
+        self.schedule = schedule
+        self.learning_rate_init = learning_rate_init
+        self.learning_rate = float(learning_rate_init)
+        self.clip_norm = clip_norm
+        self.moments = None
+        self.n_steps = 0
+
+    def resume(self, previous):
+        """Take over the running state of an optimizer of the same rule, so that
+        training goes on as if it had never stopped; settings stay the new ones."""
+        if type(previous.rule) is type(self.rule):
+            self.moments = previous.moments
+            self.n_steps = previous.n_steps
+        if (previous.schedule, previous.learning_rate_init) == (
+            self.schedule,
+            self.learning_rate_init,
+        ):
+            self.learning_rate = previous.learning_rate
+        return self
+
+    def step(self, parameters, gradients):
+        """Move the parameters in place. Return whether the gradients were finite; where
+        they are not, nothing moves."""
+        scale = 1.0
+        norm = _updates.norm[PRECISIONS[gradients.dtype]](gradients)
+        if not np.isfinite(norm):
+            return False
+        if self.clip_norm is not None and norm > self.clip_norm:
+            scale = self.clip_norm / norm
+        if self.moments is None:
+            self.moments = np.zeros(
+                (self.rule.n_moments, len(parameters)), dtype=parameters.dtype
+            )
+        self.n_steps += 1
+        self.rule.step(
+            parameters,
+            gradients,
+            self.moments,
+            scale=scale,
+            rate=self.learning_rate,
+            n_steps=self.n_steps,
+        )
+        return True
+
+    def end_epoch(self, n_samples_seen):
+        if self.schedule == "invscaling":
+            self.learning_rate = self.learning_rate_init / np.sqrt(n_samples_seen + 1)
+
+    def goes_on_after_halt(self):
+        """Learning has come to a halt: lower the rate and go on, or stop."""
+        if self.schedule != "adaptive" or self.learning_rate <= self.LOWEST_RATE:
+            return False
+        self.learning_rate /= 5
+        return True

@@ -1,0 +1,74 @@
+"""How many threads a call may use, and one thread for the BLAS inside them."""
+
+import os
+import threading
+from contextlib import contextmanager
+from functools import cache
+
+from threadpoolctl import ThreadpoolController
+
+from . import _engine
+
+_forked = False
+
+
+def effective_n_threads(n_jobs):
+    """Threads for `n_jobs`, asked anew at each call.
+
+    None is what OpenMP allows (OMP_NUM_THREADS, threadpoolctl and joblib's process
+    workers set it), a negative number counts down from it, a positive one is taken
+    as it is. A forked child gets one: libgomp's threads do not survive a fork and
+    waiting for them would hang.
+    """
+    if _forked:
+        return 1
+    if n_jobs is None:
+        return _engine.max_threads()
+    if n_jobs < 0:
+        return max(1, _engine.max_threads() + n_jobs + 1)
+    return n_jobs
+
+
+@cache
+def _controller():
+    return ThreadpoolController()
+
+
+class _BlasLimit:
+    """BLAS on one thread from the first caller in to the last caller out.
+
+    The limit holds for the whole process. Were each caller to set and restore it by
+    itself, the first to leave would let BLAS loose in all the others.
+    """
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.n_callers = 0
+        self.limiter = None
+
+    @contextmanager
+    def __call__(self):
+        with self.lock:
+            if self.n_callers == 0:
+                self.limiter = _controller().limit(limits=1, user_api="blas")
+            self.n_callers += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.n_callers -= 1
+                if self.n_callers == 0:
+                    self.limiter.restore_original_limits()
+
+
+single_threaded_blas = _BlasLimit()
+
+
+def _after_fork():
+    global _forked
+    _forked = True
+    single_threaded_blas.__init__()  # its lock may have been held by another thread
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

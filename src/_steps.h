@@ -1,0 +1,60 @@
+/* Optimizer steps on flat vectors, compiled for every level and precision through
+ * _simd.h. n numbers; `scale` multiplies the gradient first (clipping). */
+
+static double NAME(sum_of_squares)(ptrdiff_t n, const real *restrict x)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (ptrdiff_t j = 0; j < n; j++)
+        sum += (double)x[j] * (double)x[j];
+    return sum;
+}
+
+/* gradient += l2 w; returns sum of w^2. */
+static double NAME(penalize)(
+    ptrdiff_t n, const real *restrict w, real *restrict gradient, double l2)
+{
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (ptrdiff_t j = 0; j < n; j++) {
+        sum += (double)w[j] * (double)w[j];
+        gradient[j] += (real)l2 * w[j];
+    }
+    return sum;
+}
+
+/* velocity = momentum velocity - rate g;  w += velocity, or with Nesterov's
+ * momentum  w += momentum velocity - rate g. */
+static void NAME(sgd)(
+    ptrdiff_t n, real *restrict w, const real *restrict gradient, real *restrict velocity,
+    double scale, double rate, double momentum, int nesterov)
+{
+    const real step = (real)(rate * scale), m = (real)momentum;
+    const real ahead = nesterov ? m : (real)1, direct = nesterov ? step : (real)0;
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < n; j++) {
+        velocity[j] = m * velocity[j] - step * gradient[j];
+        w[j] += ahead * velocity[j] - direct * gradient[j];
+    }
+}
+
+/* m and v are the running means of g and g^2; `rate` and `correction` hold their bias
+ * corrections: w -= rate m / (sqrt(v correction) + epsilon). beta_1 = 0 is RMSprop. */
+static void NAME(adam)(
+    ptrdiff_t n, real *restrict w, const real *restrict gradient, real *restrict m,
+    real *restrict v, double scale, double rate, double correction, double beta_1,
+    double beta_2, double epsilon)
+{
+    const real s = (real)scale, step = (real)rate, root = (real)sqrt(correction);
+    const real b1 = (real)beta_1, b2 = (real)beta_2, eps = (real)epsilon;
+    const real one_b1 = (real)(1 - beta_1), one_b2 = (real)(1 - beta_2);
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const real g = s * gradient[j];
+        m[j] = b1 * m[j] + one_b1 * g;
+        v[j] = b2 * v[j] + one_b2 * g * g;
+        const real root_v = sizeof(real) == sizeof(float) ? (real)sqrtf((float)v[j])
+                                                          : (real)sqrt((double)v[j]);
+        w[j] -= step * m[j] / (root_v * root + eps);
+    }
+}
