@@ -79,7 +79,7 @@ hidden_layer_sizes : int or sequence of int, default=(64,)
         Draws the initial weights, the order of the sequences and the part set aside.
 
     verbose : int or bool, default=0
-        Print a line per epoch.
+        Print loss and validation score every so many epochs; 0 prints nothing.
 
     n_step_features : int, default=1
         How a 2-D X is read: every so many columns are one step."""

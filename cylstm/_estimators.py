@@ -328,8 +328,8 @@ class BaseLSTM(
         return rows, (sequences.take(held_out), y[held_out], weights[held_out])
 
     def _report(self):
-        if self.verbose:
-            history = self._history
+        history = self._history
+        if self.verbose and history.n_iter % int(self.verbose) == 0:
             line = f"Epoch {history.n_iter}, loss = {history.loss_curve[-1]:.6f}"
             if history.validation_scores:
                 line += f", validation score = {history.validation_scores[-1]:.4f}"

@@ -83,10 +83,7 @@ def steps_to_sequences(X, dtype):
     sequences = Sequences.from_equal_lengths(X)
     if _all_finite(X):
         return sequences
-    real_step = ~np.isnan(X).all(axis=2)
-    sequences.lengths = np.where(
-        real_step.any(axis=1), T - real_step[:, ::-1].argmax(axis=1), 0
-    ).astype(np.int64)
+    sequences.lengths = _unpadded_lengths(X)
     empty = np.flatnonzero(sequences.lengths == 0)
     if len(empty):
         raise ValueError(
@@ -104,13 +101,7 @@ def steps_to_sequences(X, dtype):
 def ragged_to_sequences(X, dtype):
     """Read a list of (n_timesteps_k, n_features) arrays."""
     arrays = [_as_steps(x, k) for k, x in enumerate(X)]
-    n_features = arrays[0].shape[1]
-    for k, x in enumerate(arrays):
-        if x.shape[1] != n_features:
-            raise ValueError(
-                f"X[{k}] has {x.shape[1]} features at every step, but X[0] has "
-                f"{n_features}: all sequences must have the same features."
-            )
+    _check_same_features(arrays)
     with np.errstate(over="ignore"):  # overflow to infinity is reported below
         values = np.concatenate(arrays, dtype=dtype, casting="unsafe")
     lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
@@ -120,6 +111,68 @@ def ragged_to_sequences(X, dtype):
         sample = np.searchsorted(starts, row, side="right") - 1
         _raise_not_finite(values[row], sample, row - starts[sample])
     return Sequences(values, starts, lengths)
+
+
+def flatten_steps(X):
+    """All steps of a 3-D or ragged X as the rows of one array, NaN and all but padding.
+
+    Returns
+    -------
+    rows : array of shape (n_rows, n_features)
+    lengths : array of shape (n_samples,)
+        Steps of each sequence.
+    rebuild : callable(rows) -> X
+        Cuts transformed rows into sequences of the form given.
+    """
+    if form_of(X) == "steps":
+        X = check_array(
+            X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X"
+        )
+        lengths = _unpadded_lengths(X)
+        inside = np.arange(X.shape[1]) < lengths[:, None]
+
+        def rebuild(rows):
+            if inside.all():
+                return rows.reshape(*inside.shape, rows.shape[1])
+            out = np.full((*inside.shape, rows.shape[1]), np.nan, dtype=rows.dtype)
+            out[inside] = rows
+            return out
+
+        return X[inside], lengths, rebuild
+
+    arrays = [_as_steps(x, k) for k, x in enumerate(X)]
+    _check_same_features(arrays)
+    lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
+
+    def rebuild(rows):
+        pieces = np.split(rows, np.cumsum(lengths)[:-1])
+        if not _is_1d_of_objects(X):
+            return pieces
+        out = np.empty(len(pieces), dtype=object)
+        out[:] = pieces
+        return out
+
+    return np.concatenate(arrays), lengths, rebuild
+
+
+def _unpadded_lengths(X):
+    """Steps of each sequence up to the last one that is not NaN in every feature."""
+    if X.dtype.kind != "f":
+        return np.full(len(X), X.shape[1], dtype=np.int64)
+    real_step = ~np.isnan(X).all(axis=2)
+    return np.where(
+        real_step.any(axis=1), X.shape[1] - real_step[:, ::-1].argmax(axis=1), 0
+    ).astype(np.int64)
+
+
+def _check_same_features(arrays):
+    n_features = arrays[0].shape[1]
+    for k, x in enumerate(arrays):
+        if x.shape[1] != n_features:
+            raise ValueError(
+                f"X[{k}] has {x.shape[1]} features at every step, but X[0] has "
+                f"{n_features}: all sequences must have the same features."
+            )
 
 
 def _is_1d_of_objects(X):

@@ -1,0 +1,131 @@
+"""What `python -m cylstm` shows: digits classified, sunspots forecast."""
+
+import time
+from importlib.resources import files
+from io import StringIO
+
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import root_mean_squared_error
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from . import LSTMClassifier, LSTMRegressor
+from .preprocessing import StepwiseTransformer, make_windows
+
+PICTURE = "cylstm-demo.png"
+WINDOW = 22  # years: two cycles of the sun
+LAST_TRAINING_YEAR = 1960
+
+
+def load_sunspots():
+    """Years and yearly mean sunspot numbers, 1700 to 2008 (public domain)."""
+    text = files("cylstm").joinpath("sunspots.csv").read_text()
+    years, counts = np.loadtxt(StringIO(text), delimiter=",", skiprows=1).T
+    return years.astype(int), counts
+
+
+def classify_digits():
+    """Fit and compare on digits read row by row; return the fitted classifier."""
+    images, labels = load_digits(return_X_y=True)
+    X = images.reshape(-1, 8, 8) / 16
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, labels, test_size=0.25, stratify=labels, random_state=0
+    )
+    print(
+        f"Digits: {len(X_train)} images of 8 steps (rows) x 8 features (pixels), 10 "
+        f"classes; {len(X_test)} to test on."
+    )
+    model = LSTMClassifier(
+        learning_rate_init=5e-3, max_iter=40, random_state=0, verbose=5
+    )
+    begin = time.perf_counter()
+    model.fit(X_train, y_train)
+    seconds = time.perf_counter() - begin
+
+    flat_train, flat_test = X_train.reshape(-1, 64), X_test.reshape(-1, 64)
+    majority = DummyClassifier().fit(flat_train, y_train)
+    linear = LogisticRegression(max_iter=1000).fit(flat_train, y_train)
+    print(f"\nTest accuracy, LSTMClassifier after {seconds:.1f} s:")
+    print(f"  majority class      {majority.score(flat_test, y_test):.3f}")
+    print(f"  LogisticRegression  {linear.score(flat_test, y_test):.3f}")
+    print(f"  LSTMClassifier      {model.score(X_test, y_test):.3f}\n")
+    return model
+
+
+def forecast_sunspots():
+    """Fit and compare on the sunspots; return what the picture shows."""
+    years, counts = load_sunspots()
+    X, y = make_windows(counts, WINDOW)
+    target_years = years[WINDOW:]
+    past = target_years <= LAST_TRAINING_YEAR
+    print(
+        f"Sunspots: the next year's number from {WINDOW} years; trained on "
+        f"{past.sum()} years up to {LAST_TRAINING_YEAR}, tested on {(~past).sum()}."
+    )
+    model = TransformedTargetRegressor(
+        make_pipeline(
+            StepwiseTransformer(StandardScaler()),
+            LSTMRegressor(
+                hidden_layer_sizes=32,
+                learning_rate_init=3e-3,
+                max_iter=150,
+                alpha=1e-3,
+                n_iter_no_change=150,
+                random_state=0,
+                verbose=25,
+            ),
+        ),
+        transformer=StandardScaler(),
+    )
+    begin = time.perf_counter()
+    model.fit(X[past], y[past])
+    seconds = time.perf_counter() - begin
+    forecast = model.predict(X[~past])
+    persistence = X[~past][:, -1, 0]
+    print(f"\nTest RMSE, LSTMRegressor after {seconds:.1f} s:")
+    print(f"  persistence    {root_mean_squared_error(y[~past], persistence):.1f}")
+    print(f"  LSTMRegressor  {root_mean_squared_error(y[~past], forecast):.1f}")
+    regressor = model.regressor_.steps[-1][1]
+    return regressor, years, counts, target_years[~past], forecast
+
+
+def draw(classifier, regressor, years, counts, forecast_years, forecast):
+    """Save the forecast and both loss curves as a picture, if matplotlib is there."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        print('\nNo picture: matplotlib is not installed (pip install "cylstm[plot]").')
+        return
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplot_mosaic([["forecast", "forecast"], ["digits", "sunspots"]])
+    recent = years >= 1900
+    axes["forecast"].plot(years[recent], counts[recent], color="0.5", label="observed")
+    axes["forecast"].plot(forecast_years, forecast, color="C1", label="forecast")
+    axes["forecast"].axvline(LAST_TRAINING_YEAR, color="0.7", linestyle=":")
+    axes["forecast"].set(
+        title="One year ahead, trained on the years before the dotted line",
+        xlabel="year",
+        ylabel="yearly mean sunspot number",
+    )
+    axes["forecast"].legend()
+    for name, model in (("digits", classifier), ("sunspots", regressor)):
+        axes[name].plot(np.arange(1, model.n_iter_ + 1), model.loss_curve_)
+        axes[name].set(
+            title=f"Training loss, {name}", xlabel="epoch", ylabel="loss", yscale="log"
+        )
+    figure.savefig(PICTURE, dpi=100)
+    print(f"\nForecast and loss curves are in {PICTURE}.")
+
+
+def run():
+    begin = time.perf_counter()
+    classifier = classify_digits()
+    draw(classifier, *forecast_sunspots())
+    print(f"All of it took {time.perf_counter() - begin:.1f} s.")
