@@ -40,7 +40,9 @@ class BuildExtensions(build_ext):
     """Adds OpenMP where the compiler has it, unless CYLSTM_NO_OPENMP is set."""
 
     def build_extensions(self):
-        flags = [] if os.environ.get("CYLSTM_NO_OPENMP") else self.openmp_flags()
+        serial = bool(os.environ.get("CYLSTM_NO_OPENMP"))
+        self.force = self.force or serial  # what stands there was built otherwise
+        flags = [] if serial else self.openmp_flags()
         for extension in self.extensions:
             extension.extra_compile_args += COMPILE_ARGS + flags
             extension.extra_link_args += flags

@@ -11,7 +11,7 @@ except ImportError:
         return method
 
 
-class EpochTasks:
+class FitTasks:
     """Tells an estimator's callbacks of its fit and of each epoch within.
 
     Parameters
@@ -20,7 +20,7 @@ class EpochTasks:
     X, y, sample_weight
         The training data as given to fit.
     n_epochs : int
-        The most that there will be.
+        The most that there will be; 0 where fit is one piece.
     fitted_attributes : callable() -> dict
         What makes a copy of the estimator ready to predict, as of now.
     """

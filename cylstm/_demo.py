@@ -40,9 +40,7 @@ def classify_digits():
         f"Digits: {len(X_train)} images of 8 steps (rows) x 8 features (pixels), 10 "
         f"classes; {len(X_test)} to test on."
     )
-    model = LSTMClassifier(
-        learning_rate_init=5e-3, max_iter=40, random_state=0, verbose=5
-    )
+    model = LSTMClassifier(learning_rate_init=5e-3, max_iter=40, random_state=0, verbose=5)
     begin = time.perf_counter()
     model.fit(X_train, y_train)
     seconds = time.perf_counter() - begin

@@ -30,7 +30,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
+from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS, shared_docs
 from ._network import Network
 from ._optimizers import SGD, Adam, Optimizer
@@ -258,7 +258,7 @@ class BaseLSTM(
             n_threads=effective_n_threads(self.n_jobs),
             random_state=self._random_state,
         )
-        tasks = EpochTasks(self, X, y, sample_weight, n_epochs, self._fitted_attributes)
+        tasks = FitTasks(self, X, y, sample_weight, n_epochs, self._fitted_attributes)
         try:
             with single_threaded_blas():
                 train(
@@ -279,13 +279,13 @@ class BaseLSTM(
 
     def _make_network(self, n_inputs, going_on):
         sizes = np.atleast_1d(self.hidden_layer_sizes)
+        if sizes.size == 0:
+            raise ValueError("hidden_layer_sizes is empty; one layer is the least.")
         if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
             raise ValueError(
                 "hidden_layer_sizes must be an int or a sequence of ints, all at least "
                 f"1; got {self.hidden_layer_sizes!r}."
             )
-        if len(sizes) == 0:
-            raise ValueError("hidden_layer_sizes is empty; one layer is the least.")
         loss, n_scores = self._kernel_loss()
         network = Network(n_inputs, sizes.tolist(), n_scores, loss, self.dtype)
         if not going_on:
@@ -555,7 +555,12 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
 
     def _read_y(self, y, name):
         y = check_array(
-            y, dtype=self.dtype, order="C", ensure_2d=False, input_name=name
+            y,
+            dtype=self.dtype,
+            order="C",
+            ensure_2d=False,
+            allow_nd=True,
+            input_name=name,
         )
         if y.ndim not in (1, 2):
             raise ValueError(
@@ -600,7 +605,9 @@ _CLASS_WEIGHT = """
 
 @shared_docs(
     parameters=PARAMETERS.format(
-        loss=_CLASSIFIER_LOSS, stratified=", stratified by class", class_weight=_CLASS_WEIGHT
+        loss=_CLASSIFIER_LOSS,
+        stratified=", stratified by class",
+        class_weight=_CLASS_WEIGHT,
     ),
     attributes=ATTRIBUTES.format(
         score="Accuracy",
@@ -804,7 +811,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _encode(self, y, going_on, classes):
         if going_on:
-            if classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            if classes is not None and not np.array_equal(
+                np.unique(classes), self.classes_
+            ):
                 raise ValueError(
                     f"classes={classes!r} differ from those of the first call, "
                     f"{self.classes_!r}."

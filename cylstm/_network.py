@@ -139,9 +139,7 @@ class Network:
                 if name.startswith("layers."):
                     view.reshape(len(GATES), -1)[GATES.index("f")] = 1
 
-    def forward(
-        self, sequences, n_threads, *, scores=True, features=False, state_in=None
-    ):
+    def forward(self, sequences, n_threads, *, scores=True, features=False, state_in=None):
         """Scores and last hidden states of all sequences.
 
         Parameters

@@ -177,7 +177,7 @@ def _check_same_features(arrays):
 
 def _is_1d_of_objects(X):
     # Also a pandas Series of arrays.
-    return getattr(X, "ndim", 0) == 1 and getattr(X, "dtype", None) == object
+    return getattr(X, "ndim", 0) == 1 and getattr(X.dtype, "kind", "") == "O"
 
 
 def _n_dimensions(x):
@@ -206,9 +206,7 @@ def _as_steps(x, k):
             "n_features). For one feature write x[:, None]."
         )
     if x.shape[0] == 0:
-        raise ValueError(
-            f"X[{k}] has length 0. Every sequence needs at least one step."
-        )
+        raise ValueError(f"X[{k}] has length 0. Every sequence needs at least one step.")
     if x.shape[1] == 0:
         raise ValueError(f"X[{k}] has 0 features; at least one is required.")
     return x

@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, validate_param
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import shared_docs
 from ._sequences import flatten_steps, form_of
 
@@ -27,7 +28,9 @@ def _transformer_has(method):
 
 
 @shared_docs(steps=_X)
-class StepwiseTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class StepwiseTransformer(
+    CallbackSupportMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Apply a scikit-learn transformer to every time step.
 
     The steps of all sequences are put one below the other as the rows of one matrix; the
@@ -62,6 +65,7 @@ class StepwiseTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     def __init__(self, transformer):
         self.transformer = transformer
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Fit the transformer to all steps.
 
@@ -78,8 +82,10 @@ class StepwiseTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         """
         self._validate_params()
         rows, y_rows, _ = self._flatten(X, y)
+        tasks = FitTasks(self, X, y, None, n_epochs=0, fitted_attributes=dict)
         self.transformer_ = clone(self.transformer).fit(rows, y_rows)
         self.n_features_in_ = rows.shape[1]
+        tasks.end_fit()
         return self
 
     @_transformer_has("partial_fit")

@@ -44,7 +44,7 @@ LOSSES = {
     "softmax": SOFTMAX,
 }
 
-# How a fused function is asked for by the type of its numbers: forward[PRECISIONS[dtype]].
+# A fused function by the type of its numbers: forward[PRECISIONS[dtype]].
 PRECISIONS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
 cdef enum:
@@ -122,10 +122,11 @@ cdef class Plan:
 
     cdef double step_work(self) noexcept nogil:
         """Floating point operations of one step of one sequence, forward."""
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, I, H
         cdef double work = 0
         for k in range(self.n_layers):
-            work += 8.0 * self.layers[k].n_units * (self.layers[k].n_inputs + self.layers[k].n_units + 8)
+            I, H = self.layers[k].n_inputs, self.layers[k].n_units
+            work += 8.0 * H * (I + H + 8)
         return work
 
 

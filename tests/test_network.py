@@ -141,9 +141,7 @@ def test_wide_layers_and_several_shards_equal_the_oracle(dtype, tolerance):
     value, flat = problem.loss_and_gradients(n_threads=2)
     weights = problem.reference_weights()
     arguments = problem.reference_arguments()
-    assert value == pytest.approx(
-        reference.batch_loss(weights, *arguments), rel=tolerance
-    )
+    assert value == pytest.approx(reference.batch_loss(weights, *arguments), rel=tolerance)
     gradients = problem.named(flat)
     for name, expected in reference.batch_gradients(weights, *arguments).items():
         assert_close_to_largest(gradients[name], expected, tolerance, name)

@@ -1,0 +1,206 @@
+"""Whole calls of fit and predict: cylstm beside skorch (PyTorch) and scikit-learn's MLP.
+
+    python benchmarks/bench_fit.py [--pendigits DIRECTORY] [--threads 2] [--repeats 3]
+
+The LSTM of cylstm and of skorch are the same: one layer of 64 units, Adam, batch 32, the
+same number of epochs. The MLP has one hidden layer of 64 on the flattened sequence.
+--pendigits names a directory with pendigits.tra and pendigits.tes (UCI 81: 8 pen points
+a digit; the writers of the test set are others). Medians; accuracy or R^2 on test data.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from threadpoolctl import threadpool_limits
+
+from cylstm import LSTMClassifier, LSTMRegressor
+
+N_UNITS = 64
+BATCH = 32
+RATE = 5e-3
+
+
+def digits():
+    images, labels = load_digits(return_X_y=True)
+    return train_test_split(
+        images.reshape(-1, 8, 8) / 16,
+        labels,
+        test_size=0.25,
+        stratify=labels,
+        random_state=0,
+    )
+
+
+def pendigits(directory):
+    tables = [
+        np.loadtxt(Path(directory) / name, delimiter=",")
+        for name in ("pendigits.tra", "pendigits.tes")
+    ]
+    (X, y), (X_test, y_test) = (
+        (table[:, :16].reshape(-1, 8, 2) / 50 - 1, table[:, 16].astype(int))
+        for table in tables
+    )
+    return X, X_test, y, y_test
+
+
+def weighted_sums():
+    """Regression: a sum of the first feature that fades with age, from noise."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 50, 8))
+    y = X[:, :, 0] @ 0.9 ** np.arange(50)[::-1]
+    return train_test_split(X, y, test_size=0.25, random_state=0)
+
+
+def skorch_model(n_features, n_classes, n_epochs):
+    import torch
+    from skorch import NeuralNetClassifier, NeuralNetRegressor
+
+    class LastStateLSTM(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = torch.nn.LSTM(n_features, N_UNITS, batch_first=True)
+            self.head = torch.nn.Linear(N_UNITS, n_classes or 1)
+
+        def forward(self, X):
+            return self.head(self.lstm(X)[1][0][-1])
+
+    torch.manual_seed(0)
+    settings = {
+        "max_epochs": n_epochs,
+        "batch_size": BATCH,
+        "lr": RATE,
+        "optimizer": torch.optim.Adam,
+        "iterator_train__shuffle": True,
+        "train_split": None,
+        "verbose": 0,
+    }
+    if n_classes:
+        return NeuralNetClassifier(
+            LastStateLSTM, criterion=torch.nn.CrossEntropyLoss, **settings
+        )
+    return NeuralNetRegressor(LastStateLSTM, **settings)
+
+
+class Flattened:
+    """Gives an estimator of rows each sequence as one row."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
+
+    def fit(self, X, y):
+        self.estimator.fit(X.reshape(len(X), -1), y)
+        return self
+
+    def score(self, X, y):
+        return self.estimator.score(X.reshape(len(X), -1), y)
+
+    def predict(self, X):
+        return self.estimator.predict(X.reshape(len(X), -1))
+
+
+class Float32:
+    """Gives skorch the types that PyTorch wants."""
+
+    def __init__(self, net, classes):
+        self.net = net
+        self.classes = classes
+
+    def targets(self, y):
+        return y.astype(np.int64) if self.classes else y.astype(np.float32)[:, None]
+
+    def fit(self, X, y):
+        self.net.fit(X.astype(np.float32), self.targets(y))
+        return self
+
+    def predict(self, X):
+        return self.net.predict(X.astype(np.float32))
+
+    def score(self, X, y):
+        return self.net.score(X.astype(np.float32), self.targets(y))
+
+
+def contestants(X, y, n_epochs, n_threads, with_skorch):
+    n_classes = len(np.unique(y)) if y.dtype.kind in "iu" else 0
+    settings = {
+        "learning_rate_init": RATE,
+        "max_iter": n_epochs,
+        "n_iter_no_change": n_epochs,
+        "batch_size": BATCH,
+        "random_state": 0,
+    }
+    lstm, mlp = (
+        (LSTMClassifier, MLPClassifier) if n_classes else (LSTMRegressor, MLPRegressor)
+    )
+    makers = {
+        "cylstm": lambda: lstm(N_UNITS, n_jobs=n_threads, **settings),
+        "MLP": lambda: Flattened(mlp(hidden_layer_sizes=(N_UNITS,), **settings)),
+    }
+    if with_skorch:
+        makers["skorch"] = lambda: Float32(
+            skorch_model(X.shape[2], n_classes, n_epochs), n_classes
+        )
+    return makers
+
+
+def seconds(function):
+    begin = time.perf_counter()
+    result = function()
+    return time.perf_counter() - begin, result
+
+
+def compare(name, data, n_epochs, arguments):
+    X, X_test, y, y_test = data
+    makers = contestants(X, y, n_epochs, arguments.threads, not arguments.no_skorch)
+    fit_times = {who: [] for who in makers}
+    predict_times = {who: [] for who in makers}
+    scores = {}
+    for _ in range(arguments.repeats):
+        for who, make in makers.items():
+            elapsed, model = seconds(lambda: make().fit(X, y))  # noqa: B023
+            fit_times[who].append(elapsed)
+            predict_times[who].append(seconds(lambda: model.predict(X_test))[0])  # noqa: B023
+            scores[who] = model.score(X_test, y_test)
+    own = statistics.median(fit_times["cylstm"])
+    for who in makers:
+        fit = statistics.median(fit_times[who])
+        predict = statistics.median(predict_times[who])
+        print(
+            f"| {name}, {n_epochs} epochs | {who} | {fit:.2f} | {fit / own:.1f} "
+            f"| {predict * 1e3:.1f} | {scores[who]:.4f} |",
+            flush=True,
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pendigits", metavar="DIRECTORY")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--no-skorch", action="store_true")
+    arguments = parser.parse_args()
+    if not arguments.no_skorch:
+        import torch
+
+        torch.set_num_threads(arguments.threads)
+    import warnings
+
+    warnings.filterwarnings("ignore", category=UserWarning)  # the MLP's max_iter
+    print(
+        "| data | model | fit s | fit / cylstm | predict ms | test score |\n"
+        "|---|---|---|---|---|---|"
+    )
+    with threadpool_limits(limits=arguments.threads):
+        compare("digits", digits(), 30, arguments)
+        compare("weighted sums", weighted_sums(), 10, arguments)
+        if arguments.pendigits:
+            compare("pendigits", pendigits(arguments.pendigits), 30, arguments)
+
+
+if __name__ == "__main__":
+    main()

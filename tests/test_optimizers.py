@@ -1,0 +1,124 @@
+"""Optimizer steps against the published formulas, schedules, clipping."""
+
+import numpy as np
+import pytest
+
+from cylstm import _updates
+from cylstm._optimizers import SGD, Adam, Optimizer
+
+# Longer than some vectors of every instruction set, with a rest.
+N = 103
+
+
+def run(rule, n_steps=5, dtype="float64", **settings):
+    """Parameters after some steps with random gradients, and those gradients."""
+    rng = np.random.default_rng(0)
+    parameters = rng.normal(size=N).astype(dtype)
+    gradients = rng.normal(size=(n_steps, N)).astype(dtype)
+    settings = {"learning_rate_init": 0.1, "clip_norm": None, **settings}
+    optimizer = Optimizer(rule, "constant", **settings)
+    start = parameters.copy()
+    for g in gradients:
+        assert optimizer.step(parameters, g)
+    return start, gradients, parameters
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("beta_1", [0.9, 0.0])
+def test_adam_is_algorithm_1_of_kingma_and_ba(beta_1, dtype):
+    w, gradients, parameters = run(Adam(beta_1, 0.99, 1e-3), dtype=dtype)
+    m = v = 0
+    for t, g in enumerate(gradients, start=1):
+        m = beta_1 * m + (1 - beta_1) * g
+        v = 0.99 * v + (1 - 0.99) * g**2
+        w = w - 0.1 * m / (1 - beta_1**t) / (np.sqrt(v / (1 - 0.99**t)) + 1e-3)
+    np.testing.assert_allclose(
+        parameters, w, rtol=0, atol=1e-13 if dtype == "float64" else 1e-6
+    )
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_with_momentum(nesterov):
+    w, gradients, parameters = run(SGD(0.8, nesterov))
+    velocity = 0
+    for g in gradients:
+        velocity = 0.8 * velocity - 0.1 * g
+        w = w + (0.8 * velocity - 0.1 * g if nesterov else velocity)
+    np.testing.assert_allclose(parameters, w, rtol=0, atol=1e-13)
+
+
+def test_large_gradients_are_scaled_down_to_clip_norm():
+    start, gradients, parameters = run(SGD(0.0, False), n_steps=1, clip_norm=0.5)
+    step = parameters - start
+    assert np.linalg.norm(step) == pytest.approx(0.1 * 0.5)
+    np.testing.assert_allclose(
+        step / np.linalg.norm(step), -gradients[0] / np.linalg.norm(gradients[0])
+    )
+
+
+def test_small_gradients_are_not_clipped():
+    free = run(SGD(0.0, False), clip_norm=None)[2]
+    assert free.tobytes() == run(SGD(0.0, False), clip_norm=1e6)[2].tobytes()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nothing_moves_where_the_gradient_is_not_finite(bad):
+    optimizer = Optimizer(Adam(0.9, 0.999, 1e-8), "constant", 0.1, 1.0)
+    parameters, gradients = np.ones(3), np.array([1.0, bad, 1.0])
+    assert not optimizer.step(parameters, gradients)
+    assert parameters.tolist() == [1, 1, 1]
+    assert optimizer.n_steps == 0
+
+
+def test_invscaling_follows_the_samples_seen():
+    optimizer = Optimizer(SGD(0.9, True), "invscaling", 0.1, None)
+    optimizer.end_epoch(99)
+    assert optimizer.learning_rate == pytest.approx(0.01)
+    assert not optimizer.goes_on_after_halt()
+
+
+def test_adaptive_divides_by_five_down_to_a_limit():
+    optimizer = Optimizer(SGD(0.9, True), "adaptive", 0.1, None)
+    rates = []
+    while optimizer.goes_on_after_halt():
+        rates.append(optimizer.learning_rate)
+    np.testing.assert_allclose(rates, 0.1 / 5.0 ** np.arange(1, 9))
+    assert optimizer.learning_rate < 1e-6
+
+
+def test_constant_stops_at_a_halt():
+    optimizer = Optimizer(SGD(0.9, True), "constant", 0.1, None)
+    optimizer.end_epoch(99)
+    assert optimizer.learning_rate == 0.1
+    assert not optimizer.goes_on_after_halt()
+
+
+def test_resume_takes_moments_and_keeps_new_settings():
+    first = Optimizer(SGD(0.9, True), "adaptive", 0.1, None)
+    parameters = np.ones(3)
+    first.step(parameters, np.ones(3))
+    first.goes_on_after_halt()
+    same = Optimizer(SGD(0.9, True), "adaptive", 0.1, None).resume(first)
+    assert same.learning_rate == first.learning_rate
+    assert same.moments is first.moments
+    assert same.n_steps == 1
+    new_rate = Optimizer(SGD(0.9, True), "adaptive", 0.3, None).resume(first)
+    assert new_rate.learning_rate == 0.3
+    other_rule = Optimizer(Adam(0.9, 0.99, 1e-8), "adaptive", 0.1, None).resume(first)
+    assert other_rule.moments is None
+    assert other_rule.n_steps == 0
+
+
+@pytest.mark.parametrize("precision", ["float", "double"])
+def test_penalty_and_its_gradient(precision):
+    dtype = {"float": np.float32, "double": np.float64}[precision]
+    rng = np.random.default_rng(0)
+    w, gradients = rng.normal(size=(2, N)).astype(dtype)
+    before = gradients.copy()
+    value = _updates.penalize[precision](w, gradients, [(0, 40), (50, N)], 0.3)
+    penalized = np.r_[0:40, 50:N]
+    assert value == pytest.approx(0.15 * np.sum(w[penalized].astype(float) ** 2))
+    expected = before.copy()
+    expected[penalized] += 0.3 * w[penalized]
+    np.testing.assert_allclose(gradients, expected, rtol=1e-6)
+    assert _updates.norm[precision](w) == pytest.approx(np.linalg.norm(w), rel=1e-6)

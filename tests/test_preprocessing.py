@@ -1,0 +1,176 @@
+"""StepwiseTransformer and make_windows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from cylstm.preprocessing import StepwiseTransformer, make_windows
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(loc=3, scale=2, size=(10, 5, 4))
+LENGTHS = RNG.integers(1, 6, size=10)
+RAGGED = [x[:n] for x, n in zip(X, LENGTHS, strict=True)]
+PADDED = np.where((np.arange(5) < LENGTHS[:, None])[:, :, None], X, np.nan)
+
+
+def test_steps_are_rows():
+    out = StepwiseTransformer(StandardScaler()).fit_transform(X)
+    expected = StandardScaler().fit_transform(X.reshape(50, 4)).reshape(X.shape)
+    np.testing.assert_array_equal(out, expected)
+
+
+def test_padding_does_not_count_and_stays():
+    expected = StandardScaler().fit(np.concatenate(RAGGED))
+    padded = StepwiseTransformer(StandardScaler()).fit(PADDED)
+    np.testing.assert_array_equal(padded.transformer_.mean_, expected.mean_)
+    out = padded.transform(PADDED)
+    np.testing.assert_array_equal(np.isnan(out), np.isnan(PADDED))
+    ragged = StepwiseTransformer(StandardScaler()).fit_transform(RAGGED)
+    for k, x in enumerate(ragged):
+        np.testing.assert_array_equal(x, out[k, : LENGTHS[k]])
+
+
+def test_the_form_of_x_is_kept():
+    transformer = StepwiseTransformer(PCA(2)).fit(RAGGED)
+    assert isinstance(transformer.transform(RAGGED), list)
+    objects = np.empty(10, dtype=object)
+    objects[:] = RAGGED
+    out = transformer.transform(objects)
+    assert out.dtype == object
+    assert out[3].shape == (LENGTHS[3], 2)
+    assert transformer.transform(X).shape == (10, 5, 2)
+    assert transformer.get_feature_names_out().tolist() == ["pca0", "pca1"]
+
+
+def test_missing_values_are_filled():
+    holes = X.copy()
+    holes[2, 1, 0] = np.nan
+    out = StepwiseTransformer(SimpleImputer()).fit_transform(holes)
+    assert out[2, 1, 0] == pytest.approx(np.nanmean(holes[:, :, 0]))
+
+
+def test_inverse():
+    transformer = StepwiseTransformer(StandardScaler()).fit(PADDED)
+    back = transformer.inverse_transform(transformer.transform(PADDED))
+    np.testing.assert_allclose(back, PADDED)
+    assert not hasattr(StepwiseTransformer(SelectKBest()), "partial_fit")
+
+
+def test_partial_fit():
+    whole = StepwiseTransformer(StandardScaler()).fit(X)
+    parts = StepwiseTransformer(StandardScaler()).partial_fit(X[:4]).partial_fit(X[4:])
+    np.testing.assert_allclose(parts.transformer_.mean_, whole.transformer_.mean_)
+
+
+def test_targets_are_repeated_for_every_step():
+    y = np.array([x[:, 2].sum() for x in RAGGED])
+    selector = SelectKBest(f_regression, k=1)
+    transformer = StepwiseTransformer(selector).fit(RAGGED, y)
+    expected = clone(selector).fit(np.concatenate(RAGGED), np.repeat(y, LENGTHS))
+    np.testing.assert_array_equal(transformer.transformer_.scores_, expected.scores_)
+    with pytest.raises(ValueError, match="y has 9 samples, but X has 10"):
+        StepwiseTransformer(selector).fit(RAGGED, y[:9])
+
+
+def test_sparse_and_data_frame_outputs_become_arrays():
+    codes = RNG.integers(3, size=(6, 4, 1))
+    assert StepwiseTransformer(OneHotEncoder()).fit_transform(codes).shape == (6, 4, 3)
+    scaler = StandardScaler().set_output(transform="pandas")
+    assert isinstance(StepwiseTransformer(scaler).fit_transform(X), np.ndarray)
+    pipeline = make_pipeline(StepwiseTransformer(StandardScaler()))
+    assert isinstance(pipeline.set_output(transform="pandas").fit_transform(X), np.ndarray)
+
+
+def test_the_given_transformer_is_not_fitted():
+    scaler = StandardScaler()
+    StepwiseTransformer(scaler).fit(X)
+    assert not hasattr(scaler, "mean_")
+
+
+@pytest.mark.parametrize("bad", [X[0], pd.DataFrame(X[0]), [[1.0, 2.0]]])
+def test_two_dimensional_x(bad):
+    with pytest.raises(ValueError, match="StepwiseTransformer expects sequences.*2-D"):
+        StepwiseTransformer(StandardScaler()).fit(bad)
+
+
+def test_unfitted_and_unfit():
+    with pytest.raises(NotFittedError):
+        StepwiseTransformer(StandardScaler()).transform(X)
+    with pytest.raises(ValueError, match="'transformer' parameter"):
+        StepwiseTransformer("scaler").fit(X)
+
+
+SERIES = np.arange(20.0).reshape(10, 2)  # features 2 t and 2 t + 1
+
+
+def test_windows_and_what_follows():
+    A, y = make_windows(SERIES, window=3, horizon=2, stride=2)
+    assert A.shape == (3, 3, 2)
+    assert y.shape == (3, 2, 2)
+    for k in range(3):
+        np.testing.assert_array_equal(A[k], SERIES[2 * k : 2 * k + 3])
+        np.testing.assert_array_equal(y[k], SERIES[2 * k + 3 : 2 * k + 5])
+
+
+def test_the_last_window_ends_horizon_steps_before_the_end():
+    for horizon in (1, 2, 5):
+        A, y = make_windows(np.arange(10), window=3, horizon=horizon)
+        assert len(A) == len(y) == 10 - 3 - horizon + 1
+        assert np.max(y) == 9
+    A, y = make_windows(np.arange(4), window=3)
+    assert (A.shape, y.tolist()) == ((1, 3, 1), [3])
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape"),
+    [
+        ({}, (7, 2)),
+        ({"targets": 1}, (7,)),
+        ({"targets": [1]}, (7,)),
+        ({"targets": [1, 0]}, (7, 2)),
+        ({"targets": 0, "horizon": 3}, (5, 3)),
+        ({"targets": -1, "horizon": 3}, (5, 3)),
+        ({"horizon": 3}, (5, 3, 2)),
+    ],
+)
+def test_shapes_of_targets(settings, shape):
+    assert make_windows(SERIES, window=3, **settings)[1].shape == shape
+
+
+def test_targets_choose_features():
+    y = make_windows(SERIES, window=3, targets=[1, 0])[1]
+    np.testing.assert_array_equal(y, SERIES[3:, ::-1])
+    y = make_windows(SERIES, window=3, targets=1)[1]
+    np.testing.assert_array_equal(y, SERIES[3:, 1])
+
+
+def test_windows_are_views():
+    A, y = make_windows(SERIES, window=3)
+    assert np.shares_memory(A, SERIES)
+    assert np.shares_memory(y, SERIES)
+    assert not A.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"series": np.zeros(3), "window": 3}, "series has 3 steps, fewer than"),
+        ({"series": np.zeros((2, 2, 2)), "window": 1}, r"series has shape \(2, 2, 2\)"),
+        ({"series": SERIES, "window": 0}, "'window' parameter"),
+        ({"series": SERIES, "window": 2, "horizon": 0}, "'horizon' parameter"),
+        ({"series": SERIES, "window": 2, "stride": 0}, "'stride' parameter"),
+        ({"series": SERIES, "window": 2, "targets": 2}, "targets=2 must be indices"),
+        ({"series": SERIES, "window": 2, "targets": ["a"]}, "must be indices of the 2"),
+        ({"series": SERIES, "window": 2, "targets": 0.5}, "'targets' parameter"),
+    ],
+)
+def test_bad_windows(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        make_windows(**arguments)

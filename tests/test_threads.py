@@ -1,0 +1,140 @@
+"""Threads: how many, side by side, after a fork; BLAS inside them; memory."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from cylstm import LSTMRegressor, _engine, _threads
+
+RNG = np.random.default_rng(0)
+# Enough work for several threads.
+X = RNG.normal(size=(128, 40, 8)).astype(np.float32)
+Y = RNG.normal(size=128)
+
+
+def fitted(**settings):
+    return LSTMRegressor(32, max_iter=2, random_state=0, **settings).fit(X, Y)
+
+
+def weights_of(model):
+    return model._network.parameters.tobytes()
+
+
+def blas_threads():
+    return {k["num_threads"] for k in threadpool_info() if k["user_api"] == "blas"}
+
+
+def test_n_jobs(monkeypatch):
+    monkeypatch.setattr(_engine, "max_threads", lambda: 6)
+    asked = (None, -1, -2, -9, 1, 4, 40)
+    assert [_threads.effective_n_threads(n) for n in asked] == [6, 6, 5, 1, 1, 4, 40]
+
+
+@pytest.mark.skipif(not _engine.HAS_OPENMP, reason="built without OpenMP")
+def test_limits_of_threadpoolctl_are_obeyed():
+    with threadpool_limits(limits=1, user_api="openmp"):
+        assert _threads.effective_n_threads(None) == 1
+    with threadpool_limits(limits=3, user_api="openmp"):
+        assert _threads.effective_n_threads(None) == 3
+
+
+def test_blas_is_limited_until_the_last_caller_leaves():
+    before = blas_threads()
+    with _threads.single_threaded_blas():
+        with _threads.single_threaded_blas():
+            assert blas_threads() == {1}
+        assert blas_threads() == {1}
+    assert blas_threads() == before
+
+
+def test_blas_is_restored_after_an_error():
+    before = blas_threads()
+    with pytest.raises(RuntimeError), _threads.single_threaded_blas():
+        raise RuntimeError
+    assert blas_threads() == before
+
+
+def test_fits_in_several_python_threads_do_not_disturb_each_other():
+    expected = weights_of(fitted())
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(weights_of(fitted())))
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [expected] * 6
+
+
+def test_kernels_release_the_gil():
+    # While one thread is inside a single long kernel call, another runs Python code.
+    long = LSTMRegressor(64, max_iter=1, batch_size=1024, n_jobs=1)
+    big = np.zeros((1024, 100, 8), np.float32)
+    ticks = []
+    worker = threading.Thread(target=lambda: long.fit(big, np.zeros(1024)))
+    worker.start()
+    while worker.is_alive():
+        ticks.append(None)
+        worker.join(0.001)
+    # The call takes more than 0.1 s; were the GIL held, there would be a few ticks.
+    assert len(ticks) > 20
+
+
+def test_one_model_predicts_in_several_threads_at_once():
+    model = fitted()
+    expected = model.predict(X).tobytes()
+    results = []
+    threads = [
+        threading.Thread(
+            target=lambda: results.extend(model.predict(X).tobytes() for _ in range(20))
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(results) == {expected}
+
+
+def _fit_in_child(queue):
+    queue.put(weights_of(fitted()))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fit_fork_fit():
+    expected = weights_of(fitted(n_jobs=2))
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_fit_in_child, args=(queue,))
+    child.start()
+    try:
+        assert queue.get(timeout=60) == expected
+    finally:
+        child.kill()
+        child.join()
+
+
+def resident_kib():
+    with open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith("VmRSS"))
+    return int(line.split()[1])
+
+
+@pytest.mark.slow
+def test_memory_is_flat_over_200_fits():
+    def fit_and_predict(count):
+        for _ in range(count):
+            LSTMRegressor(16, max_iter=1).fit(X, Y).predict(X)
+
+    fit_and_predict(50)
+    before = resident_kib()
+    fit_and_predict(200)
+    # A leak of one batch's workspace a fit would be some 500 MiB, of one parameter
+    # vector 1.3 MiB.
+    assert resident_kib() - before < 1024
