@@ -3,7 +3,8 @@
     python benchmarks/bench_fit.py [--pendigits DIRECTORY] [--threads 2] [--repeats 3]
 
 The LSTM of cylstm and of skorch are the same: one layer of 64 units, Adam, batch 32, the
-same number of epochs and learning rate. The MLP has one hidden layer of 64 on the flattened sequence.
+same number of epochs and learning rate. The MLP has one hidden layer of 64 on the whole
+sequence as one row.
 --pendigits names a directory with pendigits.tra and pendigits.tes (UCI 81: 8 pen points
 a digit; the writers of the test set are others). Medians; accuracy or R^2 on test data.
 """
