@@ -4,3 +4,6 @@ import os
 
 # Before SciPy is imported: scikit-learn skips its array API check without it.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+# Scripts that need other programs; not tests.
+collect_ignore_glob = ["make_golden_*.py"]
