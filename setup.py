@@ -15,6 +15,7 @@ GENERATED = Path("build") / "cython"
 
 COMPILE_ARGS = [
     "-O3",
+    "-g0",  # symbols would triple the size of what is installed
     # The kernels never read errno and never trap: without these two, gcc vectorises
     # neither sqrt nor the selects in tanh. NaN and infinity keep their meaning, so
     # this is not -ffast-math.

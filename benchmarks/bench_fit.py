@@ -134,9 +134,7 @@ def contestants(X, y, n_epochs, rate, n_threads, with_skorch):
         "batch_size": BATCH,
         "random_state": 0,
     }
-    lstm, mlp = (
-        (LSTMClassifier, MLPClassifier) if n_classes else (LSTMRegressor, MLPRegressor)
-    )
+    lstm, mlp = (LSTMClassifier, MLPClassifier) if n_classes else (LSTMRegressor, MLPRegressor)
     makers = {
         "cylstm": lambda: lstm(N_UNITS, n_jobs=n_threads, **settings),
         "MLP": lambda: Flattened(mlp(hidden_layer_sizes=(N_UNITS,), **settings)),

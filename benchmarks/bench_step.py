@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from cylstm import _engine
-from cylstm._network import Network
+from cylstm._network import Architecture, Network
 from cylstm._optimizers import Adam, Optimizer
 from cylstm._sequences import Sequences
 from cylstm._threads import single_threaded_blas
@@ -38,7 +38,7 @@ def cylstm_steps(B, T, n_inputs, n_units, n_threads):
     rng = np.random.RandomState(0)
     X = rng.normal(size=(B, T, n_inputs)).astype(np.float32)
     y = rng.normal(size=(B, 1)).astype(np.float32)
-    network = Network(n_inputs, [n_units], 1, "squared_error", "float32")
+    network = Network(Architecture(n_inputs, [n_units], 1, "squared_error", "float32"))
     network.initialize(rng)
     sequences = Sequences.from_equal_lengths(X)
     rows = np.arange(B)
@@ -51,7 +51,8 @@ def cylstm_steps(B, T, n_inputs, n_units, n_threads):
         rows,
         batch_size=B,
         shuffle=False,
-        alpha=0.0,
+        l1=0.0,
+        l2=0.0,
         n_threads=n_threads,
         random_state=rng,
     )

@@ -30,9 +30,7 @@ class FitTasks:
         self.given = {
             "X": X,
             "y": y,
-            "metadata": (
-                None if sample_weight is None else {"sample_weight": sample_weight}
-            ),
+            "metadata": (None if sample_weight is None else {"sample_weight": sample_weight}),
         }
         self.fitted_attributes = fitted_attributes
         self.fit = self.epoch = None

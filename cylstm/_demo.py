@@ -118,8 +118,12 @@ def draw(classifier, regressor, years, counts, forecast_years, forecast):
         axes[name].set(
             title=f"Training loss, {name}", xlabel="epoch", ylabel="loss", yscale="log"
         )
-    figure.savefig(PICTURE, dpi=100)
-    print(f"\nForecast and loss curves are in {PICTURE}.")
+    try:
+        figure.savefig(PICTURE, dpi=100)
+    except OSError as error:
+        print(f"\nNo picture: {error}.")
+    else:
+        print(f"\nForecast and loss curves are in {PICTURE}.")
 
 
 def run():

@@ -16,9 +16,7 @@ _AVX2_KERNELS = {"Haswell", "Zen", "Excavator"}
 def blas_of_scipy():
     """threadpoolctl's description of the BLAS that SciPy brings, or None."""
     libraries = [
-        library
-        for library in threadpoolctl.threadpool_info()
-        if library["user_api"] == "blas"
+        library for library in threadpoolctl.threadpool_info() if library["user_api"] == "blas"
     ]
     own = [library for library in libraries if "scipy" in library["filepath"]]
     return (own or libraries or [None])[0]

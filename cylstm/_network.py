@@ -1,109 +1,199 @@
 """The parameters of an LSTM network, its forward pass, its loss and gradients."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from . import _engine
-from ._engine import PRECISIONS
+from ._engine import CELLS, PRECISIONS
 
-# The order of the gates in every stacked array, as in PyTorch.
-GATES = ("i", "f", "g", "o")
+DIRECTIONS = ("", "reverse.")
 
 
-class Network:
-    """Stacked LSTM layers and a linear head, all parameters in one flat vector.
+@dataclass
+class Architecture:
+    """What a network is made of.
 
     Parameters
     ----------
     n_inputs : int
-        Features of one step (I).
-    hidden_layer_sizes : sequence of int
-        Units (H) of each layer.
+        Features of one step (I); with an embedding, its dimension.
+    hidden_layer_sizes : tuple of int
+        Units (H) of each layer, per direction.
     n_scores : int
         Outputs (K) of the linear head.
-    loss : {"squared_error", "logistic", "softmax"}
-    dtype : float32 or float64
+    loss : str
+        A key of _engine.LOSSES.
+    dtype : str
+        "float32" or "float64".
+    cell : str
+        A key of _engine.CELLS.
+    activation : {"tanh", "relu"}
+    bidirectional : bool
+    per_step : bool
+        Scores for every step, not for the last alone.
+    vocabulary : int
+        Tokens of the embedding; 0 where the inputs are numbers.
+    levels : tuple of float
+        One level for each score, for the quantile loss.
+    """
+
+    n_inputs: int
+    hidden_layer_sizes: tuple
+    n_scores: int
+    loss: str
+    dtype: str
+    cell: str = "lstm"
+    activation: str = "tanh"
+    bidirectional: bool = False
+    per_step: bool = False
+    vocabulary: int = 0
+    levels: tuple = ()
+
+    def __post_init__(self):
+        self.hidden_layer_sizes = tuple(self.hidden_layer_sizes)
+        self.dtype = np.dtype(self.dtype).name
+
+    @property
+    def directions(self):
+        return DIRECTIONS if self.bidirectional else DIRECTIONS[:1]
+
+    @property
+    def gates(self):
+        """The gates in the order in which they are stacked."""
+        return CELLS[self.cell][1]
+
+    @property
+    def n_features(self):
+        """Inputs (D) of the head."""
+        return self.hidden_layer_sizes[-1] * len(self.directions)
+
+    @property
+    def n_state(self):
+        """Numbers of one sequence's state: h and c of each layer and direction."""
+        return 2 * sum(self.hidden_layer_sizes) * len(self.directions)
+
+    def shapes(self):
+        """Name -> shape of each parameter, in the order of the flat vector."""
+        _, gates, n_peepholes, recurrent = CELLS[self.cell]
+        shapes = {}
+        n_inputs = self.n_inputs
+        for k, n_units in enumerate(self.hidden_layer_sizes):
+            rows = len(gates) * n_units
+            for direction in self.directions:
+                name = f"layers.{k}.{direction}"
+                shapes[f"{name}weight_ih"] = (rows, n_inputs)
+                if recurrent:
+                    shapes[f"{name}weight_hh"] = (rows, n_units)
+                shapes[f"{name}bias"] = (rows,)
+                if n_peepholes:
+                    shapes[f"{name}peephole"] = (n_peepholes, n_units)
+            n_inputs = n_units * len(self.directions)
+        shapes["head.weight"] = (self.n_scores, self.n_features)
+        shapes["head.bias"] = (self.n_scores,)
+        if self.vocabulary:  # last: a batch touches only some of its rows
+            shapes["embedding.weight"] = (self.vocabulary, self.n_inputs)
+        return shapes
+
+    def offsets(self):
+        """Name -> where the parameter starts in the flat vector; "" -> its length."""
+        offsets = {}
+        at = 0
+        for name, shape in self.shapes().items():
+            offsets[name] = at
+            at += int(np.prod(shape, dtype=object))
+        return {**offsets, "": at}
+
+
+@dataclass
+class Gradients:
+    """Gradients of a batch, in memory that is used again.
+
+    flat : dense part, then a row for each touched row of the embedding
+    touched : which rows those are; the first n_touched count
+    """
+
+    flat: np.ndarray
+    n_dense: int
+    row_size: int
+    touched: np.ndarray
+    n_touched: int = 0
+
+    @property
+    def used(self):
+        return self.flat[: self.n_dense + self.n_touched * self.row_size]
+
+
+class Network:
+    """LSTM layers and a linear head, all parameters in one flat vector.
+
+    Parameters
+    ----------
+    architecture : Architecture
 
     Attributes
     ----------
     parameters : array of shape (n_parameters,)
     weights : dict of str to array
         Named views into `parameters`.
+    penalized : list of (begin, end)
+        Where weight matrices stand, which the penalty is on.
     """
 
-    def __init__(self, n_inputs, hidden_layer_sizes, n_scores, loss, dtype):
-        self.n_inputs = n_inputs
-        self.hidden_layer_sizes = tuple(hidden_layer_sizes)
-        self.n_scores = n_scores
-        self.loss = loss
-        self.dtype = np.dtype(dtype)
-        n_parameters = sum(int(np.prod(s)) for s in self.shapes().values())
-        self.parameters = np.zeros(n_parameters, dtype=self.dtype)
+    def __init__(self, architecture):
+        self.architecture = architecture
+        self.parameters = np.zeros(architecture.offsets()[""], dtype=architecture.dtype)
         self._compile()
 
-    def shapes(self):
-        """Name -> shape of each parameter, in the order of the flat vector."""
-        shapes = {}
-        n_inputs = self.n_inputs
-        for k, n_units in enumerate(self.hidden_layer_sizes):
-            rows = len(GATES) * n_units
-            shapes[f"layers.{k}.weight_ih"] = (rows, n_inputs)
-            shapes[f"layers.{k}.weight_hh"] = (rows, n_units)
-            shapes[f"layers.{k}.bias"] = (rows,)
-            n_inputs = n_units
-        shapes["head.weight"] = (self.n_scores, n_inputs)
-        shapes["head.bias"] = (self.n_scores,)
-        return shapes
-
-    def describe(self):
-        """Sizes and precision in words."""
-        return (
-            f"{self.n_inputs} inputs, layers of {list(self.hidden_layer_sizes)} units, "
-            f"{self.n_scores} outputs in {self.dtype}"
-        )
+    @property
+    def dtype(self):
+        return self.parameters.dtype
 
     def _compile(self):
-        """Views and the kernels' plan, from the sizes and the flat vector."""
-        self.weights = {}
-        offsets = {}
-        at = 0
-        for name, shape in self.shapes().items():
-            offsets[name] = at
-            at += int(np.prod(shape))
-            self.weights[name] = self.parameters[offsets[name] : at].reshape(shape)
-        # Weight matrices, which the penalty is on.
+        """Views and the kernels' plan, from the architecture and the flat vector."""
+        a = self.architecture
+        offsets = a.offsets()
+        self.weights = {
+            name: self.parameters[offsets[name] :][: np.prod(shape)].reshape(shape)
+            for name, shape in a.shapes().items()
+        }
         self.penalized = [
             (offsets[name], offsets[name] + view.size)
             for name, view in self.weights.items()
-            if view.ndim == 2
+            if "weight" in name and not name.startswith("embedding")
         ]
         layers = [
-            (
-                self.weights[f"layers.{k}.weight_ih"].shape[1],
-                n_units,
-                *(offsets[f"layers.{k}.{p}"] for p in ("weight_ih", "weight_hh", "bias")),
-            )
-            for k, n_units in enumerate(self.hidden_layer_sizes)
+            [
+                (
+                    self.weights[f"layers.{k}.{direction}weight_ih"].shape[1],
+                    n_units,
+                    *(
+                        # An absent matrix is never read.
+                        offsets.get(f"layers.{k}.{direction}{name}", 0)
+                        for name in ("weight_ih", "weight_hh", "bias", "peephole")
+                    ),
+                )
+                for direction in a.directions
+            ]
+            for k, n_units in enumerate(a.hidden_layer_sizes)
         ]
-        head = (
-            self.hidden_layer_sizes[-1],
-            self.n_scores,
-            offsets["head.weight"],
-            offsets["head.bias"],
+        self._plan = _engine.Plan(
+            layers,
+            a.cell,
+            a.activation,
+            (a.n_features, a.n_scores, offsets["head.weight"], offsets["head.bias"]),
+            a.loss,
+            a.per_step,
+            a.vocabulary,
+            len(self.parameters),
+            np.array(a.levels, dtype=np.float64) if a.levels else None,
         )
-        self._plan = _engine.Plan(layers, head, self.loss, len(self.parameters))
         precision = PRECISIONS[self.dtype]
         self._forward = _engine.forward[precision]
         self._loss_and_gradients = _engine.loss_and_gradients[precision]
 
     def __getstate__(self):
-        derived = (
-            "weights",
-            "penalized",
-            "_plan",
-            "_forward",
-            "_loss_and_gradients",
-        )
-        return {k: v for k, v in self.__dict__.items() if k not in derived}
+        return {"architecture": self.architecture, "parameters": self.parameters}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
@@ -121,61 +211,100 @@ class Network:
         """Draw all parameters.
 
         Each gate has a matrix of its own: Glorot uniform from the inputs, orthogonal
-        from the hidden state. Biases are 0, but 1 for the forget gate (Gers 2000).
+        from the hidden state. Biases are 0, but 1 for the forget gate (Gers 2000);
+        peepholes are 0. Embeddings are uniform between -0.05 and 0.05.
         """
+        gates = self.architecture.gates
         for name, view in self.weights.items():
-            if name.endswith("weight_ih") or name == "head.weight":
-                n_blocks = len(GATES) if name.endswith("weight_ih") else 1
-                n_out, n_in = view.shape[0] // n_blocks, view.shape[1]
-                limit = np.sqrt(6 / (n_in + n_out))
+            what = name.rsplit(".", 1)[-1]
+            if name == "embedding.weight":
+                view[...] = random_state.uniform(-0.05, 0.05, size=view.shape)
+            elif what in ("weight_ih", "weight"):
+                n_out = view.shape[0] // (len(gates) if what == "weight_ih" else 1)
+                limit = np.sqrt(6 / (view.shape[1] + n_out))
                 view[...] = random_state.uniform(-limit, limit, size=view.shape)
-            elif name.endswith("weight_hh"):
+            elif what == "weight_hh":
                 n_units = view.shape[1]
-                for block in view.reshape(len(GATES), n_units, n_units):
+                for block in view.reshape(len(gates), n_units, n_units):
                     q, r = np.linalg.qr(random_state.standard_normal((n_units, n_units)))
                     block[...] = q * np.where(np.diag(r) < 0, -1.0, 1.0)
             else:
                 view[...] = 0
-                if name.startswith("layers."):
-                    view.reshape(len(GATES), -1)[GATES.index("f")] = 1
+                if what == "bias" and name != "head.bias" and "f" in gates:
+                    view.reshape(len(gates), -1)[gates.index("f")] = 1
 
-    def forward(self, sequences, n_threads, *, scores=True, features=False, state_in=None):
-        """Scores and last hidden states of all sequences.
+    def forward(
+        self,
+        sequences,
+        n_threads,
+        *,
+        scores=True,
+        features=False,
+        state_in=None,
+        state_out=None,
+        traces=None,
+        **dropout,
+    ):
+        """Scores and features of all sequences.
 
         Parameters
         ----------
         sequences : Sequences
         n_threads : int
         scores, features : bool
-            Whether to compute the head's scores and to return the top layer's hidden
-            state after each sequence's last step.
-        state_in : array of shape (n_sequences, 2 * sum(hidden_layer_sizes)), optional
-            h and c of each layer in turn; zeros by default.
+            Whether to compute the head's scores and to return its inputs: the hidden
+            state of the last layer, after the last step or per step.
+        state_in : array of shape (n_sequences, n_state), optional
+            h and c of each layer and direction in turn; zeros by default.
+        state_out : array of shape (n_sequences, n_state), optional
+            Written: the same after the last step.
+        traces : list of arrays of shape (n_rows, n_gates * H + 2 * H), optional
+            Written: gates, c and h of each layer and direction.
+        **dropout
+            dropout, recurrent_dropout, seed, update, first_step, for the forward half of
+            learning alone.
 
         Returns
         -------
         scores : array of shape (n_sequences, n_scores) or None
-        features : array of shape (n_sequences, hidden_layer_sizes[-1]) or None
+        features : array of shape (n_sequences, n_features) or None
+            Per step both have a row for each row of the sequences' values, NaN where no
+            sequence is.
         """
-        n = len(sequences)
-        out_scores = np.empty((n, self.n_scores), self.dtype) if scores else None
-        out_features = (
-            np.empty((n, self.hidden_layer_sizes[-1]), self.dtype) if features else None
-        )
+        a = self.architecture
+        n = sequences.n_rows if a.per_step else len(sequences)
+        out_scores = np.full((n, a.n_scores), np.nan, self.dtype) if scores else None
+        out_features = np.full((n, a.n_features), np.nan, self.dtype) if features else None
         self._forward(
             self._plan,
             _engine.Workspace(),
             self.parameters,
             sequences.values,
+            sequences.tokens,
             sequences.starts,
             sequences.lengths,
-            np.arange(n, dtype=np.int64),
+            np.arange(len(sequences), dtype=np.int64),
             n_threads,
             out_scores,
             out_features,
             state_in,
+            state_out,
+            traces,
+            **dropout,
         )
         return out_scores, out_features
+
+    def new_gradients(self, max_tokens):
+        """Room for the gradients of batches of at most so many different tokens."""
+        a = self.architecture
+        n_dense = len(self.parameters) - a.vocabulary * a.n_inputs
+        max_tokens = min(max_tokens, a.vocabulary)
+        return Gradients(
+            np.empty(n_dense + max_tokens * a.n_inputs, dtype=self.dtype),
+            n_dense,
+            a.n_inputs,
+            np.empty(max_tokens, dtype=np.int64),
+        )
 
     def loss_and_gradients(
         self,
@@ -186,7 +315,7 @@ class Network:
         batch,
         gradients,
         n_threads,
-        state_in=None,
+        **options,
     ):
         """Weighted mean loss over a batch; its gradient fills `gradients`.
 
@@ -195,31 +324,35 @@ class Network:
         workspace : _engine.Workspace
             Memory kept between calls; one caller at a time.
         sequences : Sequences
-        targets : array of shape (n_sequences, n_targets)
-            n_scores numbers, or one class index for the softmax loss.
-        weights : array of shape (n_sequences,)
+        targets : array of shape (n_sequences, n_targets), per step (n_rows, n_targets)
+        weights : array of shape (n_sequences,), per step (n_rows,)
         batch : int64 array of shape (B,)
             Which sequences to learn from.
-        gradients : array of shape (n_parameters,)
+        gradients : Gradients
         n_threads : int
-        state_in : array of shape (B, 2 * sum(hidden_layer_sizes)), optional
+        **options
+            dropout, recurrent_dropout, seed, update, first_step, state_in, state_out,
+            input_gradients, as _engine.loss_and_gradients takes them.
 
         Returns
         -------
         loss, total_weight : float
             The mean, and the sum of the weights that it is a mean over.
         """
-        return self._loss_and_gradients(
+        loss, total_weight, gradients.n_touched = self._loss_and_gradients(
             self._plan,
             workspace,
             self.parameters,
             sequences.values,
+            sequences.tokens,
             sequences.starts,
             sequences.lengths,
             targets,
             weights,
             batch,
-            gradients,
+            gradients.flat,
+            gradients.touched,
             n_threads,
-            state_in,
+            **options,
         )
+        return loss, total_weight

@@ -21,8 +21,11 @@ class SGD:
     def step(self, parameters, gradients, moments, *, scale, rate, n_steps):
         _updates.sgd[PRECISIONS[parameters.dtype]](
             parameters,
-            gradients,
+            gradients.flat,
             moments[0],
+            gradients.n_dense,
+            gradients.touched[: gradients.n_touched],
+            gradients.row_size,
             scale,
             rate,
             self.momentum,
@@ -44,9 +47,12 @@ class Adam:
     def step(self, parameters, gradients, moments, *, scale, rate, n_steps):
         _updates.adam[PRECISIONS[parameters.dtype]](
             parameters,
-            gradients,
+            gradients.flat,
             moments[0],
             moments[1],
+            gradients.n_dense,
+            gradients.touched[: gradients.n_touched],
+            gradients.row_size,
             scale,
             rate,
             self.beta_1,
@@ -56,37 +62,58 @@ class Adam:
         )
 
 
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, arXiv:1711.05101): before
+    each step the weights in `segments` shrink by rate * decay of themselves."""
+
+    def __init__(self, beta_1, beta_2, epsilon, decay, segments):
+        super().__init__(beta_1, beta_2, epsilon)
+        self.decay = decay
+        self.segments = segments
+
+    def step(self, parameters, gradients, moments, *, scale, rate, n_steps):
+        _updates.shrink[PRECISIONS[parameters.dtype]](
+            parameters, self.segments, 1 - rate * self.decay
+        )
+        super().step(parameters, gradients, moments, scale=scale, rate=rate, n_steps=n_steps)
+
+
 class Optimizer:
     """Rule, schedule and running state that turn gradients into steps.
 
     Parameters
     ----------
-    rule : SGD or Adam
-    schedule : {"constant", "invscaling", "adaptive"}
+    rule : SGD, Adam or AdamW
+    schedule : {"constant", "invscaling", "adaptive", "cosine"}
         "invscaling" divides the initial rate by sqrt(1 + samples seen) after each epoch;
-        "adaptive" divides the rate by 5 whenever learning has come to a halt.
+        "adaptive" divides the rate by 5 whenever learning has come to a halt; "cosine"
+        lowers it to 0 along half a cosine over n_epochs, then starts again (Loshchilov &
+        Hutter, arXiv:1608.03983).
     learning_rate_init : float
     clip_norm : float or None
         Gradients with a larger Euclidean norm are scaled down to it.
+    n_epochs : int
+        Period of "cosine".
     """
 
     # "adaptive" ends training below this rate, as in scikit-learn's MLP.
     LOWEST_RATE = 1e-6
 
-    def __init__(self, rule, schedule, learning_rate_init, clip_norm):
+    def __init__(self, rule, schedule, learning_rate_init, clip_norm, n_epochs=1):
         self.rule = rule
         self.schedule = schedule
         self.learning_rate_init = learning_rate_init
         self.learning_rate = float(learning_rate_init)
         self.clip_norm = clip_norm
+        self.n_epochs = n_epochs
         self.moments = None
         self.n_steps = 0
 
     def resume(self, previous):
         """Take over the running state of an optimizer of the same rule, so that
         training goes on as if it had never stopped; settings stay the new ones."""
-        if type(previous.rule) is type(self.rule):
-            self.moments = previous.moments
+        if previous.rule.n_moments == self.rule.n_moments:
+            self.moments = None if previous.moments is None else np.array(previous.moments)
             self.n_steps = previous.n_steps
         if (previous.schedule, previous.learning_rate_init) == (
             self.schedule,
@@ -99,7 +126,7 @@ class Optimizer:
         """Move the parameters in place. Return whether the gradients were finite; where
         they are not, nothing moves."""
         scale = 1.0
-        norm = _updates.norm[PRECISIONS[gradients.dtype]](gradients)
+        norm = _updates.norm[PRECISIONS[parameters.dtype]](gradients.used)
         if not np.isfinite(norm):
             return False
         if self.clip_norm is not None and norm > self.clip_norm:
@@ -119,9 +146,12 @@ class Optimizer:
         )
         return True
 
-    def end_epoch(self, n_samples_seen):
+    def end_epoch(self, n_samples_seen, n_epochs_done):
         if self.schedule == "invscaling":
             self.learning_rate = self.learning_rate_init / np.sqrt(n_samples_seen + 1)
+        elif self.schedule == "cosine":
+            way = n_epochs_done % self.n_epochs / self.n_epochs
+            self.learning_rate = self.learning_rate_init * (1 + np.cos(np.pi * way)) / 2
 
     def goes_on_after_halt(self):
         """Learning has come to a halt: lower the rate and go on, or stop."""

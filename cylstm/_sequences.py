@@ -9,18 +9,28 @@ class Sequences:
 
     Parameters
     ----------
-    values : array of shape (n_rows, n_features), C-contiguous
+    values : C-contiguous array of shape (n_rows, n_features), or None
         Sequence k is ``values[starts[k] : starts[k] + lengths[k]]``.
     starts, lengths : int64 arrays of shape (n_sequences,)
+    tokens : int64 array of shape (n_rows,), or None
+        Takes the place of values.
+    shape : (n_sequences, n_steps), or None
+        Of the array that the rows came from, where they did.
     """
 
-    def __init__(self, values, starts, lengths):
+    def __init__(self, values, starts, lengths, tokens=None, shape=None):
+        self.shape = shape
         self.values = values
         self.starts = starts
         self.lengths = lengths
+        self.tokens = tokens
 
     def __len__(self):
         return len(self.lengths)
+
+    @property
+    def n_rows(self):
+        return len(self.tokens if self.values is None else self.values)
 
     @property
     def n_features(self):
@@ -28,17 +38,74 @@ class Sequences:
 
     def take(self, indices):
         """Some of the sequences, in the order of `indices`; their steps stay shared."""
-        return Sequences(self.values, self.starts[indices], self.lengths[indices])
+        return Sequences(self.values, self.starts[indices], self.lengths[indices], self.tokens)
+
+    def chunk(self, first, n_steps):
+        """Steps first to first + n_steps of each sequence, as far as it reaches."""
+        return Sequences(
+            self.values,
+            self.starts + first,
+            np.clip(self.lengths - first, 0, n_steps),
+            self.tokens,
+        )
 
     @classmethod
     def from_equal_lengths(cls, X):
-        """From a C-contiguous (n_samples, n_timesteps, n_features) array; no copy."""
-        n, T, n_features = X.shape
-        return cls(
-            X.reshape(n * T, n_features),
-            np.arange(n, dtype=np.int64) * T,
-            np.full(n, T, dtype=np.int64),
-        )
+        """From a C-contiguous (n_samples, n_timesteps, n_features) array, or a token array
+        (n_samples, n_timesteps); no copy."""
+        n, T = X.shape[:2]
+        starts = np.arange(n, dtype=np.int64) * T
+        lengths = np.full(n, T, dtype=np.int64)
+        if X.ndim == 2:
+            return cls(None, starts, lengths, X.reshape(n * T), (n, T))
+        return cls(X.reshape(n * T, X.shape[2]), starts, lengths, None, (n, T))
+
+    def real_rows(self):
+        """Indices of all rows that are steps of a sequence, sequence by sequence."""
+        ends = np.cumsum(self.lengths)
+        within = np.arange(ends[-1]) - np.repeat(ends - self.lengths, self.lengths)
+        return np.repeat(self.starts, self.lengths) + within
+
+    def gather_steps(self, y, name):
+        """One number (or row of them) for each step, as one array of the real steps.
+
+        y is an array (n_sequences, n_steps, ...), its padding ignored, or a list of an
+        array (n_steps_k, ...) for each sequence.
+        """
+        if self.shape is not None and not isinstance(y, (list, tuple)):
+            y = np.asarray(y)
+            if y.shape[:2] == self.shape:
+                return y.reshape(-1, *y.shape[2:])[self.real_rows()]
+        if len(y) != len(self):
+            raise ValueError(f"{name} has {len(y)} samples, but X has {len(self)}.")
+        arrays = [np.asarray(steps) for steps in y]
+        for k, (steps, length) in enumerate(zip(arrays, self.lengths, strict=True)):
+            if steps.ndim == 0 or len(steps) != length:
+                raise ValueError(
+                    f"{name}[{k}] has shape {steps.shape}, but X[{k}] has {length} steps "
+                    "and return_sequences=True wants one for each."
+                )
+        return np.concatenate(arrays)
+
+    def spread_steps(self, numbers):
+        """Numbers of the real steps at their rows; zeros at padding."""
+        out = np.zeros((self.n_rows, *numbers.shape[1:]), dtype=numbers.dtype)
+        out[self.real_rows()] = numbers
+        return out
+
+    def shape_steps(self, numbers):
+        """The opposite of gather_steps: numbers of the real steps in the form of X. Where
+        there is padding it is NaN, or None beside labels that are no numbers."""
+        if self.shape is None:
+            return np.split(numbers, np.cumsum(self.lengths)[:-1])
+        if self.lengths.sum() == self.n_rows:
+            return numbers.reshape(*self.shape, *numbers.shape[1:])
+        out = np.full((self.n_rows, *numbers.shape[1:]), None, dtype=object)
+        if numbers.dtype.kind in "fiu":
+            dtype = np.result_type(numbers.dtype, np.float32)
+            out = np.full((self.n_rows, *numbers.shape[1:]), np.nan, dtype=dtype)
+        out[self.real_rows()] = numbers
+        return out.reshape(*self.shape, *numbers.shape[1:])
 
 
 def form_of(X):
@@ -48,16 +115,17 @@ def form_of(X):
     is wrong with it.
     """
     if isinstance(X, (list, tuple)) or _is_1d_of_objects(X):
-        if len(X) > 0:
-            first = X[0] if isinstance(X, (list, tuple)) else np.asarray(X)[0]
-            if _n_dimensions(first) >= 2:
-                return "ragged"
+        dimensions = {_n_dimensions(x) for x in X}
+        if max(dimensions, default=0) >= 2:
+            return "ragged"
+        if dimensions == {1} and len({len(x) for x in X}) > 1:
+            return "ragged"  # in which each sequence will be found to lack an axis
         return "columns"
     return "steps" if getattr(X, "ndim", 0) == 3 else "columns"
 
 
 def columns_to_sequences(X, n_step_features):
-    """Read the columns of a validated 2-D array step by step.
+    """Read the columns of a 2-D array step by step.
 
     Columns k * n_step_features to (k + 1) * n_step_features are the features of step k.
     """
@@ -67,15 +135,30 @@ def columns_to_sequences(X, n_step_features):
             f"X has {n_columns} columns, which is not a multiple of "
             f"n_step_features={n_step_features}: every step must have the same features."
         )
-    return Sequences.from_equal_lengths(X.reshape(n, -1, n_step_features))
+    sequences = Sequences.from_equal_lengths(X.reshape(n, -1, n_step_features))
+    _check_finite(sequences)
+    return sequences
+
+
+def _check_finite(sequences):
+    if not _all_finite(sequences.values):
+        row = np.flatnonzero(~np.isfinite(sequences.values).all(axis=1))[0]
+        sample = np.searchsorted(sequences.starts, row, side="right") - 1
+        _raise_not_finite(sequences.values[row], sample, row - sequences.starts[sample])
 
 
 def steps_to_sequences(X, dtype):
     """Read a 3-D array; trailing steps that are NaN in every feature are padding."""
-    X = check_array(
-        X, dtype=dtype, order="C", allow_nd=True, ensure_all_finite=False, input_name="X"
-    )
-    n, T, n_features = X.shape
+    with np.errstate(over="ignore"):  # overflow to infinity is reported below
+        X = check_array(
+            X,
+            dtype=dtype,
+            order="C",
+            allow_nd=True,
+            ensure_all_finite=False,
+            input_name="X",
+        )
+    _, T, n_features = X.shape
     if T == 0 or n_features == 0:
         raise ValueError(
             f"X has shape {X.shape}; at least one step and one feature are required."
@@ -103,14 +186,70 @@ def ragged_to_sequences(X, dtype):
     arrays = [_as_steps(x, k) for k, x in enumerate(X)]
     _check_same_features(arrays)
     with np.errstate(over="ignore"):  # overflow to infinity is reported below
-        values = np.concatenate(arrays, dtype=dtype, casting="unsafe")
+        values = np.empty((sum(map(len, arrays)), arrays[0].shape[1]), dtype=dtype)
+        np.concatenate(arrays, out=values, casting="unsafe")
     lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
     starts = np.cumsum(lengths) - lengths
-    if not _all_finite(values):
-        row = np.flatnonzero(~np.isfinite(values).all(axis=1))[0]
-        sample = np.searchsorted(starts, row, side="right") - 1
-        _raise_not_finite(values[row], sample, row - starts[sample])
-    return Sequences(values, starts, lengths)
+    sequences = Sequences(values, starts, lengths)
+    _check_finite(sequences)
+    return sequences
+
+
+def tokens_to_sequences(X, vocabulary_size):
+    """Read token ids: an integer array (n_samples, n_timesteps), or a list of 1-D ones.
+    vocabulary_size may be None: whatever is there."""
+    if isinstance(X, (list, tuple)) or _is_1d_of_objects(X):
+        arrays = [_as_tokens(x, f"X[{k}]", 1) for k, x in enumerate(X)]
+        if not arrays:
+            raise ValueError("X is empty; at least one sequence is required.")
+        for k, x in enumerate(arrays):
+            if len(x) == 0:
+                raise ValueError(
+                    f"X[{k}] has length 0. Every sequence needs at least one step."
+                )
+        lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
+        sequences = Sequences(
+            None, np.cumsum(lengths) - lengths, lengths, np.concatenate(arrays)
+        )
+    else:
+        X = _as_tokens(X, "X", 2)
+        if X.size == 0:
+            raise ValueError(
+                f"X has shape {X.shape}; at least one sequence of one step is required."
+            )
+        sequences = Sequences.from_equal_lengths(X)
+    tokens = sequences.tokens
+    if vocabulary_size is None:
+        vocabulary_size = max(int(tokens.max()) + 1, 1)
+    outside = (tokens < 0) | (tokens >= vocabulary_size)
+    if outside.any():
+        row = np.flatnonzero(outside)[0]
+        sample = np.searchsorted(sequences.starts, row, side="right") - 1
+        raise ValueError(
+            f"X has token {tokens[row]} in sample {sample} at step "
+            f"{row - sequences.starts[sample]}, but vocabulary_size={vocabulary_size} "
+            f"allows tokens from 0 to {vocabulary_size - 1}."
+        )
+    return sequences
+
+
+def _as_tokens(x, name, n_dimensions):
+    try:
+        x = np.asarray(x)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read as an array: {error}") from error
+    if x.dtype.kind not in "iu" and x.size:
+        raise ValueError(
+            f"{name} has dtype {x.dtype}, but with embedding_dim X holds token ids: "
+            "integers from 0 to vocabulary_size - 1."
+        )
+    if x.ndim != n_dimensions:
+        expected = "(n_samples, n_timesteps)" if n_dimensions == 2 else "(n_timesteps,)"
+        raise ValueError(
+            f"{name} has shape {x.shape}; with embedding_dim X is an integer array "
+            f"(n_samples, n_timesteps) or a list of 1-D integer arrays; expected {expected}."
+        )
+    return np.ascontiguousarray(x, dtype=np.int64)
 
 
 def flatten_steps(X):
@@ -125,16 +264,16 @@ def flatten_steps(X):
         Cuts transformed rows into sequences of the form given.
     """
     if form_of(X) == "steps":
-        X = check_array(
-            X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X"
-        )
+        X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X")
         lengths = _unpadded_lengths(X)
         inside = np.arange(X.shape[1]) < lengths[:, None]
 
         def rebuild(rows):
             if inside.all():
                 return rows.reshape(*inside.shape, rows.shape[1])
-            out = np.full((*inside.shape, rows.shape[1]), np.nan, dtype=rows.dtype)
+            # Padding is NaN, which whole numbers do not have.
+            dtype = np.result_type(rows.dtype, np.float32)
+            out = np.full((*inside.shape, rows.shape[1]), np.nan, dtype=dtype)
             out[inside] = rows
             return out
 
@@ -192,7 +331,7 @@ def _as_steps(x, k):
         x = np.asarray(x)
         if x.dtype == object:
             x = x.astype(np.float64)
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
             f"X[{k}] cannot be read as an array of numbers of shape (n_timesteps, "
             f"n_features): {error}"

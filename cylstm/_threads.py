@@ -4,10 +4,13 @@ import os
 import threading
 from contextlib import contextmanager
 from functools import cache
+from itertools import product
 
 from threadpoolctl import ThreadpoolController
 
 from . import _engine
+
+MAX_THREADS = 256
 
 _forked = False
 
@@ -18,7 +21,7 @@ def effective_n_threads(n_jobs):
     None is what OpenMP allows (OMP_NUM_THREADS, threadpoolctl and joblib's process
     workers set it), a negative number counts down from it, a positive one is taken
     as it is. A forked child gets one: libgomp's threads do not survive a fork and
-    waiting for them would hang.
+    waiting for them would hang. More than MAX_THREADS are never started.
     """
     if _forked:
         return 1
@@ -26,12 +29,27 @@ def effective_n_threads(n_jobs):
         return _engine.max_threads()
     if n_jobs < 0:
         return max(1, _engine.max_threads() + n_jobs + 1)
-    return n_jobs
+    return min(n_jobs, MAX_THREADS)
 
 
 @cache
-def _controller():
-    return ThreadpoolController()
+def _blas_libraries():
+    """(library, function that sets its number of threads) for each BLAS of the process.
+
+    OpenBLAS is asked directly: threadpoolctl lets only one thread of the process set its
+    number, and silently ignores all others.
+    """
+    libraries = []
+    for library in ThreadpoolController().lib_controllers:
+        if library.user_api != "blas":
+            continue
+        setter = library.set_num_threads
+        if library.info().get("threading_layer") == "pthreads":
+            for prefix, suffix in product(("", "scipy_"), ("", "64_", "_64")):
+                name = f"{prefix}openblas_set_num_threads{suffix}"
+                setter = getattr(library.dynlib, name, setter)
+        libraries.append((library, setter))
+    return libraries
 
 
 class _BlasLimit:
@@ -44,13 +62,19 @@ class _BlasLimit:
     def __init__(self):
         self.lock = threading.Lock()
         self.n_callers = 0
-        self.limiter = None
+        self.before = []
 
     @contextmanager
     def __call__(self):
         with self.lock:
             if self.n_callers == 0:
-                self.limiter = _controller().limit(limits=1, user_api="blas")
+                self.before = [
+                    (setter, library.num_threads)
+                    for library, setter in _blas_libraries()
+                    if library.num_threads != 1
+                ]
+                for setter, _ in self.before:
+                    setter(1)
             self.n_callers += 1
         try:
             yield
@@ -58,7 +82,8 @@ class _BlasLimit:
             with self.lock:
                 self.n_callers -= 1
                 if self.n_callers == 0:
-                    self.limiter.restore_original_limits()
+                    for setter, n_threads in self.before:
+                        setter(n_threads)
 
 
 single_threaded_blas = _BlasLimit()

@@ -22,9 +22,6 @@ class History:
     validation_scores: list = field(default_factory=list)
     n_iter: int = 0  # epochs
     t: int = 0  # samples seen
-    # Epochs in a row without progress; best value so far of what progress is judged by.
-    n_stalled: int = 0
-    best: float = -np.inf
 
 
 class Trainer:
@@ -41,10 +38,14 @@ class Trainer:
     batch_size : int
     shuffle : bool
         Draw a new order in each epoch.
-    alpha : float
-        L2 penalty.
+    l1, l2 : float
+        Penalty l1 |w|_1 + l2/2 |w|_2^2 on weight matrices.
     n_threads : int
     random_state : RandomState
+    bptt_steps : int or None
+        Learn in chunks of so many steps, the state carried over.
+    **dropout
+        dropout, recurrent_dropout, seed.
     """
 
     def __init__(
@@ -58,9 +59,12 @@ class Trainer:
         *,
         batch_size,
         shuffle,
-        alpha,
+        l1,
+        l2,
         n_threads,
         random_state,
+        bptt_steps=None,
+        **dropout,
     ):
         self.network = network
         self.optimizer = optimizer
@@ -70,39 +74,98 @@ class Trainer:
         self.rows = rows
         self.batch_size = min(batch_size, len(rows))
         self.shuffle = shuffle
-        self.alpha = alpha
+        self.l1 = l1
+        self.l2 = l2
         self.n_threads = n_threads
         self.random_state = random_state
+        self.bptt_steps = bptt_steps
+        self.dropout = dropout
         self._workspace = _engine.Workspace()
-        self._gradients = np.empty_like(network.parameters)
+        longest = np.partition(sequences.lengths[rows], -self.batch_size)
+        self._gradients = network.new_gradients(int(longest[-self.batch_size :].sum()))
 
     def epoch(self):
         """One pass over the rows; return the mean objective over it."""
         rows = self.random_state.permutation(self.rows) if self.shuffle else self.rows
         total = total_weight = 0.0
         for start in range(0, len(rows), self.batch_size):
-            loss, weight = self.step(rows[start : start + self.batch_size])
-            total += loss * weight
-            total_weight += weight
+            batch = rows[start : start + self.batch_size]
+            if self.bptt_steps is None:
+                loss, weight = self.step(batch)
+                total += loss * weight
+                total_weight += weight
+                continue
+            for loss, weight in self.steps_in_chunks(batch):
+                total += loss * weight
+                total_weight += weight
         return total / total_weight
 
     def step(self, batch):
         """One step of the optimizer; return objective and weight of the batch."""
-        network = self.network
-        loss, weight = network.loss_and_gradients(
-            self._workspace,
+        return self._learn(
             self.sequences,
             self.targets,
             self.weights,
             batch,
+            update=self.optimizer.n_steps,
+        )
+
+    def steps_in_chunks(self, batch):
+        """A step of the optimizer for each chunk of steps that has something to learn;
+        yield objective and weight of each.
+
+        Gradients stop at the begin of a chunk, the state goes on (truncated
+        backpropagation through time, Williams & Peng 1990).
+        """
+        update = self.optimizer.n_steps  # one recurrent mask for all chunks
+        per_step = self.network.architecture.per_step
+        states = np.zeros((len(batch), self.network.architecture.n_state), self.network.dtype)
+        lengths = self.sequences.lengths[batch]
+        for first in range(0, lengths.max(), self.bptt_steps):
+            running = np.flatnonzero(lengths > first)
+            rows = batch[running]
+            chunk = self.sequences.take(rows).chunk(first, self.bptt_steps)
+            targets, weights = self.targets, self.weights
+            if not per_step:  # only sequences that end here have something to learn
+                ends = lengths[running] <= first + self.bptt_steps
+                targets, weights = targets[rows], np.where(ends, weights[rows], 0)
+            state_in, state_out = states[running], np.empty_like(states[running])
+            options = {
+                "update": update,
+                "first_step": first,
+                "state_in": state_in,
+                "state_out": state_out,
+            }
+            if not per_step and not weights.any():
+                self.network.forward(
+                    chunk, self.n_threads, scores=False, **options, **self.dropout
+                )
+            else:
+                yield self._learn(chunk, targets, weights, np.arange(len(rows)), **options)
+            states[running] = state_out
+
+    def _learn(self, sequences, targets, weights, batch, **options):
+        network = self.network
+        loss, weight = network.loss_and_gradients(
+            self._workspace,
+            sequences,
+            targets,
+            weights,
+            batch,
             self._gradients,
             self.n_threads,
+            **options,
+            **self.dropout,
         )
         if weight == 0:  # nothing to learn from
             return 0.0, 0.0
-        if self.alpha:
+        if self.l1 or self.l2:
             loss += _updates.penalize[PRECISIONS[network.dtype]](
-                network.parameters, self._gradients, network.penalized, self.alpha
+                network.parameters,
+                self._gradients.flat,
+                network.penalized,
+                self.l1,
+                self.l2,
             )
         if not np.isfinite(loss) or not self.optimizer.step(
             network.parameters, self._gradients
@@ -127,8 +190,8 @@ def train(
 
     Training stops where for more than `n_iter_no_change` epochs in a row neither the loss
     fell nor, with `early_stopping`, the validation score rose by at least `tol`, and where
-    `after_epoch` asks for it. Ctrl-C keeps the parameters reached. A loss that is not
-    finite brings back those of the last whole epoch and raises ValueError.
+    `after_epoch` asks for it; each call judges anew. Ctrl-C keeps the parameters reached. A
+    loss that is not finite brings back those of the last whole epoch and raises ValueError.
 
     Parameters
     ----------
@@ -145,9 +208,9 @@ def train(
     """
     parameters = trainer.network.parameters
     last_finite = parameters.copy()
-    # Where training goes on, it does so from the parameters that scored best.
-    best_score = max(history.validation_scores, default=-np.inf)
-    best_parameters = parameters.copy() if early_stopping else None
+    best_parameters = None
+    best = -np.inf  # of what progress is judged by: score, or minus the loss
+    n_stalled = 0
     try:
         for _ in range(max_iter):
             if before_epoch is not None:
@@ -162,17 +225,15 @@ def train(
             if validate is not None:
                 history.validation_scores.append(validate())
             progress = history.validation_scores[-1] if early_stopping else -loss
-            if early_stopping and progress > best_score:
-                best_score = progress
-                best_parameters[:] = parameters
-            history.n_stalled = (
-                0 if progress > history.best + tol else history.n_stalled + 1
-            )
-            history.best = max(history.best, progress)
-            trainer.optimizer.end_epoch(history.t)
+            n_stalled = 0 if progress > best + tol else n_stalled + 1
+            if progress > best:
+                best = progress
+                if early_stopping:
+                    best_parameters = parameters.copy()
+            trainer.optimizer.end_epoch(history.t, history.n_iter)
             stop = after_epoch is not None and after_epoch()
-            if history.n_stalled > n_iter_no_change:
-                history.n_stalled = 0
+            if n_stalled > n_iter_no_change:
+                n_stalled = 0
                 stop = stop or not trainer.optimizer.goes_on_after_halt()
             if stop:
                 break
@@ -183,10 +244,8 @@ def train(
             UserWarning,
             stacklevel=2,
         )
-    except Exception as error:
+    except NonFiniteLossError:
         parameters[:] = last_finite
-        if not isinstance(error, NonFiniteLossError):
-            raise
         raise NonFiniteLossError(
             f"The loss became NaN or infinite in epoch {history.n_iter + 1}. Try a "
             "smaller learning_rate_init, a smaller clip_norm, or inputs and targets "

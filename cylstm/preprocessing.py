@@ -103,9 +103,8 @@ class StepwiseTransformer(
         """
         self._validate_params()
         rows, y_rows, _ = self._flatten(X, y)
-        if not hasattr(self, "transformer_"):
-            self.transformer_ = clone(self.transformer)
-        self.transformer_.partial_fit(rows, y_rows)
+        transformer = getattr(self, "transformer_", None) or clone(self.transformer)
+        self.transformer_ = transformer.partial_fit(rows, y_rows)
         self.n_features_in_ = rows.shape[1]
         return self
 
@@ -243,16 +242,14 @@ def make_windows(series, window, horizon=1, stride=1, targets=None):
     series = np.asarray(series)
     if series.ndim not in (1, 2):
         raise ValueError(
-            f"series has shape {series.shape}; expected (n_steps,) or (n_steps, "
-            "n_features)."
+            f"series has shape {series.shape}; expected (n_steps,) or (n_steps, n_features)."
         )
     if series.ndim == 1:
         series = series[:, None]
     n_steps, n_features = series.shape
     if n_steps < window + horizon:
         raise ValueError(
-            f"series has {n_steps} steps, fewer than window + horizon = {window} + "
-            f"{horizon}."
+            f"series has {n_steps} steps, fewer than window + horizon = {window} + {horizon}."
         )
     followed = series
     if targets is not None:

@@ -3,36 +3,54 @@
 """A whole network over a batch: forward, loss and gradients.
 
 Letters: B sequences of the batch, T steps, N packed rows (sum of lengths), I inputs,
-H units, K scores.
+H units, D features and K scores of the head, S numbers of a state, P parameters.
 
 # Design:
 #
 # a) A shard (some rows of the batch) goes through the whole network, forward and
 #    backward through all steps and layers, on one thread: no barrier per step, and
-#    its history is still in cache when it is needed again.
+#    its history is still in cache when it is needed again (_shard_pass.pxd).
 # b) A lane takes its shards one after the other into one gradient buffer; lanes run
 #    in parallel and are added in their order at the end. Shards and lanes depend on
 #    the data only, so the bits do not depend on the number of threads.
+#    History is a thread's, gradients are a lane's.
 # c) All memory is reserved before the parallel region; nothing inside can fail.
 # d) Prediction keeps no history: a shard goes through the network in chunks of
-#    steps, carrying its state, so that memory does not grow with T.
+#    steps, carrying its state, so that memory does not grow with T. Only where layers
+#    run both ways a chunk is the whole sequence.
+# e) The embedding's gradient holds the tokens of the batch alone, so that its cost does
+#    not grow with the vocabulary.
 """
 
-from cython.parallel cimport prange
-from libc.stdint cimport int64_t
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from _blas cimport gemm, real
-from _losses cimport LOGISTIC, SOFTMAX, SQUARED_ERROR, Loss, loss_and_gradient
-from _lstm cimport Layer, Steps, lstm_backward, lstm_forward
+from _blas cimport real
+from _losses cimport (
+    ABSOLUTE_ERROR, HUBER, LINEAR, LOGISTIC, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR
+)
+from _model cimport MAX_LAYERS, Buffers, Model, Task, lay_out, take_buffers
+from _shard_pass cimport predict_shard, train_shard
 from _shards cimport MAX_LANES, Row, count_shards, cut
+
 
 cdef extern from "_simd.h" nogil:
     int simd_highest()
     int simd_level()
     const char** simd_level_names
+
+cdef extern from "_cells_simd.h" nogil:
+    ctypedef struct cell_facts:
+        const char* name
+        const char* gates
+        int n_gates
+        int n_peepholes
+        int recurrent
+    const cell_facts* cells
+    int n_cells
 
 cdef extern from "_openmp.h" nogil:
     int omp_get_max_threads()
@@ -40,20 +58,32 @@ cdef extern from "_openmp.h" nogil:
 
 LOSSES = {
     "squared_error": SQUARED_ERROR,
+    "absolute_error": ABSOLUTE_ERROR,
+    "huber": HUBER,
+    "poisson": POISSON,
+    "quantile": QUANTILE,
     "logistic": LOGISTIC,
     "softmax": SOFTMAX,
+    "linear": LINEAR,
+}
+
+# Name -> (row of the table, gates in their order, peephole vectors, recurrent product).
+CELLS = {
+    (<bytes> cells[k].name).decode(): (
+        k, (<bytes> cells[k].gates).decode(), cells[k].n_peepholes,
+        bool(cells[k].recurrent))
+    for k in range(n_cells)
 }
 
 # A fused function by the type of its numbers: forward[PRECISIONS[dtype]].
 PRECISIONS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
 
+HAS_OPENMP = bool(CYLSTM_HAS_OPENMP)
+
 cdef enum:
-    MAX_LAYERS = 64
     # Packed rows that prediction holds of one shard: some hundred are enough for the
     # input product to run at full speed.
     CHUNK_ROWS = 512
-    # Numbers of one cache line: buffers start on their own.
-    ALIGNMENT = 16
     REDUCTION_BLOCK = 4096
 
 # Lanes may hold this many gradient numbers together (256 MiB in float32).
@@ -77,57 +107,76 @@ def max_threads():
     return omp_get_max_threads()
 
 
-HAS_OPENMP = bool(CYLSTM_HAS_OPENMP)
-
-
 cdef class Plan:
     """The layers of a network as the kernels see them.
 
     Parameters
     ----------
-    layers : list of (I, H, weight_ih, weight_hh, bias)
-        Sizes, and offsets into the flat parameter vector.
+    layers : list of list of (I, H, weight_ih, weight_hh, bias, peephole)
+        For each layer its directions: sizes, and offsets into the flat parameter vector.
+    cell, activation, loss : str
+        A key of CELLS; "tanh" or "relu"; a key of LOSSES.
     head : (D, K, weight, bias)
-        Likewise for the linear head.
-    loss : str
-        A key of LOSSES.
+        Sizes and offsets of the linear head.
+    per_step : bool
+        Scores for every step, not for the last alone.
+    vocabulary : int
+        Tokens of the embedding, 0 without. Its weights stand at the end of the vector.
     n_parameters : int
         Length of the flat vector.
+    levels : float64 array of shape (K,) or None
+        Levels of the quantile loss.
     """
 
-    cdef Layer layers[MAX_LAYERS]
-    cdef readonly Py_ssize_t n_layers, n_inputs, n_features, n_scores
-    cdef readonly Py_ssize_t n_parameters, n_state
-    cdef Py_ssize_t head_weight, head_bias, widest
-    cdef Loss loss
+    cdef Model model
+    cdef const double[::1] levels
 
-    def __init__(self, layers, head, loss, Py_ssize_t n_parameters):
+    def __init__(
+        self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
+        Py_ssize_t n_parameters, levels=None
+    ):
         if len(layers) > MAX_LAYERS:
             raise ValueError(
                 f"{len(layers)} layers were given, at most {MAX_LAYERS} are possible."
             )
-        self.n_layers = len(layers)
-        self.n_inputs = layers[0][0]
-        self.n_features, self.n_scores, self.head_weight, self.head_bias = head
-        self.loss = LOSSES[loss]
-        self.n_parameters = n_parameters
-        self.n_state = 0
-        self.widest = 0
+        cdef Model* model = &self.model
         cdef Py_ssize_t k
-        for k, sizes in enumerate(layers):
-            (self.layers[k].n_inputs, self.layers[k].n_units, self.layers[k].weight_ih,
-             self.layers[k].weight_hh, self.layers[k].bias) = sizes
-            self.n_state += 2 * self.layers[k].n_units
-            self.widest = max(self.widest, self.layers[k].n_units)
+        memset(model, 0, sizeof(Model))
+        index, gates, _, recurrent = CELLS[cell]
+        model.n_layers = len(layers)
+        model.n_directions = len(layers[0])
+        model.n_inputs = layers[0][0][0]
+        model.n_features, model.n_scores, model.head_weight, model.head_bias = head
+        model.per_step = per_step
+        model.vocabulary = vocabulary
+        model.n_dense = n_parameters - vocabulary * model.n_inputs
+        model.loss = LOSSES[loss]
+        if levels is not None:
+            self.levels = levels
+            model.levels = &self.levels[0]
+        for k, direction in enumerate([d for layer in layers for d in layer]):
+            model.layers[k].cell = index
+            model.layers[k].relu = activation == "relu"
+            model.layers[k].recurrent = recurrent
+            model.layers[k].n_gates = len(gates)
+            (model.layers[k].n_inputs, model.layers[k].n_units,
+             model.layers[k].weight_ih, model.layers[k].weight_hh,
+             model.layers[k].bias, model.layers[k].peephole) = direction
+            model.n_state += 2 * model.layers[k].n_units
+            model.widest_units = max(model.widest_units, model.layers[k].n_units)
+            model.widest_inputs = max(model.widest_inputs, model.layers[k].n_inputs)
 
-    cdef double step_work(self) noexcept nogil:
-        """Floating point operations of one step of one sequence, forward."""
-        cdef Py_ssize_t k, I, H
-        cdef double work = 0
-        for k in range(self.n_layers):
-            I, H = self.layers[k].n_inputs, self.layers[k].n_units
-            work += 8.0 * H * (I + H + 8)
-        return work
+
+cdef double step_work(const Model* model) noexcept nogil:
+    """Floating point operations of one step of one sequence, forward."""
+    cdef Py_ssize_t k, I, H
+    cdef double work = 0
+    for k in range(model.n_layers * model.n_directions):
+        I, H = model.layers[k].n_inputs, model.layers[k].n_units
+        work += 2.0 * model.layers[k].n_gates * H * (I + H + 8)
+    if model.per_step:
+        work += 2.0 * model.n_features * model.n_scores
+    return work
 
 
 cdef class Memory:
@@ -153,337 +202,47 @@ cdef class Workspace:
     time."""
 
     cdef Memory order, lanes
+    cdef int[::1] slots  # of every token, -1 for those that are not in the batch
 
     def __cinit__(self):
         self.order = Memory()
         self.lanes = Memory()
 
 
-cdef struct Task:
-    # What a call works on; the pointers are to numbers of the call's precision.
-    const void* parameters    # (P,)
-    const void* values        # (*, I) the steps of all sequences
-    const int64_t* starts     # (n_sequences,) first row of each in values
-    const int64_t* batch      # (B,) the sequences of this batch
-    const void* targets       # (n_sequences, n_targets) or NULL
-    Py_ssize_t n_targets
-    const void* weights       # (n_sequences,) or NULL
-    double weight_scale       # 1 / sum of the batch's weights
-    const void* state_in      # (B, S) or NULL for zeros
-    void* state_out           # (B, S) or NULL
-    void* scores              # (B, K) or NULL
-    void* features            # (B, D) or NULL
-    # How the batch is cut.
-    Row* rows                 # (B,) longest first
-    Py_ssize_t* bounds        # (n_shards + 1,)
-    Py_ssize_t n_shards
-    Py_ssize_t n_lanes
-    # Memory of the lanes.
-    char* memory
-    Py_ssize_t lane_bytes
-    Py_ssize_t max_rows       # of one shard
-    Py_ssize_t max_steps      # of one chunk
-    Py_ssize_t max_packed     # of one chunk of one shard
-    bint training
-    double* losses            # (n_lanes,)
-
-
-cdef inline Py_ssize_t aligned(Py_ssize_t n) noexcept nogil:
-    return (n + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-
-
-cdef struct Buffers:
-    # One lane's memory. Chunk buffers hold max_packed rows, state buffers max_rows.
-    int* counts                    # (max_steps,)
-    void* x                        # (N, I)
-    void* gates[MAX_LAYERS]        # (N, 4H)
-    void* c[MAX_LAYERS]            # (B + N, H)
-    void* h[MAX_LAYERS]            # (B + N, H)
-    void* phi_c[MAX_LAYERS]        # (N, H)
-    void* c_last[MAX_LAYERS]       # (B, H)
-    void* h_last[MAX_LAYERS]       # (B, H)
-    void* dy                       # (N, widest)
-    void* h_prev                   # (N, widest)
-    void* dh                       # (B, widest)
-    void* dc                       # (B, widest)
-    void* scores                   # (B, K)
-    void* dscores                  # (B, K)
-    void* gradients                # (P,)
-
-
-cdef Py_ssize_t lay_out(
-    Plan plan, const Task* task, Py_ssize_t item, char* memory, Buffers* out
-) noexcept nogil:
-    """Place one lane's buffers from `memory` on; return the bytes they take."""
-    cdef Py_ssize_t k, at = 0, H
-    cdef Py_ssize_t B = task.max_rows, N = task.max_packed
-    out.counts = <int*> memory
-    at += aligned(task.max_steps) * sizeof(int)
-    out.x = memory + at
-    at += aligned(N * plan.n_inputs) * item
-    for k in range(plan.n_layers):
-        H = plan.layers[k].n_units
-        out.gates[k] = memory + at
-        at += aligned(N * 4 * H) * item
-        out.c[k] = memory + at
-        at += aligned((B + N) * H) * item
-        out.h[k] = memory + at
-        at += aligned((B + N) * H) * item
-        out.phi_c[k] = memory + at
-        at += aligned(N * H) * item
-        out.c_last[k] = memory + at
-        at += aligned(B * H) * item
-        out.h_last[k] = memory + at
-        at += aligned(B * H) * item
-    out.scores = memory + at
-    at += aligned(B * plan.n_scores) * item
-    if task.training:
-        out.dscores = memory + at
-        at += aligned(B * plan.n_scores) * item
-        out.dh = memory + at
-        at += aligned(B * plan.widest) * item
-        out.dc = memory + at
-        at += aligned(B * plan.widest) * item
-        out.dy = memory + at
-        at += aligned(N * plan.widest) * item
-        out.h_prev = memory + at
-        at += aligned(N * plan.widest) * item
-        out.gradients = memory + at
-        at += aligned(plan.n_parameters) * item
-    return at
-
-
-cdef inline void load_states(
-    Plan plan, const Task* task, const Row* rows, Py_ssize_t n_rows,
-    const Buffers* buffers, real* kind
-) noexcept nogil:
-    """Initial states from the caller's order into the shard's; zeros without."""
-    cdef Py_ssize_t k, row, H, at = 0
-    cdef const real* state
-    for k in range(plan.n_layers):
-        H = plan.layers[k].n_units
-        if task.state_in == NULL:
-            memset(buffers.h_last[k], 0, n_rows * H * sizeof(real))
-            memset(buffers.c_last[k], 0, n_rows * H * sizeof(real))
-            continue
-        for row in range(n_rows):
-            state = <const real*> task.state_in + rows[row].position * plan.n_state + at
-            memcpy(<real*> buffers.h_last[k] + row * H, state, H * sizeof(real))
-            memcpy(<real*> buffers.c_last[k] + row * H, state + H, H * sizeof(real))
-        at += 2 * H
-
-
-cdef inline void store_states(
-    Plan plan, const Task* task, const Row* rows, Py_ssize_t n_rows,
-    const Buffers* buffers, real* kind
-) noexcept nogil:
-    cdef Py_ssize_t k, row, H, at = 0
-    cdef real* state
-    for k in range(plan.n_layers):
-        H = plan.layers[k].n_units
-        for row in range(n_rows):
-            state = <real*> task.state_out + rows[row].position * plan.n_state + at
-            memcpy(state, <real*> buffers.h_last[k] + row * H, H * sizeof(real))
-            memcpy(state + H, <real*> buffers.c_last[k] + row * H, H * sizeof(real))
-        at += 2 * H
-
-
-cdef inline Py_ssize_t count_steps(
-    const Row* rows, Py_ssize_t n_rows, int64_t first, Py_ssize_t max_steps,
-    Py_ssize_t max_packed, Steps* steps
-) noexcept nogil:
-    """Steps from `first` on that fit the chunk; how many of the rows run at each."""
-    cdef Py_ssize_t n = n_rows
-    steps.B = n_rows
-    steps.T = 0
-    steps.N = 0
-    while steps.T < max_steps:
-        while n > 0 and rows[n - 1].length <= first + steps.T:
-            n -= 1
-        if n == 0 or steps.N + n > max_packed:
-            break
-        steps.counts[steps.T] = <int> n
-        steps.N += n
-        steps.T += 1
-    return steps.T
-
-
-cdef inline void gather(
-    Plan plan, const Task* task, const Row* rows, const Steps* steps, int64_t first,
-    real* x
-) noexcept nogil:
-    """Inputs of the chunk's steps, packed."""
-    cdef Py_ssize_t t, row, i, I = plan.n_inputs
-    cdef const real* values = <const real*> task.values
-    cdef const real* source
-    for t in range(steps.T):
-        for row in range(steps.counts[t]):
-            source = values + (
-                task.starts[task.batch[rows[row].position]] + first + t) * I
-            for i in range(I):
-                x[i] = source[i]
-            x += I
-
-
-cdef inline void forward_chunk(
-    Plan plan, const Task* task, const Row* rows, const Steps* steps, int64_t first,
-    const Buffers* buffers, real* kind
-) noexcept nogil:
-    """All layers over some steps, from the states in c_last, h_last and back to them."""
-    cdef Py_ssize_t k, H, running = steps.counts[0]
-    cdef const real* x = <real*> buffers.x
-    gather(plan, task, rows, steps, first, <real*> buffers.x)
-    for k in range(plan.n_layers):
-        H = plan.layers[k].n_units
-        memcpy(buffers.c[k], buffers.c_last[k], running * H * sizeof(real))
-        memcpy(buffers.h[k], buffers.h_last[k], running * H * sizeof(real))
-        lstm_forward(
-            &plan.layers[k], <const real*> task.parameters, steps, x,
-            <real*> buffers.gates[k], <real*> buffers.c[k], <real*> buffers.phi_c[k],
-            <real*> buffers.h[k], <real*> buffers.c_last[k], <real*> buffers.h_last[k])
-        x = <real*> buffers.h[k] + steps.B * H
-
-
-cdef inline void head_forward(
-    Plan plan, const Task* task, Py_ssize_t n_rows, const Buffers* buffers, real* kind
-) noexcept nogil:
-    cdef Py_ssize_t K = plan.n_scores, D = plan.n_features, row
-    cdef const real* parameters = <const real*> task.parameters
-    cdef real* scores = <real*> buffers.scores
-    for row in range(n_rows):
-        memcpy(scores + row * K, parameters + plan.head_bias, K * sizeof(real))
-    # S = H W' + b   (B x K) = (B x D) (D x K)
-    gemm(False, True, n_rows, K, D, <real*> buffers.h_last[plan.n_layers - 1], D,
-         parameters + plan.head_weight, D, <real> 1, scores, K)
-
-
-cdef void predict_shard(
-    Plan plan, const Task* task, Py_ssize_t lane, Py_ssize_t shard, real* kind
-) noexcept nogil:
-    cdef Buffers buffers
-    cdef Steps steps
-    cdef const Row* rows = task.rows + task.bounds[shard]
-    cdef Py_ssize_t n_rows = task.bounds[shard + 1] - task.bounds[shard]
-    cdef Py_ssize_t row, K = plan.n_scores, D = plan.n_features
-    cdef int64_t first = 0
-    lay_out(plan, task, sizeof(real), task.memory + lane * task.lane_bytes, &buffers)
-    steps.counts = buffers.counts
-    load_states(plan, task, rows, n_rows, &buffers, kind)
-    while count_steps(rows, n_rows, first, task.max_steps, task.max_packed, &steps) > 0:
-        forward_chunk(plan, task, rows, &steps, first, &buffers, kind)
-        first += steps.T
-    if task.scores != NULL:
-        head_forward(plan, task, n_rows, &buffers, kind)
-        for row in range(n_rows):
-            memcpy(<real*> task.scores + rows[row].position * K,
-                   <real*> buffers.scores + row * K, K * sizeof(real))
-    if task.features != NULL:
-        for row in range(n_rows):
-            memcpy(<real*> task.features + rows[row].position * D,
-                   <real*> buffers.h_last[plan.n_layers - 1] + row * D,
-                   D * sizeof(real))
-    if task.state_out != NULL:
-        store_states(plan, task, rows, n_rows, &buffers, kind)
-
-
-cdef double train_shard(
-    Plan plan, const Task* task, Py_ssize_t lane, Py_ssize_t shard, real* kind
-) noexcept nogil:
-    """Add the shard's gradients to its lane's; return its weighted loss."""
-    cdef Buffers buffers
-    cdef Steps steps
-    cdef const Row* rows = task.rows + task.bounds[shard]
-    cdef Py_ssize_t n_rows = task.bounds[shard + 1] - task.bounds[shard]
-    cdef Py_ssize_t row, k, H, K = plan.n_scores, D = plan.n_features
-    cdef Py_ssize_t top = plan.n_layers - 1
-    cdef int64_t sequence
-    cdef double loss = 0, weight
-    cdef real* gradients
-    cdef real* dscores
-    cdef real* scratch = NULL
-    cdef const real* x
-    lay_out(plan, task, sizeof(real), task.memory + lane * task.lane_bytes, &buffers)
-    steps.counts = buffers.counts
-    gradients = <real*> buffers.gradients
-    dscores = <real*> buffers.dscores
-
-    load_states(plan, task, rows, n_rows, &buffers, kind)
-    count_steps(rows, n_rows, 0, task.max_steps, task.max_packed, &steps)
-    forward_chunk(plan, task, rows, &steps, 0, &buffers, kind)
-    head_forward(plan, task, n_rows, &buffers, kind)
-    if task.state_out != NULL:
-        store_states(plan, task, rows, n_rows, &buffers, kind)
-
-    for row in range(n_rows):
-        sequence = task.batch[rows[row].position]
-        weight = (<const real*> task.weights)[sequence] * task.weight_scale
-        loss += weight * loss_and_gradient(
-            plan.loss, K, <real*> buffers.scores + row * K,
-            <const real*> task.targets + sequence * task.n_targets, dscores + row * K)
-        for k in range(K):
-            dscores[row * K + k] *= <real> weight
-            gradients[plan.head_bias + k] += dscores[row * K + k]
-
-    # dW += dS' H   (K x D) += (K x B) (B x D)
-    gemm(True, False, K, D, n_rows, dscores, K, <real*> buffers.h_last[top], D,
-         <real> 1, gradients + plan.head_weight, D)
-    # dH = dS W   (B x D) = (B x K) (K x D)
-    gemm(False, False, n_rows, D, K, dscores, K,
-         <const real*> task.parameters + plan.head_weight, D,
-         <real> 0, <real*> buffers.dh, D)
-
-    if steps.counts[steps.T - 1] < n_rows:
-        scratch = <real*> buffers.h_prev
-    for k in range(top, -1, -1):
-        H = plan.layers[k].n_units
-        memset(buffers.dc, 0, n_rows * H * sizeof(real))
-        if k < top:
-            memset(buffers.dh, 0, n_rows * H * sizeof(real))
-        x = (<real*> buffers.h[k - 1] + n_rows * plan.layers[k - 1].n_units if k > 0
-             else <real*> buffers.x)
-        lstm_backward(
-            &plan.layers[k], <const real*> task.parameters, &steps, x,
-            <real*> buffers.gates[k], <real*> buffers.c[k], <real*> buffers.phi_c[k],
-            <real*> buffers.h[k], <real*> buffers.dy if k < top else NULL,
-            <real*> buffers.dh, <real*> buffers.dc, scratch,
-            <real*> buffers.dy if k > 0 else NULL, gradients)
-    return loss
-
-
 cdef void train_lane(
-    Plan plan, const Task* task, Py_ssize_t lane, real* kind
+    const Model* model, const Task* task, Py_ssize_t worker, Py_ssize_t lane, real* kind
 ) noexcept nogil:
     cdef Buffers buffers
-    cdef Py_ssize_t shard
-    lay_out(plan, task, sizeof(real), task.memory + lane * task.lane_bytes, &buffers)
-    memset(buffers.gradients, 0, plan.n_parameters * sizeof(real))
+    cdef Py_ssize_t shard = lane
+    take_buffers(model, task, sizeof(real), worker, lane, &buffers)
+    memset(buffers.gradients, 0,
+           (model.n_dense + task.n_touched * model.n_inputs) * sizeof(real))
     task.losses[lane] = 0
-    shard = lane
     while shard < task.n_shards:
-        task.losses[lane] += train_shard(plan, task, lane, shard, kind)
+        task.losses[lane] += train_shard(model, task, &buffers, shard, kind)
         shard += task.n_lanes
 
 
 cdef void predict_lane(
-    Plan plan, const Task* task, Py_ssize_t lane, real* kind
+    const Model* model, const Task* task, Py_ssize_t worker, Py_ssize_t lane, real* kind
 ) noexcept nogil:
+    cdef Buffers buffers
     cdef Py_ssize_t shard = lane
+    take_buffers(model, task, sizeof(real), worker, 0, &buffers)
     while shard < task.n_shards:
-        predict_shard(plan, task, lane, shard, kind)
+        predict_shard(model, task, &buffers, shard, kind)
         shard += task.n_lanes
 
 
 cdef void add_lanes(
-    Plan plan, const Task* task, Py_ssize_t block, real* gradients
+    const Task* task, Py_ssize_t block, Py_ssize_t n, real* gradients
 ) noexcept nogil:
     """Sum one block of the gradient vector over the lanes, in their order."""
-    cdef Buffers buffers
     cdef Py_ssize_t lane, j, begin = block * REDUCTION_BLOCK
-    cdef Py_ssize_t end = min(begin + REDUCTION_BLOCK, plan.n_parameters)
+    cdef Py_ssize_t end = min(begin + REDUCTION_BLOCK, n)
     cdef const real* of_lane
     for lane in range(task.n_lanes):
-        lay_out(plan, task, sizeof(real), task.memory + lane * task.lane_bytes, &buffers)
-        of_lane = <const real*> buffers.gradients
+        of_lane = <const real*> (task.gradients + lane * task.lane_bytes)
         if lane == 0:
             memcpy(gradients + begin, of_lane + begin, (end - begin) * sizeof(real))
         else:
@@ -491,20 +250,40 @@ cdef void add_lanes(
                 gradients[j] += of_lane[j]
 
 
+cdef void touch_tokens(
+    const Task* task, const int64_t[::1] lengths, const int64_t[::1] batch,
+    int* slots, int64_t[::1] touched, Py_ssize_t* n_touched
+) noexcept:
+    """Number the different tokens of the batch, in the order of their coming."""
+    cdef Py_ssize_t k, t
+    cdef int64_t token
+    n_touched[0] = 0
+    for k in range(batch.shape[0]):
+        for t in range(lengths[batch[k]]):
+            token = task.tokens[task.starts[batch[k]] + t]
+            if slots[token] < 0:
+                slots[token] = <int> n_touched[0]
+                touched[n_touched[0]] = token
+                n_touched[0] += 1
+
+
 cdef int prepare(
-    Plan plan, Task* task, Workspace workspace, const int64_t[::1] lengths,
+    const Model* model, Task* task, Workspace workspace, const int64_t[::1] lengths,
     const int64_t[::1] batch, Py_ssize_t item, Py_ssize_t n_threads
 ) except -1:
     """Cut the batch into shards, reserve memory; return the number of threads."""
     cdef Py_ssize_t B = batch.shape[0], k, shard, packed
     cdef Py_ssize_t rows_bytes, bounds_bytes
+    cdef Py_ssize_t n_gradients = 0
     cdef double work = 0, n_bytes
     cdef char* memory
     cdef Buffers unused
+    cdef int threads
     task.n_shards = count_shards(B)
     if task.training:
         task.n_lanes = min(task.n_shards, <Py_ssize_t> MAX_LANES)
-        task.n_lanes = min(task.n_lanes, max(2, LANE_BUDGET // plan.n_parameters))
+        n_gradients = model.n_dense + task.n_touched * model.n_inputs
+        task.n_lanes = min(task.n_lanes, max(2, LANE_BUDGET // n_gradients))
     else:
         # Prediction sums nothing over rows: a lane a thread is enough.
         task.n_lanes = min(task.n_shards, max(1, n_threads))
@@ -529,22 +308,29 @@ cdef int prepare(
         task.max_packed = max(task.max_packed, packed)
         task.max_rows = max(task.max_rows, task.bounds[shard + 1] - task.bounds[shard])
     task.max_steps = task.rows[0].length
-    if not task.training:
+    if not task.training and model.n_directions == 1:
         task.max_packed = min(
             task.max_packed, max(<Py_ssize_t> CHUNK_ROWS, task.max_rows))
         task.max_steps = min(task.max_steps, task.max_packed)
+    work *= step_work(model) * (3 if task.training else 1)
+    threads = 1
+    if work >= PARALLEL_WORK:
+        threads = <int> max(1, min(n_threads, task.n_lanes))
     # In floating point, where no product overflows.
-    n_bytes = 64.0 * task.max_packed * plan.widest * plan.n_layers * task.n_lanes
+    n_bytes = 64.0 * task.max_packed * model.n_layers * threads * (
+        model.widest_units + model.widest_inputs + model.n_scores)
     if n_bytes > 2.0 ** 60 or task.max_packed > 0x7fffffff:
         raise MemoryError(
             f"{B} sequences of up to {task.rows[0].length} steps are too much for one "
             "batch. Use shorter sequences or a smaller batch_size."
         )
-    task.lane_bytes = lay_out(plan, task, item, NULL, &unused)
-    task.memory = workspace.lanes.reserve(task.n_lanes * task.lane_bytes)
-
-    work *= plan.step_work() * (3 if task.training else 1)
-    return 1 if work < PARALLEL_WORK else <int> max(1, min(n_threads, task.n_lanes))
+    # Whole cache lines, so that no two threads share one.
+    task.worker_bytes = (lay_out(model, task, item, NULL, &unused) + 63) // 64 * 64
+    task.lane_bytes = (n_gradients * item + 63) // 64 * 64
+    task.memory = workspace.lanes.reserve(
+        threads * task.worker_bytes + task.n_lanes * task.lane_bytes)
+    task.gradients = task.memory + threads * task.worker_bytes
+    return threads
 
 
 def loss_and_gradients(
@@ -552,15 +338,23 @@ def loss_and_gradients(
     Workspace workspace not None,
     const real[::1] parameters,
     const real[:, ::1] values,
+    const int64_t[::1] tokens,
     const int64_t[::1] starts,
     const int64_t[::1] lengths,
     const real[:, ::1] targets,
     const real[::1] weights,
     const int64_t[::1] batch,
     real[::1] gradients,
+    int64_t[::1] touched,
     Py_ssize_t n_threads,
+    double dropout=0,
+    double recurrent_dropout=0,
+    uint64_t seed=0,
+    uint64_t update=0,
+    int64_t first_step=0,
     const real[:, ::1] state_in=None,
     real[:, ::1] state_out=None,
+    real[:, ::1] input_gradients=None,
 ):
     """Weighted mean loss of a batch; its gradient goes into `gradients`.
 
@@ -570,63 +364,100 @@ def loss_and_gradients(
         The network and memory to work in.
     parameters : (P,)
         The flat vector.
-    values : (n_steps of all sequences, I)
+    values : (n_steps of all sequences, I) or None
         Sequence k is values[starts[k]:starts[k] + lengths[k]].
+    tokens : (n_steps of all sequences,) or None
+        Likewise where the network has an embedding.
     starts, lengths : (n_sequences,)
-    targets : (n_sequences, n_targets)
-        What the loss expects: K numbers, or one class index.
-    weights : (n_sequences,)
-        Sample weights; the loss is sum(weight loss) / sum(weight) over the batch,
-        zero where all weights are.
+    targets : (n_sequences, n_targets), per step (n_steps of all sequences, n_targets)
+        What the loss expects: K numbers, or one that all outputs share.
+    weights : (n_sequences,), per step (n_steps of all sequences,)
+        The loss is sum(weight loss) / sum(weight) over the batch (and its steps), zero
+        where all weights are.
     batch : (B,)
         The sequences to learn from.
     gradients : (P,)
-        Written.
+        Written. With an embedding, its rows in `gradients` are those of `touched`, and
+        only as many as there are different tokens in the batch.
+    touched : (n,) or None
+        Written: the different tokens of the batch; n must be enough.
     n_threads : int
         At most so many threads; small batches run on one.
-    state_in, state_out : (B, 2 sum(H)), optional
-        Initial and final h and c of each layer in turn, in the batch's order.
+    dropout, recurrent_dropout, seed, update, first_step
+        Rates, and what the masks are drawn from besides row, step and unit. first_step:
+        where the batch starts within its sequences.
+    state_in, state_out : (B, S), optional
+        Initial and final h and c of each layer and direction in turn, in the batch's
+        order.
+    input_gradients : (n_steps of all sequences, I), optional
+        Written where the batch has steps: dL / d inputs (or embedded tokens).
 
     Returns
     -------
     loss, total_weight : float
+    n_touched : int
     """
+    cdef const Model* model = &plan.model
     cdef Task task
     cdef int threads
-    cdef Py_ssize_t k, lane, block, n_blocks
+    cdef Py_ssize_t k, t, lane, block, n_blocks, n
     cdef double loss = 0, total_weight = 0
     cdef real* kind = NULL
     memset(&task, 0, sizeof(Task))
     for k in range(batch.shape[0]):
-        total_weight += weights[batch[k]]
+        if model.per_step:
+            for t in range(lengths[batch[k]]):
+                total_weight += weights[starts[batch[k]] + t]
+        else:
+            total_weight += weights[batch[k]]
     if total_weight == 0:
-        gradients[:] = 0
-        return 0.0, 0.0
+        return 0.0, 0.0, 0
     task.training = True
     task.parameters = &parameters[0]
-    task.values = &values[0, 0]
     task.starts = &starts[0]
     task.batch = &batch[0]
     task.targets = &targets[0, 0]
     task.n_targets = targets.shape[1]
     task.weights = &weights[0]
     task.weight_scale = 1 / total_weight
+    task.dropout = dropout
+    task.recurrent_dropout = recurrent_dropout
+    task.seed = seed
+    task.update = update
+    task.first_step = first_step
     if state_in is not None:
         task.state_in = &state_in[0, 0]
     if state_out is not None:
         task.state_out = &state_out[0, 0]
-    threads = prepare(plan, &task, workspace, lengths, batch, sizeof(real), n_threads)
-    n_blocks = (plan.n_parameters + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
-    with nogil:
-        for lane in prange(task.n_lanes, num_threads=threads, schedule="dynamic",
-                           chunksize=1, use_threads_if=threads > 1):
-            train_lane(plan, &task, lane, kind)
-        for block in prange(n_blocks, num_threads=threads, schedule="static",
-                            use_threads_if=threads > 1):
-            add_lanes(plan, &task, block, &gradients[0])
-        for lane in range(task.n_lanes):
-            loss += task.losses[lane]
-    return loss, total_weight
+    if input_gradients is not None:
+        task.input_gradients = &input_gradients[0, 0]
+    if model.vocabulary > 0:
+        task.tokens = &tokens[0]
+        if workspace.slots is None or workspace.slots.shape[0] < model.vocabulary:
+            workspace.slots = np.full(model.vocabulary, -1, dtype=np.intc)
+        task.slots = &workspace.slots[0]
+        touch_tokens(&task, lengths, batch, &workspace.slots[0], touched,
+                     &task.n_touched)
+    else:
+        task.values = &values[0, 0]
+    try:
+        threads = prepare(
+            model, &task, workspace, lengths, batch, sizeof(real), n_threads)
+        n = model.n_dense + task.n_touched * model.n_inputs
+        n_blocks = (n + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
+        with nogil:
+            for lane in prange(task.n_lanes, num_threads=threads, schedule="dynamic",
+                               chunksize=1, use_threads_if=threads > 1):
+                train_lane(model, &task, threadid(), lane, kind)
+            for block in prange(n_blocks, num_threads=threads, schedule="static",
+                                use_threads_if=threads > 1):
+                add_lanes(&task, block, n, &gradients[0])
+            for lane in range(task.n_lanes):
+                loss += task.losses[lane]
+    finally:
+        for k in range(task.n_touched):
+            workspace.slots[touched[k]] = -1
+    return loss, total_weight, task.n_touched
 
 
 def forward(
@@ -634,6 +465,7 @@ def forward(
     Workspace workspace not None,
     const real[::1] parameters,
     const real[:, ::1] values,
+    const int64_t[::1] tokens,
     const int64_t[::1] starts,
     const int64_t[::1] lengths,
     const int64_t[::1] batch,
@@ -642,16 +474,31 @@ def forward(
     real[:, ::1] features=None,
     const real[:, ::1] state_in=None,
     real[:, ::1] state_out=None,
+    traces=None,
+    double dropout=0,
+    double recurrent_dropout=0,
+    uint64_t seed=0,
+    uint64_t update=0,
+    int64_t first_step=0,
 ):
-    """Fill what is given: scores (B, K), features (B, D) = last hidden state of the
-    top layer, state_out. The other arguments are those of loss_and_gradients."""
+    """Fill what is given: scores (B, K), features (B, D), state_out (B, S), traces: for
+    each layer and direction (n_steps of all sequences, G + 2H), gates, c and h side by
+    side. Scores and features per step have a row for each row of values; those that
+    belong to no sequence of the batch stay as they are. The other arguments are those of
+    loss_and_gradients."""
+    cdef const Model* model = &plan.model
     cdef Task task
     cdef int threads
-    cdef Py_ssize_t lane
+    cdef Py_ssize_t lane, k
     cdef real* kind = NULL
+    cdef real[:, ::1] trace
+    cdef void* trace_starts[2 * MAX_LAYERS]
     memset(&task, 0, sizeof(Task))
     task.parameters = &parameters[0]
-    task.values = &values[0, 0]
+    if model.vocabulary > 0:
+        task.tokens = &tokens[0]
+    else:
+        task.values = &values[0, 0]
     task.starts = &starts[0]
     task.batch = &batch[0]
     if scores is not None:
@@ -662,8 +509,18 @@ def forward(
         task.state_in = &state_in[0, 0]
     if state_out is not None:
         task.state_out = &state_out[0, 0]
-    threads = prepare(plan, &task, workspace, lengths, batch, sizeof(real), n_threads)
+    task.dropout = dropout
+    task.recurrent_dropout = recurrent_dropout
+    task.seed = seed
+    task.update = update
+    task.first_step = first_step
+    if traces is not None:
+        for k in range(model.n_layers * model.n_directions):
+            trace = traces[k]
+            trace_starts[k] = &trace[0, 0]
+        task.traces = trace_starts
+    threads = prepare(model, &task, workspace, lengths, batch, sizeof(real), n_threads)
     with nogil:
         for lane in prange(task.n_lanes, num_threads=threads, schedule="dynamic",
                            chunksize=1, use_threads_if=threads > 1):
-            predict_lane(plan, &task, lane, kind)
+            predict_lane(model, &task, threadid(), lane, kind)

@@ -75,6 +75,7 @@ static int simd_level(void)
     return level;
 }
 
+#define SIMD_LEVELS (SIMD_X86 ? 3 : 1)
 #if SIMD_X86
 #define SIMD_TABLE_OF(f, type)                                                     \
     static __typeof__(f##_##type##_baseline) *const f##_##type[] = {               \

@@ -10,17 +10,27 @@ static double NAME(sum_of_squares)(ptrdiff_t n, const real *restrict x)
     return sum;
 }
 
-/* gradient += l2 w; returns sum of w^2. */
+/* gradient += l1 sign(w) + l2 w; returns l1 |w|_1 + l2/2 |w|_2^2. */
 static double NAME(penalize)(
-    ptrdiff_t n, const real *restrict w, real *restrict gradient, double l2)
+    ptrdiff_t n, const real *restrict w, real *restrict gradient, double l1, double l2)
 {
     double sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (ptrdiff_t j = 0; j < n; j++) {
-        sum += (double)w[j] * (double)w[j];
-        gradient[j] += (real)l2 * w[j];
+        const real sign = (real)((w[j] > 0) - (w[j] < 0));
+        const double size = w[j] < 0 ? -(double)w[j] : (double)w[j];
+        sum += l1 * size + l2 / 2 * size * size;
+        gradient[j] += (real)l1 * sign + (real)l2 * w[j];
     }
     return sum;
+}
+
+/* w *= factor */
+static void NAME(shrink)(ptrdiff_t n, real *restrict w, double factor)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < n; j++)
+        w[j] *= (real)factor;
 }
 
 /* velocity = momentum velocity - rate g;  w += velocity, or with Nesterov's

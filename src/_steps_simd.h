@@ -4,5 +4,6 @@
 
 SIMD_TABLE(sum_of_squares)
 SIMD_TABLE(penalize)
+SIMD_TABLE(shrink)
 SIMD_TABLE(sgd)
 SIMD_TABLE(adam)

@@ -1,7 +1,8 @@
 """The network of DESIGN in plain NumPy, one sequence and one step at a time.
 
 As slow and as close to the equations as can be: the kernels are compared to it, and it
-is compared to numerical derivatives.
+is compared to numerical derivatives. `a` is an Architecture, weights are its named
+arrays; a model without recurrent matrix has no weight_hh.
 """
 
 import numpy as np
@@ -11,108 +12,278 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def layer_forward(W, U, b, xs, h, c):
-    """h and c after every step, with what backward needs of it."""
+PHI = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
+# Slopes from the output value.
+SLOPE = {"tanh": lambda y: 1 - y**2, "relu": lambda y: (y > 0).astype(float)}
+
+
+# One step of one layer
+
+
+def cell_forward(a, w, x, h_before, c_before, mask):
+    """Gates, c and h after one step; `mask` is recurrent dropout's."""
+    phi = PHI[a.activation]
+    z = w["weight_ih"] @ x + w["bias"]
+    if a.cell != "input_gated":
+        z = z + w["weight_hh"] @ (h_before * mask)
+    if a.cell == "coupled":
+        z_i, z_g, z_o = np.split(z, 3)
+        i = sigmoid(z_i)
+        f = 1 - i
+    else:
+        z_i, z_f, z_g, z_o = np.split(z, 4)
+        if a.cell.startswith("peephole"):
+            z_i = z_i + w["peephole"][0] * c_before
+            z_f = z_f + w["peephole"][1] * c_before
+        i, f = sigmoid(z_i), sigmoid(z_f)
+    g = phi(z_g)
+    c = f * c_before + i * g
+    if a.cell == "peephole":
+        z_o = z_o + w["peephole"][2] * c
+    elif a.cell == "peephole_lagged":
+        z_o = z_o + w["peephole"][2] * c_before
+    o = sigmoid(z_o)
+    h = o * phi(c)
+    return {
+        "x": x, "h_before": h_before, "c_before": c_before, "mask": mask,
+        "i": i, "f": f, "g": g, "o": o, "c": c, "h": h,
+    }  # fmt: skip
+
+
+def cell_backward(a, w, step, dh, dc, gradients):
+    """Add to the gradients of the layer; return dx, dh and dc of the step before."""
+    phi, slope = PHI[a.activation], SLOPE[a.activation]
+    i, f, g, o, c, c_before = (step[k] for k in ("i", "f", "g", "o", "c", "c_before"))
+    dz_o = dh * phi(c) * o * (1 - o)
+    dc = dc + dh * o * slope(phi(c))
+    if a.cell == "peephole":
+        dc = dc + dz_o * w["peephole"][2]
+    di, df, dg = dc * g, dc * c_before, dc * i
+    dc_before = dc * f
+    dz_g = dg * slope(g)
+    if a.cell == "coupled":
+        dz_i = (di - df) * i * (1 - i)
+        dz = np.concatenate([dz_i, dz_g, dz_o])
+    else:
+        dz_i, dz_f = di * i * (1 - i), df * f * (1 - f)
+        dz = np.concatenate([dz_i, dz_f, dz_g, dz_o])
+        if a.cell.startswith("peephole"):
+            seen_by_o = c if a.cell == "peephole" else c_before
+            gradients["peephole"] += [dz_i * c_before, dz_f * c_before, dz_o * seen_by_o]
+            dc_before = dc_before + dz_i * w["peephole"][0] + dz_f * w["peephole"][1]
+            if a.cell == "peephole_lagged":
+                dc_before = dc_before + dz_o * w["peephole"][2]
+    gradients["weight_ih"] += np.outer(dz, step["x"])
+    gradients["bias"] += dz
+    dh_before = np.zeros_like(dh)
+    if a.cell != "input_gated":
+        gradients["weight_hh"] += np.outer(dz, step["h_before"] * step["mask"])
+        dh_before = (w["weight_hh"].T @ dz) * step["mask"]
+    return w["weight_ih"].T @ dz, dh_before, dc_before
+
+
+# One layer in one direction
+
+
+def layer_forward(a, w, xs, h, c, mask):
     steps = []
     for x in xs:
-        z_i, z_f, z_g, z_o = np.split(W @ x + U @ h + b, 4)
-        i, f, g, o = sigmoid(z_i), sigmoid(z_f), np.tanh(z_g), sigmoid(z_o)
-        c_before, h_before = c, h
-        c = f * c + i * g
-        h = o * np.tanh(c)
-        steps.append((x, h_before, c_before, i, f, g, o, c, h))
+        steps.append(cell_forward(a, w, x, h, c, mask))
+        h, c = steps[-1]["h"], steps[-1]["c"]
     return steps
 
 
-def layer_backward(W, U, steps, dhs):
-    """Gradients from dL/dh of every step; also dL/dx of every step."""
-    dW, dU, db = np.zeros_like(W), np.zeros_like(U), np.zeros(len(W))
+def layer_backward(a, w, steps, dhs, gradients):
+    """dx of every step from dL/dh of every step."""
     dxs = []
-    dh_next, dc_next = np.zeros(U.shape[1]), np.zeros(U.shape[1])
-    for (x, h_before, c_before, i, f, g, o, c, _), dh in zip(
-        reversed(steps), reversed(dhs), strict=True
-    ):
-        dh = dh + dh_next
-        dc = dc_next + dh * o * (1 - np.tanh(c) ** 2)
-        dz = np.concatenate(
-            [
-                dc * g * i * (1 - i),
-                dc * c_before * f * (1 - f),
-                dc * i * (1 - g**2),
-                dh * np.tanh(c) * o * (1 - o),
-            ]
-        )
-        dW += np.outer(dz, x)
-        dU += np.outer(dz, h_before)
-        db += dz
-        dxs.append(W.T @ dz)
-        dh_next = U.T @ dz
-        dc_next = dc * f
-    return dW, dU, db, dxs[::-1]
+    dh_next = dc = np.zeros_like(dhs[0])
+    for step, dh in zip(reversed(steps), reversed(dhs), strict=True):
+        dx, dh_next, dc = cell_backward(a, w, step, dh + dh_next, dc, gradients)
+        dxs.append(dx)
+    return dxs[::-1]
 
 
-def loss_and_gradient(loss, scores, y):
-    if loss == "squared_error":
-        return np.mean((scores - y) ** 2) / 2, (scores - y) / len(scores)
-    if loss == "logistic":
+# Dropout
+
+
+def hash_round(x):
+    x = (x + 0x9E3779B97F4A7C15) % 2**64
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) % 2**64
+    return x ^ (x >> 31)
+
+
+class Dropout:
+    """The masks of one update: numbers to multiply with, 0 or 1 / (1 - rate)."""
+
+    def __init__(self, rate=0.0, recurrent_rate=0.0, seed=0, update=0):
+        self.rate = rate
+        self.recurrent_rate = recurrent_rate
+        self.seed = seed
+        self.update = update
+
+    def mask(self, rate, place, row, step, width):
+        key = hash_round(self.seed)
+        for part in (self.update, place, row, step):
+            key = hash_round(key ^ part)
+        bits = (key + np.arange(width, dtype=object) * (key >> 32 | 1)) % 2**32
+        bits = ((bits ^ (bits >> 16)) * 0x85EBCA6B) % 2**32
+        bits = ((bits ^ (bits >> 13)) * 0xC2B2AE35) % 2**32
+        bits = bits ^ (bits >> 16)
+        return (bits >= int(rate * 2**32)).astype(float) / (1 - rate)
+
+    def inputs(self, layer, row, step, width):
+        if self.rate == 0:
+            return np.ones(width)
+        return self.mask(self.rate, layer, row, step, width)
+
+    def recurrent(self, direction, row, width):
+        if self.recurrent_rate == 0:
+            return np.ones(width)
+        return self.mask(self.recurrent_rate, 128 + direction, row, 0, width)
+
+
+# The whole network
+
+
+def of_layer(named, layer, direction):
+    prefix = f"layers.{layer}.{direction}"
+    names = ("weight_ih", "weight_hh", "bias", "peephole")
+    return {name: named[prefix + name] for name in names if prefix + name in named}
+
+
+def forward(a, weights, x, state=None, row=0, dropout=None):
+    """Scores of one sequence (n_steps, n_inputs) or of its tokens (n_steps,): an array
+    (K,) of its last step or (n_steps, K); and what backward needs."""
+    dropout = dropout or Dropout()
+    n_steps = len(x)
+    masks = {}
+    if a.vocabulary:
+        masks[0] = [dropout.inputs(0, row, t, a.n_inputs) for t in range(n_steps)]
+        outputs = [
+            weights["embedding.weight"][k] * m for k, m in zip(x, masks[0], strict=True)
+        ]
+    else:
+        outputs = list(x)
+    layers = []
+    at = 0
+    for k, n_units in enumerate(a.hidden_layer_sizes):
+        if k > 0:
+            width = len(outputs[0])
+            masks[k] = [dropout.inputs(k, row, t, width) for t in range(n_steps)]
+            outputs = [y * m for y, m in zip(outputs, masks[k], strict=True)]
+        layers.append([])
+        for d, direction in enumerate(a.directions):
+            h, c = np.zeros(n_units), np.zeros(n_units)
+            if state is not None:
+                h, c = state[at : at + n_units], state[at + n_units : at + 2 * n_units]
+                at += 2 * n_units
+            mask = dropout.recurrent(k * len(a.directions) + d, row, n_units)
+            inputs = outputs[::-1] if direction else outputs
+            w = of_layer(weights, k, direction)
+            layers[k].append(layer_forward(a, w, inputs, h, c, mask))
+        hs = [[step["h"] for step in steps] for steps in layers[k]]
+        last = np.concatenate([h[-1] for h in hs])
+        if a.bidirectional:
+            hs[1].reverse()
+        outputs = [np.concatenate(both) for both in zip(*hs, strict=True)]
+    top = len(layers)
+    if a.per_step:
+        masks[top] = [dropout.inputs(top, row, t, len(last)) for t in range(n_steps)]
+        features = np.array(outputs) * masks[top]
+    else:
+        masks[top] = dropout.inputs(top, row, 0, len(last))
+        features = last * masks[top]
+    scores = features @ weights["head.weight"].T + weights["head.bias"]
+    return scores, (layers, features, masks)
+
+
+def loss_and_gradient(a, scores, y):
+    """Of one vector of scores."""
+    r = scores - y
+    if a.loss == "squared_error":
+        return np.mean(r**2) / 2, r / len(r)
+    if a.loss == "absolute_error":
+        return np.mean(np.abs(r)), np.sign(r) / len(r)
+    if a.loss == "huber":
+        small = np.abs(r) <= 1
+        losses = np.where(small, r**2 / 2, np.abs(r) - 0.5)
+        return losses.mean(), np.where(small, r, np.sign(r)) / len(r)
+    if a.loss == "poisson":
+        return np.mean(np.exp(scores) - y * scores), (np.exp(scores) - y) / len(r)
+    if a.loss == "quantile":
+        q = np.array(a.levels)
+        slopes = np.where(r > 0, 1 - q, -q)
+        return np.mean(slopes * r), slopes / len(r)
+    if a.loss == "logistic":
         p = sigmoid(scores)
-        return -(y * np.log(p) + (1 - y) * np.log(1 - p))[0], p - y
+        return -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)), p - y
     p = np.exp(scores) / np.exp(scores).sum()
     label = int(y[0])
     return -np.log(p[label]), p - np.eye(len(scores))[label]
 
 
-def n_layers(weights):
-    return sum(name.endswith("weight_hh") for name in weights)
+def batch_loss(a, weights, xs, ys, sample_weights, states=None, dropout=None):
+    """sum(weight * loss) / sum(weight), over sequences or over all of their steps.
+    Per step, ys and sample_weights hold an array for each sequence."""
+    total = total_weight = 0
+    for row, (x, y, s) in enumerate(zip(xs, ys, sample_weights, strict=True)):
+        state = None if states is None else states[row]
+        scores, _ = forward(a, weights, x, state, row, dropout)
+        for score, target, weight in per_score(a, scores, y, s):
+            total += weight * loss_and_gradient(a, score, target)[0]
+            total_weight += weight
+    return total / total_weight
 
 
-def forward(weights, x, state=None):
-    """Scores of one sequence (T, I), and the steps of every layer."""
-    layers = []
-    inputs = list(x)
-    at = 0
-    for k in range(n_layers(weights)):
-        W, U, b = (
-            weights[f"layers.{k}.{name}"] for name in ("weight_ih", "weight_hh", "bias")
-        )
-        n_units = U.shape[1]
-        h, c = np.zeros(n_units), np.zeros(n_units)
-        if state is not None:
-            h, c = state[at : at + n_units], state[at + n_units : at + 2 * n_units]
-            at += 2 * n_units
-        steps = layer_forward(W, U, b, inputs, h, c)
-        layers.append(steps)
-        inputs = [step[-1] for step in steps]
-    return weights["head.weight"] @ inputs[-1] + weights["head.bias"], layers
+def per_score(a, scores, y, sample_weight):
+    if a.per_step:
+        return list(zip(scores, y, sample_weight, strict=True))
+    return [(scores, y, sample_weight)]
 
 
-def batch_loss(weights, loss, xs, ys, sample_weights, states=None):
-    """sum(weight * loss) / sum(weight)."""
-    states = [None] * len(xs) if states is None else states
-    losses = [
-        loss_and_gradient(loss, forward(weights, x, state)[0], y)[0]
-        for x, y, state in zip(xs, ys, states, strict=True)
-    ]
-    return np.dot(sample_weights, losses) / np.sum(sample_weights)
-
-
-def batch_gradients(weights, loss, xs, ys, sample_weights, states=None):
-    """Name -> gradient of batch_loss, by backpropagation through time."""
-    states = [None] * len(xs) if states is None else states
+def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=None):
+    """Name -> gradient of batch_loss, by backpropagation through time; under "x" that of
+    the inputs of each sequence."""
+    total_weight = sum(np.sum(s) for s in sample_weights)
     gradients = {name: np.zeros_like(w) for name, w in weights.items()}
-    for x, y, sample_weight, state in zip(xs, ys, sample_weights, states, strict=True):
-        scores, layers = forward(weights, x, state)
-        dscores = loss_and_gradient(loss, scores, y)[1]
-        dscores = dscores * sample_weight / np.sum(sample_weights)
-        last_h = layers[-1][-1][-1]
-        gradients["head.weight"] += np.outer(dscores, last_h)
-        gradients["head.bias"] += dscores
-        dhs = [np.zeros_like(last_h) for _ in x]
-        dhs[-1] = weights["head.weight"].T @ dscores
+    input_gradients = []
+    for row, (x, y, s) in enumerate(zip(xs, ys, sample_weights, strict=True)):
+        state = None if states is None else states[row]
+        scores, (layers, features, masks) = forward(a, weights, x, state, row, dropout)
+        dscores = np.array(
+            [
+                loss_and_gradient(a, score, target)[1] * weight / total_weight
+                for score, target, weight in per_score(a, scores, y, s)
+            ]
+        )
+        gradients["head.weight"] += dscores.T @ np.atleast_2d(features)
+        gradients["head.bias"] += dscores.sum(axis=0)
+        dfeatures = dscores @ weights["head.weight"] * masks[len(layers)]
+        dys = list(dfeatures) if a.per_step else None
         for k in reversed(range(len(layers))):
-            W, U = (weights[f"layers.{k}.{name}"] for name in ("weight_ih", "weight_hh"))
-            dW, dU, db, dhs = layer_backward(W, U, layers[k], dhs)
-            gradients[f"layers.{k}.weight_ih"] += dW
-            gradients[f"layers.{k}.weight_hh"] += dU
-            gradients[f"layers.{k}.bias"] += db
-    return gradients
+            n_units = a.hidden_layer_sizes[k]
+            dxs = 0
+            for d, direction in enumerate(a.directions):
+                columns = slice(d * n_units, (d + 1) * n_units)
+                if dys is None:  # of the last step alone
+                    dhs = [np.zeros(n_units) for _ in x]
+                    dhs[-1] = dfeatures[0][columns]
+                else:
+                    dhs = [dy[columns] for dy in (dys[::-1] if direction else dys)]
+                dx = np.array(
+                    layer_backward(
+                        a,
+                        of_layer(weights, k, direction),
+                        layers[k][d],
+                        dhs,
+                        of_layer(gradients, k, direction),
+                    )
+                )
+                dxs = dxs + (dx[::-1] if direction else dx)
+            dys = list(dxs * np.array(masks[k]) if k in masks else dxs)
+        input_gradients.append(np.array(dys))
+        if a.vocabulary:
+            for token, dx in zip(x, dys, strict=True):
+                gradients["embedding.weight"][token] += dx
+    return {**gradients, "x": input_gradients}

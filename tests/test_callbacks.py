@@ -82,9 +82,7 @@ def test_scoring_monitor(weights):
 
 
 def pipeline():
-    return make_pipeline(
-        StepwiseTransformer(StandardScaler()), LSTMClassifier(2, max_iter=2)
-    )
+    return make_pipeline(StepwiseTransformer(StandardScaler()), LSTMClassifier(2, max_iter=2))
 
 
 @pytest.mark.parametrize(
@@ -92,9 +90,7 @@ def pipeline():
     [
         lambda: LSTMClassifier(2, max_iter=2),
         pipeline,
-        lambda: GridSearchCV(
-            pipeline(), {"lstmclassifier__alpha": [0, 1e-3]}, cv=2, n_jobs=2
-        ),
+        lambda: GridSearchCV(pipeline(), {"lstmclassifier__alpha": [0, 1e-3]}, cv=2, n_jobs=2),
     ],
     ids=["alone", "in a pipeline", "in a grid search"],
 )

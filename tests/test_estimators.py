@@ -1,8 +1,11 @@
 """What both estimators promise beyond scikit-learn's own checks."""
 
+import copy
 import pickle
+import re
 import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from cylstm import LSTMClassifier, LSTMRegressor
+from cylstm import LSTMClassifier, LSTMRegressor, _engine
+from cylstm._sequences import Sequences
 from cylstm.preprocessing import StepwiseTransformer
 
 RNG = np.random.default_rng(0)
@@ -110,6 +114,17 @@ def test_memory_layouts(variant):
     before = variant.copy()
     assert weights_of(regressor().fit(variant, Y)) == weights_of(regressor().fit(X, Y))
     np.testing.assert_array_equal(variant, before)
+
+
+def test_memory_layouts_of_ragged_sequences():
+    expected = weights_of(regressor().fit(RAGGED, Y_RAGGED))
+    for variant in (
+        [np.asfortranarray(x) for x in RAGGED],
+        [np.repeat(x, 2, axis=0)[::2] for x in RAGGED],
+        [pd.DataFrame(x) for x in RAGGED],
+        [x.tolist() for x in RAGGED],
+    ):
+        assert weights_of(regressor().fit(variant, Y_RAGGED)) == expected
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "int64"])
@@ -330,7 +345,7 @@ def test_early_stopping_keeps_the_best_weights():
     assert model.n_iter_ == len(scores) == len(model.loss_curve_) < 200
     assert model.best_validation_score_ == max(scores)
     rows, held_out = train_test_split(
-        np.arange(N), test_size=0.25, random_state=np.random.RandomState(0)
+        np.arange(N), test_size=0.25, random_state=model._split_seed
     )
     assert model.score(X[held_out], Y[held_out]) == pytest.approx(max(scores), abs=1e-12)
 
@@ -406,13 +421,15 @@ def test_hidden_states_feed_a_pipeline():
     assert pipeline.transform(X).shape == (N, 6)
 
 
-def test_every_parameter_is_documented_and_settable():
-    for model in (regressor(), classifier()):
-        for name in model.get_params():
-            assert f"{name} : " in type(model).__doc__ or f" {name} : " in (
-                type(model).__doc__.replace("beta_1, beta_2", "beta_1 : beta_2")
-            )
-        assert "<<" not in type(model).__doc__ + model.fit.__doc__ + model.predict.__doc__
+def test_every_parameter_is_documented():
+    for model in (LSTMRegressor, LSTMClassifier):
+        heads = re.findall(r"^    ([\w, ]+) : ", model.__doc__, re.MULTILINE)
+        documented = {name for head in heads for name in head.split(", ")}
+        assert set(model().get_params()) <= documented
+        for name in ("fit", "partial_fit", "predict", "score", "transform"):
+            assert "<<" not in getattr(model, name).__doc__
+        assert "<<" not in model.__doc__
+        assert ("class labels" in model.fit.__doc__.lower()) == (model is LSTMClassifier)
 
 
 def test_defaults_pass_the_cheap_contract():
@@ -478,6 +495,14 @@ BAD_DATA = [
     (X, Y, {"X_val": X, "y_val": Y[:3]}, "y_val has 3 samples, but X_val has 60"),
     (X, Y, {"X_val": X[:, :, :2], "y_val": Y}, "In X_val: X has 2 features"),
     (X, Y, {"y_val": Y}, "without X_val"),
+    (X, Y, {"X_val": X[:1], "y_val": Y[:1]}, "1 sample is too small a validation set"),
+    (X, Y, {"X_val": X, "y_val": np.c_[Y, Y]}, "y_val has 2 outputs, but .* with 1"),
+    (np.where(X[3, 2, 1] == X, np.inf, X), Y, {}, "infinity.*sample 3 at step 2"),
+    (np.where(X[3, 2, 1] == X, np.nan, X)[:, :, 1], Y, {}, "NaN.*sample 3 at step 2"),
+    (np.full((60, 2, 1), np.nan), Y, {}, r"X\[0\] has length 0"),
+    ([np.zeros((2, 3)), np.zeros((2, 4))], Y[:2], {}, r"X\[1\] has 4 features"),
+    ([np.zeros(3), np.zeros(4)], Y[:2], {}, r"X\[0\] has shape \(3,\)"),
+    (np.full((60, 7, 3), 1e300), Y, {}, "too large for float32.*sample 0 at step 0"),
 ]
 
 
@@ -535,6 +560,123 @@ def test_bad_labels(settings, y, message):
     assert_unharmed(model, fit, message)
 
 
+def test_columns_that_make_no_whole_steps():
+    model = regressor().fit(X, Y)
+
+    def fit():
+        try:
+            model.set_params(n_step_features=4).fit(X[:, 0], Y)
+        finally:
+            model.set_params(n_step_features=1)
+
+    assert_unharmed(model, fit, "3 columns, which is not a multiple of n_step_features=4")
+
+
+def failing_report(self):
+    raise RuntimeError("in the first epoch")
+
+
+def test_training_on_that_fails_changes_nothing(monkeypatch):
+    model = regressor(warm_start=True, early_stopping=True, validation_fraction=0.2)
+    model.fit(X, Y)
+    before = pickle.dumps(model)
+    for bad in ({"y_val": LABELS, "X_val": X}, {"y_val": np.c_[Y, Y], "X_val": X}):
+        with pytest.raises(ValueError, match="y_val|could not convert"):
+            model.fit(X, Y, **bad)
+        assert pickle.dumps(model) == before
+    monkeypatch.setattr(LSTMRegressor, "_report", failing_report)
+    with pytest.raises(RuntimeError):
+        model.fit(X, Y)
+    assert pickle.dumps(model) == before
+
+
+def test_labels_of_validation_data_must_be_known():
+    model = classifier().fit(X, LABELS)
+    assert_unharmed(
+        model,
+        lambda: model.fit(X, LABELS, X_val=X, y_val=np.full(N, "higher")),
+        "y_val has labels that are not among the classes.*higher",
+    )
+
+
+def test_early_stopping_goes_on_with_the_same_split():
+    model = regressor(warm_start=True, early_stopping=True, validation_fraction=0.2)
+    model.fit(X, Y).fit(X, Y)
+    whole = regressor(max_iter=6, early_stopping=True, validation_fraction=0.2).fit(X, Y)
+    assert model.validation_scores_[:3] == whole.validation_scores_[:3]
+    assert len(model.validation_scores_) == 6
+
+
+def test_a_copy_does_not_share_what_training_changes():
+    model = regressor().fit(X, Y)
+    other = copy.copy(model)
+    before = model.predict(X)
+    other.partial_fit(X, -Y)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+def test_validation_scores_do_not_count_class_weights():
+    weight = {"high": 50.0}
+    model = classifier(
+        class_weight=weight, early_stopping=True, validation_fraction=0.3, max_iter=5
+    ).fit(X, LABELS)
+    _, held_out = train_test_split(
+        np.arange(N), test_size=0.3, random_state=model._split_seed, stratify=LABELS
+    )
+    assert model.best_validation_score_ == model.score(X[held_out], LABELS[held_out])
+
+
+def test_class_weights_of_classes_that_a_batch_lacks():
+    low = LABELS != "high"
+    model = classifier(class_weight={"high": 2.0})
+    model.partial_fit(X[low], LABELS[low], classes=["high", "low", "middle"])
+    assert model.n_iter_ == 1
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "message"),
+    [
+        ({"higher": 1.0}, "class_weight names .*'higher'"),
+        ({"high": -1.0}, "all at least 0"),
+        ({"high": np.nan}, "finite numbers"),
+    ],
+)
+def test_bad_class_weights(class_weight, message):
+    with pytest.raises(ValueError, match=message):
+        classifier(class_weight=class_weight).fit(X, LABELS)
+
+
+def test_balanced_class_weights_count_sample_weights():
+    counts = np.random.default_rng(1).integers(1, 4, size=N)
+    settings = {"batch_size": 1000, "shuffle": False, "dtype": "float64"}
+    settings["class_weight"] = "balanced"
+    weighted = classifier(**settings).fit(X, LABELS, sample_weight=counts)
+    copies = np.repeat(np.arange(N), counts)
+    repeated = classifier(**settings).fit(X[copies], LABELS[copies])
+    for name, weight in weighted.weights_.items():
+        np.testing.assert_allclose(weight, repeated.weights_[name], rtol=0, atol=1e-10)
+
+
+def test_weights_cannot_be_replaced_by_mistake():
+    model = regressor().fit(X, Y)
+    with pytest.raises(TypeError):
+        model.weights_["head.bias"] = np.zeros(1)
+
+
+def test_changing_dtype_after_fit_is_for_the_next_fit():
+    model = regressor().fit(X, Y)
+    expected = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(dtype="float64").predict(X), expected)
+    assert model.fit(X, Y).weights_["head.bias"].dtype == np.float64
+
+
+def test_training_goes_on_from_a_memory_mapped_pickle(tmp_path):
+    model = regressor().partial_fit(X, Y)
+    joblib.dump(model, tmp_path / "model.joblib")
+    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    assert weights_of(mapped.partial_fit(X, Y)) == weights_of(model.partial_fit(X, Y))
+
+
 def test_column_of_labels_is_flattened_with_a_warning():
     with pytest.warns(DataConversionWarning):
         model = classifier().fit(X, LABELS[:, None])
@@ -542,7 +684,9 @@ def test_column_of_labels_is_flattened_with_a_warning():
 
 
 def test_too_small_a_validation_set():
-    with pytest.raises(ValueError, match="sets 1 aside; at least 2"):
+    with pytest.raises(
+        ValueError, match="1 sample is too small.*Increase validation_fraction"
+    ):
         regressor(early_stopping=True, validation_fraction=0.01).fit(X, Y)
 
 
@@ -586,7 +730,7 @@ def test_partial_fit_and_classes():
 
 def test_sizes_cannot_change_while_training_goes_on():
     model = regressor(warm_start=True).fit(X, Y)
-    with pytest.raises(ValueError, match=r"changed since the first fit, from .*\[6\]"):
+    with pytest.raises(ValueError, match=r"changed since the first fit, from .*\(6,\)"):
         model.set_params(hidden_layer_sizes=7).fit(X, Y)
     model.set_params(hidden_layer_sizes=6)
     assert_unharmed(
@@ -600,9 +744,7 @@ def test_a_loss_that_is_not_finite_brings_back_the_last_finite_weights():
     model = regressor(dtype="float64", clip_norm=None, max_iter=2).fit(X, Y)
     good = weights_of(model)
     model.set_params(warm_start=True, solver="sgd", learning_rate_init=1e300)
-    with pytest.raises(
-        ValueError, match=r"NaN or infinite in epoch 3. Try a smaller learn"
-    ):
+    with pytest.raises(ValueError, match=r"NaN or infinite in epoch 3. Try a smaller learn"):
         model.fit(X, Y)
     assert weights_of(model) == good
     assert model.n_iter_ == 2
@@ -625,14 +767,38 @@ def test_ctrl_c_keeps_the_weights_reached():
     assert model.n_iter_ == 3
 
 
-def test_memory_that_cannot_be_had_is_an_error():
-    # 60 sequences of 7 steps in 4000 layers' worth of units: some 10^12 bytes.
+@pytest.mark.parametrize(
+    ("sizes", "error", "message"),
+    [
+        (2_000_000, MemoryError, "Unable to allocate"),  # 16e12 recurrent weights
+        (2**40, ValueError, "is too large: a layer may have at most"),
+    ],
+)
+def test_networks_that_do_not_fit(sizes, error, message):
     model = regressor().fit(X, Y)
     before = pickle.dumps(model)
-    with pytest.raises((MemoryError, ValueError)):
-        model.set_params(hidden_layer_sizes=2_000_000).fit(X, Y)
+    with pytest.raises(error, match=message):
+        model.set_params(hidden_layer_sizes=sizes).fit(X, Y)
     model.set_params(hidden_layer_sizes=6)
     assert pickle.dumps(model) == before
+
+
+def test_batches_that_do_not_fit():
+    # One step is there, the lengths pretend 2^40 of them.
+    network = regressor().fit(X, Y)._network
+    sequences = Sequences(
+        np.zeros((1, F), np.float32), np.zeros(1, np.int64), np.full(1, 2**40)
+    )
+    with pytest.raises(MemoryError, match="are too much for one batch"):
+        network.loss_and_gradients(
+            _engine.Workspace(),
+            sequences,
+            np.zeros((1, 1), np.float32),
+            np.ones(1, np.float32),
+            np.zeros(1, np.int64),
+            network.new_gradients(0),
+            1,
+        )
 
 
 def test_verbose_prints_every_so_many_epochs(capsys):

@@ -4,10 +4,15 @@ import numpy as np
 import pytest
 
 from cylstm import _updates
-from cylstm._optimizers import SGD, Adam, Optimizer
+from cylstm._network import Gradients
+from cylstm._optimizers import SGD, Adam, AdamW, Optimizer
 
 # Longer than some vectors of every instruction set, with a rest.
 N = 103
+
+
+def dense(gradients):
+    return Gradients(gradients, len(gradients), 0, np.empty(0, np.int64))
 
 
 def run(rule, n_steps=5, dtype="float64", **settings):
@@ -19,7 +24,7 @@ def run(rule, n_steps=5, dtype="float64", **settings):
     optimizer = Optimizer(rule, "constant", **settings)
     start = parameters.copy()
     for g in gradients:
-        assert optimizer.step(parameters, g)
+        assert optimizer.step(parameters, dense(g))
     return start, gradients, parameters
 
 
@@ -65,14 +70,14 @@ def test_small_gradients_are_not_clipped():
 def test_nothing_moves_where_the_gradient_is_not_finite(bad):
     optimizer = Optimizer(Adam(0.9, 0.999, 1e-8), "constant", 0.1, 1.0)
     parameters, gradients = np.ones(3), np.array([1.0, bad, 1.0])
-    assert not optimizer.step(parameters, gradients)
+    assert not optimizer.step(parameters, dense(gradients))
     assert parameters.tolist() == [1, 1, 1]
     assert optimizer.n_steps == 0
 
 
 def test_invscaling_follows_the_samples_seen():
     optimizer = Optimizer(SGD(0.9, True), "invscaling", 0.1, None)
-    optimizer.end_epoch(99)
+    optimizer.end_epoch(99, 1)
     assert optimizer.learning_rate == pytest.approx(0.01)
     assert not optimizer.goes_on_after_halt()
 
@@ -88,7 +93,7 @@ def test_adaptive_divides_by_five_down_to_a_limit():
 
 def test_constant_stops_at_a_halt():
     optimizer = Optimizer(SGD(0.9, True), "constant", 0.1, None)
-    optimizer.end_epoch(99)
+    optimizer.end_epoch(99, 1)
     assert optimizer.learning_rate == 0.1
     assert not optimizer.goes_on_after_halt()
 
@@ -96,11 +101,12 @@ def test_constant_stops_at_a_halt():
 def test_resume_takes_moments_and_keeps_new_settings():
     first = Optimizer(SGD(0.9, True), "adaptive", 0.1, None)
     parameters = np.ones(3)
-    first.step(parameters, np.ones(3))
+    first.step(parameters, dense(np.ones(3)))
     first.goes_on_after_halt()
     same = Optimizer(SGD(0.9, True), "adaptive", 0.1, None).resume(first)
     assert same.learning_rate == first.learning_rate
-    assert same.moments is first.moments
+    np.testing.assert_array_equal(same.moments, first.moments)
+    assert not np.shares_memory(same.moments, first.moments)
     assert same.n_steps == 1
     new_rate = Optimizer(SGD(0.9, True), "adaptive", 0.3, None).resume(first)
     assert new_rate.learning_rate == 0.3
@@ -109,16 +115,68 @@ def test_resume_takes_moments_and_keeps_new_settings():
     assert other_rule.n_steps == 0
 
 
+def test_adamw_decays_apart_from_the_gradient():
+    decayed = [(0, 40), (50, N)]
+    w, gradients, parameters = run(AdamW(0.9, 0.99, 1e-3, 0.3, decayed))
+    m = v = 0
+    for t, g in enumerate(gradients, start=1):
+        for begin, end in decayed:
+            w[begin:end] *= 1 - 0.1 * 0.3
+        m = 0.9 * m + (1 - 0.9) * g
+        v = 0.99 * v + (1 - 0.99) * g**2
+        w = w - 0.1 * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.99**t)) + 1e-3)
+    np.testing.assert_allclose(parameters, w, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("rule", [SGD(0.8, True), Adam(0.9, 0.99, 1e-3)])
+def test_rows_that_a_batch_does_not_touch_stay_as_they_are(rule):
+    # 5 dense parameters and an embedding of 6 rows of 4.
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=5 + 24)
+    sparse, full = (Optimizer(rule, "constant", 0.1, 0.5) for _ in range(2))
+    by_rows, by_all = start.copy(), start.copy()
+    for touched in ([4, 1], [1], [5, 0, 4]):
+        flat = rng.normal(size=5 + 24)
+        n = len(touched)
+        rows = Gradients(flat, 5, 4, np.array([*touched, 99]), n)
+        before = by_rows.copy()
+        assert sparse.step(by_rows, rows)
+        embedding = (by_rows - before)[5:].reshape(6, 4)
+        assert set(np.flatnonzero(embedding.any(axis=1))) == set(touched)
+    # Where all rows are touched each time it is a step like any other.
+    for _ in range(3):
+        flat = rng.normal(size=5 + 24)
+        order = rng.permutation(6)
+        shuffled = np.concatenate([flat[:5], flat[5:].reshape(6, 4)[order].ravel()])
+        by_rows, by_all = (by_all.copy() for _ in range(2))
+        sparse.moments, sparse.n_steps = None, 0
+        full.moments, full.n_steps = None, 0
+        sparse.step(by_rows, Gradients(shuffled, 5, 4, order, 6))
+        full.step(by_all, dense(flat))
+        np.testing.assert_allclose(by_rows, by_all, rtol=1e-12)
+
+
+def test_cosine_falls_to_zero_and_starts_again():
+    optimizer = Optimizer(SGD(0.9, True), "cosine", 0.1, None, n_epochs=4)
+    rates = []
+    for epoch in range(1, 6):
+        optimizer.end_epoch(99 * epoch, epoch)
+        rates.append(optimizer.learning_rate)
+    way = np.array([1, 2, 3, 4, 5]) % 4 / 4
+    np.testing.assert_allclose(rates, 0.05 * (1 + np.cos(np.pi * way)))
+
+
 @pytest.mark.parametrize("precision", ["float", "double"])
 def test_penalty_and_its_gradient(precision):
     dtype = {"float": np.float32, "double": np.float64}[precision]
     rng = np.random.default_rng(0)
     w, gradients = rng.normal(size=(2, N)).astype(dtype)
     before = gradients.copy()
-    value = _updates.penalize[precision](w, gradients, [(0, 40), (50, N)], 0.3)
+    value = _updates.penalize[precision](w, gradients, [(0, 40), (50, N)], 0.2, 0.3)
     penalized = np.r_[0:40, 50:N]
-    assert value == pytest.approx(0.15 * np.sum(w[penalized].astype(float) ** 2))
+    v = w[penalized].astype(float)
+    assert value == pytest.approx(0.2 * np.abs(v).sum() + 0.15 * np.sum(v**2))
     expected = before.copy()
-    expected[penalized] += 0.3 * w[penalized]
-    np.testing.assert_allclose(gradients, expected, rtol=1e-6)
+    expected[penalized] += 0.2 * np.sign(v) + 0.3 * v
+    np.testing.assert_allclose(gradients, expected, rtol=1e-6, atol=1e-6)
     assert _updates.norm[precision](w) == pytest.approx(np.linalg.norm(w), rel=1e-6)

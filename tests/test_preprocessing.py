@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from cylstm.preprocessing import StepwiseTransformer, make_windows
 
@@ -47,6 +47,22 @@ def test_the_form_of_x_is_kept():
     assert out[3].shape == (LENGTHS[3], 2)
     assert transformer.transform(X).shape == (10, 5, 2)
     assert transformer.get_feature_names_out().tolist() == ["pca0", "pca1"]
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.float32])
+def test_padding_stays_padding_whatever_the_type(dtype):
+    numbers = np.where(np.isnan(PADDED), np.nan, np.arange(4.0) % 2)
+    transformer = FunctionTransformer(lambda rows: rows.astype(dtype))
+    out = StepwiseTransformer(transformer).fit_transform(numbers)
+    np.testing.assert_array_equal(out, numbers)
+
+
+def test_a_partial_fit_that_fails_leaves_it_unfitted():
+    transformer = StepwiseTransformer(StandardScaler())
+    with pytest.raises(ValueError, match="could not convert"):
+        transformer.partial_fit([np.array([["a"]], dtype=object)])
+    with pytest.raises(NotFittedError):
+        transformer.transform(X)
 
 
 def test_missing_values_are_filled():

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cylstm._sequences import (
     columns_to_sequences,
@@ -10,6 +12,7 @@ from cylstm._sequences import (
     form_of,
     ragged_to_sequences,
     steps_to_sequences,
+    tokens_to_sequences,
 )
 
 
@@ -41,6 +44,8 @@ RAGGED = [np.ones((2, 3)), np.zeros((4, 3))]
         (objects(RAGGED), "ragged"),
         (pd.Series(RAGGED), "ragged"),
         ([[[1.0], [2.0]], [[3.0]]], "ragged"),
+        ([np.zeros(2), np.zeros(3)], "ragged"),
+        (pd.Series([np.zeros(2), np.zeros(3)]), "ragged"),
         ([], "columns"),
         (np.zeros(3), "columns"),
     ],
@@ -72,6 +77,19 @@ def test_ragged(X):
     assert as_lists(ragged_to_sequences(X, "float64")) == [x.tolist() for x in RAGGED]
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=6), n=st.integers(1, 4))
+def test_any_ragged_list_comes_back_as_it_was(order, lengths, n):
+    rng = np.random.default_rng(0)
+    X = [np.asarray(rng.normal(size=(T, n)), order=order) for T in lengths]
+    sequences = ragged_to_sequences(X, "float64")
+    assert sequences.values.flags.c_contiguous
+    assert as_lists(sequences) == [x.tolist() for x in X]
+    rows, counts, rebuild = flatten_steps(X)
+    assert counts.tolist() == lengths
+    assert [x.tolist() for x in rebuild(rows)] == [x.tolist() for x in X]
+
+
 def test_columns_are_read_step_by_step():
     X = np.arange(12.0).reshape(2, 6)
     assert as_lists(columns_to_sequences(X, 2)) == X.reshape(2, 3, 2).tolist()
@@ -97,7 +115,6 @@ def with_value(value, sample=1, step=0):
         (1e60, r"too large for float32.*sample 1 at step 0"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
 def test_values_that_are_not_finite(value, message, ragged):
     X = with_value(value)
     with pytest.raises(ValueError, match=message):
@@ -121,6 +138,8 @@ def test_nan_inside_a_padded_sequence():
         ([np.zeros((2, 3)), np.zeros((0, 3))], r"X\[1\] has length 0"),
         ([np.zeros((2, 0))], r"X\[0\] has 0 features"),
         ([np.zeros((2, 3)), np.zeros(3)], r"X\[1\] has shape \(3,\).*x\[:, None\]"),
+        ([np.zeros(2), np.zeros(3)], r"X\[0\] has shape \(2,\).*x\[:, None\]"),
+        ([np.zeros((2, 3)), [[10**400]]], r"X\[1\] cannot be read"),
         ([np.zeros((2, 3)), "abc"], r"X\[1\] has dtype <U3: not numbers"),
         ([np.zeros((2, 3)), [["a", None]]], r"X\[1\] cannot be read"),
         ([np.zeros((2, 3)), None], r"X\[1\] cannot be read|X\[1\] has shape"),
@@ -146,6 +165,54 @@ def test_bad_ragged(X, message):
 def test_bad_steps(X, message):
     with pytest.raises(ValueError, match=message):
         steps_to_sequences(X, "float32")
+
+
+def test_tokens():
+    table = tokens_to_sequences(np.array([[1, 2], [0, 3]], dtype=np.int8), 4)
+    assert table.tokens.tolist() == [1, 2, 0, 3]
+    assert table.lengths.tolist() == [2, 2]
+    ragged = tokens_to_sequences([[1], np.array([2, 3], dtype=np.uint16)], 4)
+    assert ragged.tokens.tolist() == [1, 2, 3]
+    assert ragged.lengths.tolist() == [1, 2]
+    assert tokens_to_sequences([[7]], None).tokens.tolist() == [7]
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        ([[1], [0, 4]], "token 4 in sample 1 at step 1, but vocabulary_size=4"),
+        ([[1], [-1]], "token -1 in sample 1 at step 0"),
+        (np.array([[0, 9]]), "token 9 in sample 0 at step 1"),
+        ([[1.5]], r"X\[0\] has dtype float64, but with embedding_dim"),
+        ([["word"]], r"X\[0\] has dtype <U4, but with embedding_dim"),
+        ([[1], []], r"X\[1\] has length 0"),
+        ([], "X is empty"),
+        (np.zeros((2, 0), int), "at least one sequence of one step"),
+        (np.zeros((2, 3, 1), int), r"X has shape \(2, 3, 1\)"),
+        ([[[1]]], r"X\[0\] has shape \(1, 1\)"),
+    ],
+)
+def test_bad_tokens(X, message):
+    with pytest.raises(ValueError, match=message):
+        tokens_to_sequences(X, 4)
+
+
+def test_steps_are_chosen_put_in_rows_and_taken_out():
+    X = np.zeros((2, 3, 1))
+    X[1, 1:] = np.nan
+    sequences = steps_to_sequences(X, "float64")
+    assert sequences.real_rows().tolist() == [0, 1, 2, 3]
+    y = np.array([[1, 2, 3], [4, 0, 0]])
+    assert sequences.gather_steps(y, "y").tolist() == [1, 2, 3, 4]
+    assert sequences.gather_steps([[1, 2, 3], [4]], "y").tolist() == [1, 2, 3, 4]
+    assert sequences.spread_steps(np.array([1, 2, 3, 4])).tolist() == [1, 2, 3, 4, 0, 0]
+    np.testing.assert_array_equal(
+        sequences.shape_steps(np.array([1, 2, 3, 4])), [[1, 2, 3], [4, np.nan, np.nan]]
+    )
+    words = sequences.shape_steps(np.array(["a", "b", "c", "d"]))
+    assert words.tolist() == [["a", "b", "c"], ["d", None, None]]
+    with pytest.raises(ValueError, match=r"y\[1\] has shape \(2,\), but X\[1\] has 1 steps"):
+        sequences.gather_steps([[1, 2, 3], [4, 5]], "y")
 
 
 def test_flattened_steps_are_put_back():

@@ -29,8 +29,9 @@ def blas_threads():
 
 def test_n_jobs(monkeypatch):
     monkeypatch.setattr(_engine, "max_threads", lambda: 6)
-    asked = (None, -1, -2, -9, 1, 4, 40)
-    assert [_threads.effective_n_threads(n) for n in asked] == [6, 6, 5, 1, 1, 4, 40]
+    asked = (None, -1, -2, -9, 1, 4, 40, 2**70)
+    expected = [6, 6, 5, 1, 1, 4, 40, 256]
+    assert [_threads.effective_n_threads(n) for n in asked] == expected
 
 
 @pytest.mark.skipif(not _engine.HAS_OPENMP, reason="built without OpenMP")
@@ -50,6 +51,53 @@ def test_blas_is_limited_until_the_last_caller_leaves():
     assert blas_threads() == before
 
 
+def in_a_thread(function):
+    """What function() returns when another thread calls it."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+@pytest.mark.skipif(blas_threads() == {1}, reason="BLAS has one thread anyway")
+def test_blas_is_limited_in_every_thread():
+    def inside():
+        with _threads.single_threaded_blas():
+            return blas_threads()
+
+    before = blas_threads()
+    assert inside() == {1}  # threadpoolctl would now ignore all other threads
+    assert in_a_thread(inside) == {1}
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(blas_threads() == {1}, reason="BLAS has one thread anyway")
+def test_blas_is_restored_whoever_leaves_last():
+    before = blas_threads()
+    entered, leave = threading.Event(), threading.Event()
+
+    def stay():
+        with _threads.single_threaded_blas():
+            entered.set()
+            leave.wait(10)
+
+    worker = threading.Thread(target=stay)
+    with _threads.single_threaded_blas():
+        worker.start()
+        assert entered.wait(10)
+    assert blas_threads() == {1}
+    leave.set()
+    worker.join()
+    assert blas_threads() == before
+
+
+def test_openmp_keeps_its_limit():
+    with threadpool_limits(limits=2, user_api="openmp"):
+        fitted()
+        assert _engine.max_threads() == (2 if _engine.HAS_OPENMP else 1)
+
+
 def test_blas_is_restored_after_an_error():
     before = blas_threads()
     with pytest.raises(RuntimeError), _threads.single_threaded_blas():
@@ -61,8 +109,7 @@ def test_fits_in_several_python_threads_do_not_disturb_each_other():
     expected = weights_of(fitted())
     results = []
     threads = [
-        threading.Thread(target=lambda: results.append(weights_of(fitted())))
-        for _ in range(6)
+        threading.Thread(target=lambda: results.append(weights_of(fitted()))) for _ in range(6)
     ]
     for thread in threads:
         thread.start()

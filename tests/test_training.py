@@ -11,7 +11,7 @@ class FakeOptimizer:
         self.n_halts = n_halts
         self.seen = []
 
-    def end_epoch(self, n_samples_seen):
+    def end_epoch(self, n_samples_seen, n_epochs_done):
         self.seen.append(n_samples_seen)
 
     def goes_on_after_halt(self):
@@ -68,20 +68,20 @@ def test_early_stopping_judges_by_the_score_and_keeps_the_best():
     assert trainer.parameters[0] == 5
 
 
-def test_continued_training_keeps_the_best_of_both_parts():
-    trainer, history = FakeTrainer([1, 1, 1, 1]), History()
-    scores = iter([0.9, 0.1, 0.2, 0.3])
-    for _ in range(2):
-        train(
-            trainer,
-            history,
-            max_iter=2,
-            tol=0,
-            n_iter_no_change=9,
-            validate=lambda: next(scores),
-            early_stopping=True,
-        )
-    # After the first part its best (1 epoch) came back; the second was never better.
+def test_each_call_judges_progress_anew():
+    trainer, history = FakeTrainer([1, 1, 1, 5, 5, 4]), History()
+    scores = iter([0.9, 0.1, 0.2])
+    options = {"max_iter": 3, "tol": 0, "n_iter_no_change": 9}
+    train(trainer, history, validate=lambda: next(scores), early_stopping=True, **options)
+    assert trainer.parameters[0] == 1
+    train(trainer, history, **options)
+    assert trainer.parameters[0] == 4
+    assert history.n_iter == 6
+
+
+def test_interrupt_before_the_first_score_keeps_what_was_reached():
+    with pytest.warns(UserWarning, match="interrupted after 0 epochs"):
+        trainer, _ = run([KeyboardInterrupt()], validate=lambda: 1.0, early_stopping=True)
     assert trainer.parameters[0] == 1
 
 
@@ -102,10 +102,9 @@ def test_interrupt_keeps_what_was_reached():
     assert history.n_iter == 1
 
 
-@pytest.mark.parametrize("error", [NonFiniteLossError(), RuntimeError()])
-def test_errors_bring_back_the_last_whole_epoch(error):
-    trainer, history = FakeTrainer([3, 2, error]), History()
-    with pytest.raises(type(error)):
+def test_a_loss_that_is_not_finite_brings_back_the_last_whole_epoch():
+    trainer, history = FakeTrainer([3, 2, NonFiniteLossError()]), History()
+    with pytest.raises(NonFiniteLossError, match="epoch 3"):
         train(trainer, history, max_iter=5, tol=0, n_iter_no_change=9)
     assert trainer.parameters[0] == 2
     assert history.n_iter == 2

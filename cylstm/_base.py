@@ -1,0 +1,535 @@
+"""BaseLSTM: what both estimators share of checking, learning and predicting."""
+
+import copy
+import functools
+from numbers import Integral, Real
+from types import MappingProxyType
+
+import numpy as np
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    is_classifier,
+)
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from . import _engine
+from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from ._docs import shared_docs
+from ._network import Architecture, Network
+from ._optimizers import SGD, Adam, AdamW, Optimizer
+from ._sequences import (
+    columns_to_sequences,
+    form_of,
+    ragged_to_sequences,
+    steps_to_sequences,
+    tokens_to_sequences,
+)
+from ._threads import effective_n_threads, single_threaded_blas
+from ._training import History, NonFiniteLossError, Trainer, train
+
+# Beyond it BLAS cannot count the gate columns.
+MAX_UNITS = 1 << 28
+
+
+def unharmed(fit):
+    """A call that fails leaves the estimator as it was, but for a loss that turned
+    non-finite: then the model holds the last finite weights."""
+
+    @functools.wraps(fit)
+    def guarded(self, *args, **kwargs):
+        before = self.__dict__.copy()
+        try:
+            return fit(self, *args, **kwargs)
+        except NonFiniteLossError:
+            raise
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    return guarded
+
+
+@shared_docs
+class BaseLSTM(
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
+    """What both estimators share; use LSTMRegressor or LSTMClassifier.
+
+    A subclass reads y (_read_y), encodes it as targets of the loss (_encode), weighs it
+    (_class_weights), names the loss (_kernel_loss) and scores predictions (_judge).
+    """
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "cell": [StrOptions(set(_engine.CELLS))],
+        "activation": [StrOptions({"tanh", "relu"})],
+        "bidirectional": ["boolean"],
+        "return_sequences": ["boolean"],
+        "vocabulary_size": [Interval(Integral, 1, None, closed="left"), None],
+        "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+        "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "solver": [StrOptions({"adam", "adamw", "rmsprop", "sgd"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", "cosine"})],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "bptt_steps": [Interval(Integral, 1, None, closed="left"), None],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "dtype": [
+            StrOptions({"float32", "float64"}),
+            Options(type, {np.float32, np.float64}),
+        ],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+        "n_step_features": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    @unharmed
+    @with_callbacks
+    def fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        *,
+        X_val=None,
+        y_val=None,
+        sample_weight_val=None,
+    ):
+        """Learn from sequences X and targets y.
+
+        Ctrl-C ends training and keeps the weights reached, with a warning.
+
+        Parameters
+        ----------
+        <<X>>
+        <<y>>
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the sequences in the loss; an integer weight is as good as that
+            many copies. With return_sequences also one for each step, in the form of y.
+        X_val, y_val, sample_weight_val : default=None
+            Validation data in any form that X, y and sample_weight may have. The score on
+            it is kept for each epoch in `validation_scores_`; with early_stopping it
+            decides when to stop.
+
+        Returns
+        -------
+        self : estimator
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an input is invalid; a model fitted before stays as it was.
+            If the loss becomes NaN or infinite; the model then keeps the weights from
+            before that epoch.
+        """
+        self._check_parameters()
+        validation = (X_val, y_val, sample_weight_val)
+        if X_val is None:
+            if y_val is not None or sample_weight_val is not None:
+                raise ValueError("y_val or sample_weight_val was given without X_val.")
+            validation = None
+        return self._learn(
+            X,
+            y,
+            sample_weight,
+            going_on=self.warm_start and self.__sklearn_is_fitted__(),
+            n_epochs=self.max_iter,
+            validation=validation,
+        )
+
+    def _partial_fit(self, X, y, sample_weight, classes=None):
+        self._check_parameters()
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        return self._learn(
+            X,
+            y,
+            sample_weight,
+            going_on=self.__sklearn_is_fitted__(),
+            n_epochs=1,
+            classes=classes,
+        )
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_network")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        name = getattr(self.dtype, "__name__", self.dtype)
+        tags.transformer_tags.preserves_dtype = [name]
+        return tags
+
+    @property
+    def weights_(self):
+        check_is_fitted(self)
+        return MappingProxyType(self._network.weights)
+
+    @property
+    def _n_features_out(self):
+        return self._network.architecture.n_features
+
+    def transform(self, X):
+        """Hidden state of the last layer after the last step of each sequence.
+
+        Parameters
+        ----------
+        <<X>>
+
+        Returns
+        -------
+        features : array of shape (n_samples, n_units)
+            Twice n_units where bidirectional. With return_sequences the states of every
+            step, in the form of X.
+        """
+        sequences, _, features = self._forward(X, scores=False, features=True)
+        return self._in_form(sequences, features)
+
+    def _forward(self, X, **wanted):
+        """Sequences, scores and features; of the real steps alone, where per step."""
+        check_is_fitted(self)
+        sequences = self._check_X(X, reset=False)
+        with single_threaded_blas():
+            outputs = self._network.forward(
+                sequences, effective_n_threads(self.n_jobs), **wanted
+            )
+        return sequences, *(self._real(sequences, output) for output in outputs)
+
+    def _scores(self, X):
+        sequences, scores, _ = self._forward(X)
+        return sequences, scores.astype(np.float64)
+
+    def _real(self, sequences, output):
+        if output is None or not self._network.architecture.per_step:
+            return output
+        return output[sequences.real_rows()]
+
+    def _in_form(self, sequences, numbers):
+        """Numbers of the real steps in the form of X; as they are, where not per step."""
+        if not self._network.architecture.per_step:
+            return numbers
+        return sequences.shape_steps(numbers)
+
+    # Learning. Everything is checked, and all that changes is a copy, before anything of a
+    # fitted model changes.
+
+    def _learn(
+        self, X, y, sample_weight, *, going_on, n_epochs, validation=None, classes=None
+    ):
+        sequences = self._check_X(X, reset=not going_on)
+        y_read = self._check_y(y, sequences, "y")
+        targets = self._encode(y_read, going_on, classes)
+        sample_weights = self._check_weights(sample_weight, sequences, "sample_weight")
+        weights = self._class_weights(targets, sample_weights)
+        network = self._make_network(going_on)
+        if going_on:
+            self._random_state = copy.deepcopy(self._random_state)
+            self._history = copy.deepcopy(self._history)
+        else:
+            self._random_state = check_random_state(self.random_state)
+            self._history = History()
+            network.initialize(self._random_state)
+            # Drawn in any case: what is drawn after is the same with and without them.
+            self._split_seed, self._dropout_seed = self._random_state.randint(
+                2**31, size=2
+            ).tolist()
+        rows = np.arange(len(sequences))
+        if validation is not None:
+            validation = self._check_validation(*validation)
+        elif self.early_stopping:
+            rows, validation = self._set_aside(sequences, y_read, sample_weights)
+        if self.return_sequences:
+            targets, weights = map(sequences.spread_steps, (targets, weights))
+        self._check_weight_left(sequences, rows, weights)
+
+        optimizer = self._make_optimizer(network, going_on)
+        self._network, self._optimizer = network, optimizer
+        l2 = 0.0 if self.solver == "adamw" else self.alpha * (1 - self.l1_ratio)
+        trainer = Trainer(
+            network,
+            optimizer,
+            sequences,
+            targets,
+            weights,
+            rows,
+            batch_size=self.batch_size,
+            shuffle=self.shuffle,
+            l1=self.alpha * self.l1_ratio,
+            l2=l2,
+            n_threads=effective_n_threads(self.n_jobs),
+            random_state=self._random_state,
+            bptt_steps=self.bptt_steps,
+            dropout=self.dropout,
+            recurrent_dropout=self.recurrent_dropout,
+            seed=self._dropout_seed,
+        )
+        tasks = FitTasks(self, X, y, sample_weight, n_epochs, self._fitted_attributes)
+        try:
+            with single_threaded_blas():
+                train(
+                    trainer,
+                    self._history,
+                    max_iter=n_epochs,
+                    tol=self.tol,
+                    n_iter_no_change=self.n_iter_no_change,
+                    validate=validation and (lambda: self._validate(*validation)),
+                    early_stopping=self.early_stopping and validation is not None,
+                    before_epoch=tasks.begin_epoch,
+                    after_epoch=lambda: self._report() or tasks.end_epoch(),
+                )
+        finally:
+            self.__dict__.update(self._history_attributes())
+        tasks.end_fit()
+        return self
+
+    def _make_network(self, going_on):
+        sizes = np.atleast_1d(self.hidden_layer_sizes)
+        if sizes.size == 0:
+            raise ValueError("hidden_layer_sizes is empty; one layer is the least.")
+        if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
+            raise ValueError(
+                "hidden_layer_sizes must be an int or a sequence of ints, all at least "
+                f"1; got {self.hidden_layer_sizes!r}."
+            )
+        if (sizes > MAX_UNITS).any():
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} is too large: a layer may "
+                f"have at most {MAX_UNITS} units."
+            )
+        loss, n_scores, levels = self._kernel_loss()
+        architecture = Architecture(
+            n_inputs=self._n_inputs if self.embedding_dim is None else self.embedding_dim,
+            hidden_layer_sizes=sizes.tolist(),
+            n_scores=n_scores,
+            loss=loss,
+            dtype=self.dtype,
+            cell=self.cell,
+            activation=self.activation,
+            bidirectional=bool(self.bidirectional),
+            per_step=bool(self.return_sequences),
+            vocabulary=self._vocabulary,
+            levels=levels,
+        )
+        if not going_on:
+            return Network(architecture)
+        fitted = self._network.architecture
+        if architecture != fitted:
+            raise ValueError(
+                "Training cannot go on: parameters that shape the network changed since "
+                f"the first fit, from {fitted} to {architecture}."
+            )
+        return self._network.copy()
+
+    def _make_optimizer(self, network, going_on):
+        if self.solver == "sgd":
+            rule = SGD(self.momentum, self.nesterovs_momentum)
+        elif self.solver == "adamw":
+            decay = self.alpha * (1 - self.l1_ratio)
+            rule = AdamW(self.beta_1, self.beta_2, self.epsilon, decay, network.penalized)
+        else:
+            beta_1 = self.beta_1 if self.solver == "adam" else 0.0
+            rule = Adam(beta_1, self.beta_2, self.epsilon)
+        optimizer = Optimizer(
+            rule,
+            self.learning_rate,
+            self.learning_rate_init,
+            self.clip_norm,
+            self.max_iter,
+        )
+        return optimizer.resume(self._optimizer) if going_on else optimizer
+
+    def _set_aside(self, sequences, y, weights):
+        """Split off validation rows; return the others and validation data."""
+        stratify = is_classifier(self) and y.ndim == 1 and not self.return_sequences
+        rows, held_out = train_test_split(
+            np.arange(len(sequences)),
+            test_size=self.validation_fraction,
+            random_state=self._split_seed,
+            stratify=y if stratify else None,
+        )
+        part = sequences.take(held_out)
+        if self.return_sequences:
+            steps = part.real_rows()
+            y, weights = (sequences.spread_steps(v)[steps] for v in (y, weights))
+        else:
+            y, weights = y[held_out], weights[held_out]
+        self._check_enough_to_score(weights, "Increase validation_fraction")
+        return rows, (part, y, weights)
+
+    def _report(self):
+        history = self._history
+        if self.verbose and history.n_iter % int(self.verbose) == 0:
+            line = f"Epoch {history.n_iter}, loss = {history.loss_curve[-1]:.6f}"
+            if history.validation_scores:
+                line += f", validation score = {history.validation_scores[-1]:.4f}"
+            print(line, flush=True)
+
+    def _history_attributes(self):
+        history = self._history
+        scores = list(history.validation_scores) or None
+        return {
+            "loss_": history.loss_curve[-1] if history.loss_curve else np.nan,
+            "loss_curve_": list(history.loss_curve),
+            "validation_scores_": scores,
+            "best_validation_score_": max(scores) if scores else None,
+            "n_iter_": history.n_iter,
+            "t_": history.t,
+        }
+
+    def _fitted_attributes(self):
+        return {"_network": self._network.copy(), **self._history_attributes()}
+
+    def _validate(self, sequences, y, weights):
+        scores, _ = self._network.forward(sequences, effective_n_threads(self.n_jobs))
+        return self._judge(self._real(sequences, scores).astype(np.float64), y, weights)
+
+    # Checks
+
+    def _check_parameters(self):
+        self._validate_params()
+        if self.vocabulary_size is not None and self.embedding_dim is None:
+            raise ValueError(
+                f"vocabulary_size={self.vocabulary_size} was given without embedding_dim, "
+                "the length of the vector that stands for a token."
+            )
+        if self.bptt_steps is not None and self.bidirectional:
+            raise ValueError(
+                "bptt_steps cannot go with bidirectional=True: the backward direction "
+                "begins at the end of a sequence, which a chunk of steps does not know."
+            )
+
+    def _check_X(self, X, reset):
+        dtype = np.dtype(self.dtype if reset else self._dtype)
+        if self.embedding_dim is not None:
+            form = "tokens"
+            size = self.vocabulary_size if reset else self._vocabulary
+            sequences = tokens_to_sequences(X, size)
+        elif (form := form_of(X)) == "columns":
+            options = {"dtype": dtype, "order": "C", "ensure_all_finite": False}
+            with np.errstate(over="ignore"):  # overflow to infinity is reported below
+                if reset or self._form == "columns":
+                    X = validate_data(self, X, reset=reset, **options)
+                else:
+                    X = check_array(X, input_name="X", **options)
+            sequences = columns_to_sequences(X, self.n_step_features)
+        else:
+            read = steps_to_sequences if form == "steps" else ragged_to_sequences
+            sequences = read(X, dtype)
+        n_features = 1 if form == "tokens" else sequences.n_features
+        if not reset:
+            if n_features != self._n_inputs:
+                raise ValueError(
+                    f"X has {n_features} features at every step, but "
+                    f"{type(self).__name__} was fitted with {self._n_inputs}."
+                )
+            return sequences
+        self._form = form
+        self._dtype = dtype.name
+        self._n_inputs = n_features
+        self._vocabulary = 0
+        if form == "tokens":
+            self._vocabulary = self.vocabulary_size or int(sequences.tokens.max()) + 1
+        if form != "columns":
+            self.n_features_in_ = n_features
+            self.__dict__.pop("feature_names_in_", None)
+        return sequences
+
+    def _check_y(self, y, sequences, name):
+        """y as the subclass reads it: one row per sequence, or per real step."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target {name} "
+                "is None."
+            )
+        if self.return_sequences:
+            return self._read_y(sequences.gather_steps(y, name), name)
+        y = self._read_y(y, name)
+        if len(y) != len(sequences):
+            raise ValueError(
+                f"{name} has {len(y)} samples, but {name.replace('y', 'X', 1)} has "
+                f"{len(sequences)}."
+            )
+        return y
+
+    def _check_weights(self, weights, sequences, name):
+        """One per sequence, or per real step."""
+        n = len(sequences)
+        if self.return_sequences:
+            n = int(sequences.lengths.sum())
+            if weights is not None and not _is_one_per_sequence(weights):
+                weights = sequences.gather_steps(weights, name)
+            elif weights is not None:
+                weights = _check_sample_weight(weights, np.empty((len(sequences), 1)))
+                weights = np.repeat(weights, sequences.lengths)
+        weights = _check_sample_weight(weights, np.empty((n, 1)), dtype=np.dtype(self.dtype))
+        if (weights < 0).any():
+            raise ValueError(f"{name} has negative weights; all must be at least 0.")
+        if not weights.any():
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number, but all of "
+                f"{name} are 0."
+            )
+        return weights
+
+    def _check_weight_left(self, sequences, rows, weights):
+        if self.return_sequences:
+            weights = weights[sequences.take(rows).real_rows()]
+        else:
+            weights = weights[rows]
+        if not weights.any():
+            raise ValueError(
+                "Sample weights must contain at least one non-zero number among the "
+                "sequences to learn from."
+            )
+
+    def _check_validation(self, X_val, y_val, sample_weight_val):
+        try:
+            sequences = self._check_X(X_val, reset=False)
+        except ValueError as error:
+            raise ValueError(f"In X_val: {error}") from error
+        y_val = self._check_y(y_val, sequences, "y_val")
+        self._encode(y_val, going_on=True, classes=None, name="y_val")
+        weights = self._check_weights(sample_weight_val, sequences, "sample_weight_val")
+        self._check_enough_to_score(weights, "Give more in X_val and y_val")
+        return sequences, y_val, weights
+
+    @staticmethod
+    def _check_enough_to_score(weights, advice):
+        n = np.count_nonzero(weights)
+        if n < 2:
+            raise ValueError(
+                f"{n} sample is too small a validation set; at least 2 are needed to "
+                f"score. {advice}."
+            )
+
+
+def _is_one_per_sequence(weights):
+    return np.isscalar(weights) or all(np.ndim(w) == 0 for w in weights)

@@ -1,0 +1,168 @@
+"""A network as the kernels see it, one call's work on it, and one thread's memory."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from _losses cimport Loss
+from _lstm cimport Layer, Steps
+from _shards cimport Row
+
+cdef enum:
+    MAX_LAYERS = 64
+    # Numbers of one cache line: buffers start on their own.
+    ALIGNMENT = 16
+
+
+cdef struct Model:
+    Layer layers[2 * MAX_LAYERS]  # layer by layer, its directions one after the other
+    Py_ssize_t n_layers
+    Py_ssize_t n_directions       # 1 or 2
+    Py_ssize_t n_inputs           # I of the first layer
+    Py_ssize_t n_features         # D, inputs of the head
+    Py_ssize_t n_scores           # K
+    Py_ssize_t n_state            # S, numbers of one sequence's state
+    bint per_step                 # scores for every step, not for the last alone
+    Py_ssize_t vocabulary         # rows of the embedding; 0 where there is none
+    Py_ssize_t n_dense            # parameters before the embedding, which comes last
+    Py_ssize_t head_weight        # (K, D)
+    Py_ssize_t head_bias          # (K,)
+    Py_ssize_t widest_units       # of any layer
+    Py_ssize_t widest_inputs      # of any layer
+    Loss loss
+    const double* levels          # (K,)
+
+
+cdef struct Task:
+    # What a call works on; the pointers are to numbers of the call's precision.
+    const void* parameters     # (P,)
+    const void* values         # (*, I) the steps of all sequences, or
+    const int64_t* tokens      # (*,) their tokens
+    const int64_t* starts      # (n_sequences,) first row of each in values
+    const int64_t* batch       # (B,) the sequences of this batch
+    # Indexed by sequence, or per step by the rows of values:
+    const void* targets        # (*, n_targets)
+    Py_ssize_t n_targets
+    const void* weights        # (*,)
+    double weight_scale        # 1 / sum of the batch's weights
+    const void* state_in       # (B, S) or NULL for zeros
+    void* state_out            # (B, S) or NULL
+    void* scores               # (B, K), per step (*, K) by the rows of values; or NULL
+    void* features             # (B, D), per step (*, D); or NULL
+    void** traces              # for each layer and direction (*, G + 2H); or NULL
+    void* input_gradients      # (*, I) or NULL
+    # Dropout.
+    double dropout
+    double recurrent_dropout
+    uint64_t seed
+    uint64_t update
+    int64_t first_step         # of the batch within its sequences
+    # How the batch is cut.
+    Row* rows                  # (B,) longest first
+    Py_ssize_t* bounds         # (n_shards + 1,)
+    Py_ssize_t n_shards
+    Py_ssize_t n_lanes
+    # The tokens of the batch: where each one's gradient stands.
+    const int* slots           # (vocabulary,)
+    Py_ssize_t n_touched
+    # History for each thread, gradients for each lane.
+    char* memory
+    Py_ssize_t worker_bytes
+    char* gradients
+    Py_ssize_t lane_bytes
+    Py_ssize_t max_rows        # of one shard
+    Py_ssize_t max_steps       # of one chunk
+    Py_ssize_t max_packed      # of one chunk of one shard
+    bint training
+    double* losses             # (n_lanes,)
+
+
+cdef struct Buffers:
+    # One thread's memory. N packed rows of a chunk, B rows of a shard, M = N where there
+    # are scores per step, else B. Unused ones take no room.
+    int* counts                        # (T,)
+    Py_ssize_t* mirror                 # (N,) packed row of the mirrored step
+    void* x[MAX_LAYERS]                # (N, I) inputs of each layer
+    void* mirrored                     # (N, I) a layer's inputs from their end
+    void* gates[2 * MAX_LAYERS]        # (N, G)
+    void* c[2 * MAX_LAYERS]            # (B + N, H)
+    void* h[2 * MAX_LAYERS]            # (B + N, H)
+    void* phi_c[2 * MAX_LAYERS]        # (N, H)
+    void* c_last[2 * MAX_LAYERS]       # (B, H)
+    void* h_last[2 * MAX_LAYERS]       # (B, H)
+    void* mask[2 * MAX_LAYERS]         # (B, H) recurrent dropout
+    void* masked_h                     # (B, H)
+    void* features                     # (M, D)
+    void* scores                       # (M, K)
+    void* dscores                      # (M, K)
+    void* dfeatures                    # (B, D); per step it is dy
+    void* dy                           # (N, I) dL/d outputs of a layer
+    void* dx                           # (N, I) dL/d inputs of a layer
+    void* part                         # (N, I) one direction's share of either
+    void* h_prev                       # (N, H)
+    void* dh                           # (B, H)
+    void* dc                           # (B, H)
+    void* gradients                    # (n_dense + n_touched I,), of the lane
+
+
+cdef inline void* place(
+    char** memory, Py_ssize_t n, Py_ssize_t item, bint wanted
+) noexcept nogil:
+    """The next n numbers of a thread's memory, or NULL where they are not wanted."""
+    cdef void* here = memory[0]
+    if not wanted:
+        return NULL
+    memory[0] += (n + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT * item
+    return here
+
+
+cdef inline bint own_inputs(const Model* model, const Task* task) noexcept nogil:
+    """Whether a layer's inputs are not just the outputs of the layer below."""
+    return model.n_directions == 2 or task.dropout > 0
+
+
+cdef inline Py_ssize_t lay_out(
+    const Model* model, const Task* task, Py_ssize_t item, char* memory, Buffers* out
+) noexcept nogil:
+    """Place one thread's buffers from `memory` on; return the bytes they take."""
+    cdef char* at = memory
+    cdef Py_ssize_t k, H, B = task.max_rows, N = task.max_packed
+    cdef Py_ssize_t M = N if model.per_step else B
+    cdef Py_ssize_t W = max(model.widest_inputs, model.n_features)
+    cdef Py_ssize_t widest = model.widest_units
+    cdef bint two = model.n_directions == 2, training = task.training
+    cdef bint own = own_inputs(model, task), masked = task.recurrent_dropout > 0
+    out.counts = <int*> place(&at, task.max_steps, sizeof(int), True)
+    out.mirror = <Py_ssize_t*> place(&at, N, sizeof(Py_ssize_t), two)
+    out.mirrored = place(&at, N * model.widest_inputs, item, two)
+    for k in range(model.n_layers):
+        out.x[k] = place(&at, N * model.layers[k * model.n_directions].n_inputs, item,
+                         k == 0 or own)
+    for k in range(model.n_layers * model.n_directions):
+        H = model.layers[k].n_units
+        out.gates[k] = place(&at, N * model.layers[k].n_gates * H, item, True)
+        out.c[k] = place(&at, (B + N) * H, item, True)
+        out.h[k] = place(&at, (B + N) * H, item, True)
+        out.phi_c[k] = place(&at, N * H, item, True)
+        out.c_last[k] = place(&at, B * H, item, True)
+        out.h_last[k] = place(&at, B * H, item, True)
+        out.mask[k] = place(&at, B * H, item, masked)
+    out.masked_h = place(&at, B * widest, item, masked)
+    out.features = place(&at, M * model.n_features, item, own)
+    out.scores = place(&at, M * model.n_scores, item, True)
+    out.dscores = place(&at, M * model.n_scores, item, training)
+    out.dy = place(&at, N * W, item, training)
+    out.dfeatures = place(
+        &at, M * model.n_features, item, training and not model.per_step)
+    out.dx = place(&at, N * W, item, training and two)
+    out.part = place(&at, N * W, item, training and two)
+    out.h_prev = place(&at, N * widest, item, training)
+    out.dh = place(&at, B * widest, item, training)
+    out.dc = place(&at, B * widest, item, training)
+    return at - memory
+
+
+cdef inline void take_buffers(
+    const Model* model, const Task* task, Py_ssize_t item, Py_ssize_t worker,
+    Py_ssize_t lane, Buffers* out
+) noexcept nogil:
+    lay_out(model, task, item, task.memory + worker * task.worker_bytes, out)
+    out.gradients = task.gradients + lane * task.lane_bytes
