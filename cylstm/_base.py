@@ -20,6 +20,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from . import _engine
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import shared_docs
+from ._inspection import gate_values, input_gradients
 from ._network import Architecture, Network
 from ._optimizers import SGD, Adam, AdamW, Optimizer
 from ._sequences import (
@@ -29,6 +30,7 @@ from ._sequences import (
     steps_to_sequences,
     tokens_to_sequences,
 )
+from ._stream import Stream
 from ._threads import effective_n_threads, single_threaded_blas
 from ._training import History, NonFiniteLossError, Trainer, train
 
@@ -65,7 +67,8 @@ class BaseLSTM(
     """What both estimators share; use LSTMRegressor or LSTMClassifier.
 
     A subclass reads y (_read_y), encodes it as targets of the loss (_encode), weighs it
-    (_class_weights), names the loss (_kernel_loss) and scores predictions (_judge).
+    (_class_weights), names the loss (_kernel_loss), turns scores into predictions (_decode)
+    and scores those (_judge).
     """
 
     _parameter_constraints = {
@@ -227,6 +230,10 @@ class BaseLSTM(
         sequences, scores, _ = self._forward(X)
         return sequences, scores.astype(np.float64)
 
+    def _decoded(self, X, method):
+        sequences, scores = self._scores(X)
+        return self._in_form(sequences, self._decode(scores, method))
+
     def _real(self, sequences, output):
         if output is None or not self._network.architecture.per_step:
             return output
@@ -237,6 +244,89 @@ class BaseLSTM(
         if not self._network.architecture.per_step:
             return numbers
         return sequences.shape_steps(numbers)
+
+    def stream(self, n_sequences=1, method="predict"):
+        """Go through live sequences one step at a time.
+
+        Parameters
+        ----------
+        n_sequences : int, default=1
+            Sequences that run side by side.
+        method : str, default="predict"
+            What a step returns: "predict", or of a classifier "predict_proba",
+            "predict_log_proba" or "decision_function".
+
+        Returns
+        -------
+        stream : Stream
+            ``stream.step(x_t)`` returns the prediction after one more step of each sequence;
+            ``stream.state`` gets and sets the hidden states and cells; ``stream.reset()``
+            starts anew. It keeps the weights of this fit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from cylstm import LSTMRegressor
+        >>> X = np.random.default_rng(0).normal(size=(20, 5, 2))
+        >>> model = LSTMRegressor(8, max_iter=2).fit(X, X[:, :, 0].sum(axis=1))
+        >>> stream = model.stream()
+        >>> for x_t in X[0]:
+        ...     prediction = stream.step(x_t)
+        >>> bool(np.isclose(prediction[0], model.predict(X[:1])[0], atol=1e-5))
+        True
+        """
+        check_is_fitted(self)
+        return Stream(self, n_sequences, method)
+
+    def gate_values(self, X):
+        """Gates, cells and hidden states of every layer at every step.
+
+        Parameters
+        ----------
+        <<X>>
+
+        Returns
+        -------
+        values : dict of str to array
+            "layers.0.i", "layers.0.f", ..., "layers.0.c", "layers.0.h",
+            "layers.0.reverse.i", ...: each (n_samples, n_timesteps, n_units), NaN at
+            padding, or a list of (n_timesteps_k, n_units). The forget gate of "coupled" is
+            1 - i.
+        """
+        check_is_fitted(self)
+        return gate_values(self._network, self._check_X(X, reset=False), self.n_jobs)
+
+    def input_gradients(self, X, output=0, step=None):
+        """Derivatives of a score by all inputs: the saliency of each step and feature
+        (Simonyan et al., arXiv:1312.6034).
+
+        Parameters
+        ----------
+        <<X>>
+        output : int, default=0
+            Which of the n_outputs_ scores: the prediction of a regressor (its logarithm for
+            loss="poisson"), the decision function of a classifier.
+        step : int, default=None
+            With return_sequences: the step whose score is meant, negative from the end of
+            each sequence; None is the sum over all.
+
+        Returns
+        -------
+        gradients : array of shape (n_samples, n_timesteps, n_features)
+            NaN at padding, or a list of arrays, in the form of X. For tokens by the vectors
+            that stand for them.
+        """
+        check_is_fitted(self)
+        n_scores = self._network.architecture.n_scores
+        if not isinstance(output, Integral) or not 0 <= output < n_scores:
+            raise ValueError(
+                f"output={output!r} must be an int from 0 to {n_scores - 1}: one of the "
+                "scores."
+            )
+        if step is not None and not self._network.architecture.per_step:
+            raise ValueError(f"step={step!r} was given without return_sequences=True.")
+        sequences = self._check_X(X, reset=False)
+        return input_gradients(self._network, sequences, output, step, self.n_jobs)
 
     # Learning. Everything is checked, and all that changes is a copy, before anything of a
     # fitted model changes.

@@ -186,8 +186,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         y : float64 array of shape (n_samples,) or (n_samples, n_outputs), as in fit
             With return_sequences one for every step, in the form of X.
         """
-        sequences, scores = self._scores(X)
-        return self._in_form(sequences, self._to_prediction(scores))
+        return self._decoded(X, "predict")
 
     def score(self, X, y, sample_weight=None):
         """R^2 of the predictions; over all real steps with return_sequences.
@@ -210,7 +209,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
             sample_weight = self._check_weights(sample_weight, sequences, "sample_weight")
         return self._judge(scores, y, sample_weight)
 
-    def _to_prediction(self, scores):
+    def _decode(self, scores, method):
         if self.out_activation_ == "exp":
             scores = np.exp(scores)
         if self._levels() is not None:
@@ -218,7 +217,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         return scores.ravel() if self._y_is_1d else scores
 
     def _judge(self, scores, y, weights):
-        predicted, levels = self._to_prediction(scores), self._levels()
+        predicted, levels = self._decode(scores, "predict"), self._levels()
         if levels is None:
             return r2_score(y, predicted, sample_weight=weights)
         return np.mean(
@@ -477,8 +476,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         y : array of shape (n_samples,), or an indicator matrix as in fit
             With return_sequences one for every step, in the form of X.
         """
-        sequences, scores = self._scores(X)
-        return self._in_form(sequences, self._to_labels(scores))
+        return self._decoded(X, "predict")
 
     def decision_function(self, X):
         """Scores before the logistic or softmax function.
@@ -493,8 +491,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             n_classes)
             With return_sequences one for every step, in the form of X.
         """
-        sequences, scores = self._scores(X)
-        return self._in_form(sequences, scores.ravel() if self._binary() else scores)
+        return self._decoded(X, "decision_function")
 
     def predict_proba(self, X):
         """Probability of each class, in the order of `classes_`.
@@ -509,11 +506,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             With return_sequences one for every step, in the form of X. Of an indicator
             matrix: the probability that each label is 1.
         """
-        sequences, scores = self._scores(X)
-        if self.out_activation_ == "softmax":
-            return self._in_form(sequences, softmax(scores, axis=1))
-        scores = np.hstack([-scores, scores]) if self._binary() else scores
-        return self._in_form(sequences, expit(scores))
+        return self._decoded(X, "predict_proba")
 
     def predict_log_proba(self, X):
         """Natural logarithm of predict_proba, exact also where that is almost 0.
@@ -527,11 +520,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         log_p : float64 array of shape (n_samples, n_classes)
             With return_sequences one for every step, in the form of X.
         """
-        sequences, scores = self._scores(X)
-        if self.out_activation_ == "softmax":
-            return self._in_form(sequences, log_softmax(scores, axis=1))
-        scores = np.hstack([-scores, scores]) if self._binary() else scores
-        return self._in_form(sequences, log_expit(scores))
+        return self._decoded(X, "predict_log_proba")
 
     def score(self, X, y, sample_weight=None):
         """Accuracy; over all real steps with return_sequences. Of an indicator matrix all
@@ -558,18 +547,25 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         tags.classifier_tags.multi_label = True
         return tags
 
-    def _binary(self):
-        return self.n_outputs_ == 1
-
-    def _to_labels(self, scores):
-        if self._multilabel:
-            return (scores > 0).astype(np.int64)
-        if self._binary():
-            return self.classes_[(scores.ravel() > 0).astype(np.intp)]
-        return self.classes_[scores.argmax(axis=1)]
+    def _decode(self, scores, method):
+        binary = self.n_outputs_ == 1
+        if method == "predict":
+            if self._multilabel:
+                return (scores > 0).astype(np.int64)
+            if binary:
+                return self.classes_[(scores.ravel() > 0).astype(np.intp)]
+            return self.classes_[scores.argmax(axis=1)]
+        if method == "decision_function":
+            return scores.ravel() if binary else scores
+        log = method == "predict_log_proba"
+        if self.out_activation_ == "softmax":
+            return (log_softmax if log else softmax)(scores, axis=1)
+        if binary:
+            scores = np.hstack([-scores, scores])
+        return (log_expit if log else expit)(scores)
 
     def _judge(self, scores, y, weights):
-        return accuracy_score(y, self._to_labels(scores), sample_weight=weights)
+        return accuracy_score(y, self._decode(scores, "predict"), sample_weight=weights)
 
     def _read_y(self, y, name):
         y = check_array(y, dtype=None, ensure_2d=False, input_name=name, accept_sparse=False)

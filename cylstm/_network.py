@@ -1,6 +1,6 @@
 """The parameters of an LSTM network, its forward pass, its loss and gradients."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -293,6 +293,20 @@ class Network:
             **dropout,
         )
         return out_scores, out_features
+
+    def stream(self, n_sequences):
+        """An _engine.Stream over this network's parameters, with a state of zeros."""
+        stream = _engine.Stream(self._plan, self.parameters, n_sequences)
+        stream.load(np.zeros((n_sequences, self.architecture.n_state), self.dtype))
+        return stream
+
+    def linear(self):
+        """This network, parameters shared, with the loss sum(target * score): its
+        gradients are those of any sum of scores."""
+        other = object.__new__(Network)
+        architecture = replace(self.architecture, loss="linear", levels=())
+        other.__setstate__({**self.__getstate__(), "architecture": architecture})
+        return other
 
     def new_gradients(self, max_tokens):
         """Room for the gradients of batches of at most so many different tokens."""

@@ -33,7 +33,10 @@ from _losses cimport (
     ABSOLUTE_ERROR, HUBER, LINEAR, LOGISTIC, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR
 )
 from _model cimport MAX_LAYERS, Buffers, Model, Task, lay_out, take_buffers
-from _shard_pass cimport predict_shard, train_shard
+from _lstm cimport Steps
+from _shard_pass cimport (
+    load_states, predict_shard, store_states, stream_step, train_shard
+)
 from _shards cimport MAX_LANES, Row, count_shards, cut
 
 
@@ -524,3 +527,105 @@ def forward(
         for lane in prange(task.n_lanes, num_threads=threads, schedule="dynamic",
                            chunksize=1, use_threads_if=threads > 1):
             predict_lane(model, &task, threadid(), lane, kind)
+
+
+cdef class Stream:
+    """A network that goes through its sequences one step at a time.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of a network that runs one way.
+    parameters : array of shape (P,)
+    n_sequences : int (B)
+
+    Attributes
+    ----------
+    inputs : array of shape (B, I), or int64 array of shape (B,) of tokens
+        To be filled before a step.
+    scores : array of shape (B, K)
+        Written by a step.
+    """
+
+    cdef Plan plan
+    cdef Task task
+    cdef Steps steps
+    cdef Buffers buffers
+    cdef bint double_precision
+    cdef Memory memory, order
+    cdef object owners
+    cdef readonly object inputs, scores
+
+    def __init__(self, Plan plan not None, parameters, Py_ssize_t n_sequences):
+        cdef const Model* model = &plan.model
+        cdef Py_ssize_t k, item = parameters.dtype.itemsize
+        cdef Row* rows
+        self.plan = plan
+        self.double_precision = parameters.dtype == np.float64
+        self.memory, self.order = Memory(), Memory()
+        index = np.arange(n_sequences, dtype=np.int64)
+        self.scores = np.zeros((n_sequences, model.n_scores), parameters.dtype)
+        if model.vocabulary > 0:
+            self.inputs = np.zeros(n_sequences, np.int64)
+        else:
+            self.inputs = np.zeros((n_sequences, model.n_inputs), parameters.dtype)
+        memset(&self.task, 0, sizeof(Task))
+        self.task.parameters = self.address(parameters)
+        if model.vocabulary > 0:
+            self.task.tokens = <const int64_t*> self.address(self.inputs)
+        else:
+            self.task.values = self.address(self.inputs)
+        self.task.starts = <const int64_t*> self.address(index)
+        self.task.batch = self.task.starts
+        self.task.scores = self.address(self.scores)
+        self.task.max_rows = self.task.max_packed = n_sequences
+        self.task.max_steps = 1
+        rows = <Row*> self.order.reserve(n_sequences * sizeof(Row))
+        for k in range(n_sequences):
+            rows[k].position = k
+            rows[k].length = 1
+        self.task.rows = rows
+        self.task.memory = self.memory.reserve(
+            lay_out(model, &self.task, item, NULL, &self.buffers))
+        lay_out(model, &self.task, item, self.task.memory, &self.buffers)
+        self.steps.counts = self.buffers.counts
+        self.steps.counts[0] = <int> n_sequences
+        self.steps.B = self.steps.N = n_sequences
+        self.steps.T = 1
+        self.steps.first = 0
+        self.owners = (parameters, index)
+
+    cdef void* address(self, array) except NULL:
+        cdef size_t start = array.ctypes.data
+        return <void*> start
+
+    def step(self):
+        """Go one step on, from `inputs` to `scores`."""
+        if self.double_precision:
+            stream_step[double](&self.plan.model, &self.task, &self.steps, &self.buffers,
+                                NULL)
+        else:
+            stream_step[float](&self.plan.model, &self.task, &self.steps, &self.buffers,
+                               NULL)
+
+    def load(self, state):
+        """Set the state (B, S)."""
+        self.task.state_in = self.address(state)
+        if self.double_precision:
+            load_states[double](&self.plan.model, &self.task, self.task.rows,
+                                self.steps.B, &self.buffers, NULL)
+        else:
+            load_states[float](&self.plan.model, &self.task, self.task.rows,
+                               self.steps.B, &self.buffers, NULL)
+        self.task.state_in = NULL
+
+    def store(self, state):
+        """Write the state (B, S)."""
+        self.task.state_out = self.address(state)
+        if self.double_precision:
+            store_states[double](&self.plan.model, &self.task, self.task.rows,
+                                 self.steps.B, &self.buffers, NULL)
+        else:
+            store_states[float](&self.plan.model, &self.task, self.task.rows,
+                                self.steps.B, &self.buffers, NULL)
+        self.task.state_out = NULL

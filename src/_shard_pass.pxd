@@ -383,6 +383,17 @@ cdef inline void predict_shard(
         scatter_rows(rows, n_rows, D, features, <real*> task.features)
 
 
+cdef inline void stream_step(
+    const Model* model, const Task* task, const Steps* steps, const Buffers* buffers,
+    real* kind
+) noexcept nogil:
+    """One step of all rows, from the states in c_last, h_last and back to them."""
+    cdef const real* features
+    forward_chunk(model, task, task.rows, steps, 0, buffers, kind)
+    features = head_inputs(model, task, task.rows, steps, buffers, kind)
+    head_forward(model, task, steps.B, features, <real*> task.scores)
+
+
 # Learning
 
 cdef inline double weigh_losses(

@@ -7,3 +7,4 @@ os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 # Scripts that need other programs; not tests.
 collect_ignore_glob = ["make_golden_*.py"]
+os.environ.setdefault("MPLBACKEND", "Agg")
