@@ -8,65 +8,108 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 LENGTHS = {"equal": [6, 6, 6, 6, 6], "ragged": [3, 9, 1, 6, 4, 9, 2]}
+DIRECTIONS = {"": "", "reverse.": "_reverse"}
 
 
-def case(n_layers, lengths, loss_name, dtype):
+def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype):
     torch.manual_seed(0)
     n, T, n_inputs, n_units = len(lengths), max(lengths), 4, 6
     n_scores = {"squared_error": 2, "logistic": 1, "softmax": 3}[loss_name]
-    lstm = torch.nn.LSTM(n_inputs, n_units, n_layers, batch_first=True, dtype=dtype)
-    head = torch.nn.Linear(n_units, n_scores, dtype=dtype)
+    directions = list(DIRECTIONS.items())[: 1 + bidirectional]
+    lstm = torch.nn.LSTM(
+        n_inputs,
+        n_units,
+        n_layers,
+        batch_first=True,
+        bidirectional=bidirectional,
+        dtype=dtype,
+    )
+    head = torch.nn.Linear(n_units * len(directions), n_scores, dtype=dtype)
     with torch.no_grad():
         for k in range(n_layers):  # one bias is enough
-            getattr(lstm, f"bias_hh_l{k}").zero_()
+            for _, suffix in directions:
+                getattr(lstm, f"bias_hh_l{k}{suffix}").zero_()
     x = torch.randn(n, T, n_inputs, dtype=dtype)
     packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    _, (h, _) = lstm(packed)
-    features = h[-1]
+    outputs, (h, _) = lstm(packed)
+    if per_step:
+        padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=T)
+        real = torch.arange(T) < torch.tensor(lengths)[:, None]
+        features = padded[real]
+    else:
+        features = torch.cat(list(h[-len(directions) :]), dim=1)
     scores = head(features)
     if loss_name == "squared_error":
-        y = torch.randn(n, n_scores, dtype=dtype)
+        y = torch.randn(*scores.shape, dtype=dtype)
         loss = ((scores - y) ** 2).mean() / 2
     elif loss_name == "logistic":
-        y = torch.randint(2, (n, 1)).to(dtype)
+        y = torch.randint(2, scores.shape).to(dtype)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, y)
     else:
-        y = torch.randint(n_scores, (n, 1))
+        y = torch.randint(n_scores, (len(scores), 1))
         loss = torch.nn.functional.cross_entropy(scores, y[:, 0])
         y = y.to(dtype)
     loss.backward()
     parameters = {"head.weight": head.weight, "head.bias": head.bias}
     for k in range(n_layers):
-        parameters[f"layers.{k}.weight_ih"] = getattr(lstm, f"weight_ih_l{k}")
-        parameters[f"layers.{k}.weight_hh"] = getattr(lstm, f"weight_hh_l{k}")
-        parameters[f"layers.{k}.bias"] = getattr(lstm, f"bias_ih_l{k}")
+        for ours, suffix in directions:
+            prefix = f"layers.{k}.{ours}"
+            parameters[f"{prefix}weight_ih"] = getattr(lstm, f"weight_ih_l{k}{suffix}")
+            parameters[f"{prefix}weight_hh"] = getattr(lstm, f"weight_hh_l{k}{suffix}")
+            parameters[f"{prefix}bias"] = getattr(lstm, f"bias_ih_l{k}{suffix}")
     arrays = {
         "x": x.numpy(),
         "lengths": np.array(lengths, dtype=np.int64),
         "y": y.numpy(),
         "loss_name": np.array(loss_name),
+        "bidirectional": np.array(bidirectional),
+        "per_step": np.array(per_step),
+        "sizes": np.array([n_units] * n_layers),
         "loss": loss.detach().numpy(),
         "scores": scores.detach().numpy(),
         "features": features.detach().numpy(),
     }
-    for name, parameter in parameters.items():
-        arrays[f"w/{name}"] = parameter.detach().numpy()
-        arrays[f"dw/{name}"] = parameter.grad.numpy()
+    # All weights in one array each: fewer, larger arrays make a smaller file.
+    names = sorted(parameters)
+    arrays["names"] = np.array(names)
+    arrays["weights"] = np.concatenate(
+        [parameters[name].detach().numpy().ravel() for name in names]
+    )
+    arrays["gradients"] = np.concatenate(
+        [parameters[name].grad.numpy().ravel() for name in names]
+    )
     return arrays
 
 
 def main():
     arrays = {}
     for n_layers in (1, 2, 3):
-        for shape, lengths in LENGTHS.items():
-            for loss_name in ("squared_error", "logistic", "softmax"):
-                for dtype in (torch.float32, torch.float64):
-                    precision = str(dtype).removeprefix("torch.")
-                    name = f"{n_layers} layers, {shape}, {loss_name}, {precision}"
-                    for key, value in case(n_layers, lengths, loss_name, dtype).items():
+        for bidirectional in (False, True):
+            for shape, lengths in LENGTHS.items():
+                for loss_name, per_step, dtype in (
+                    ("squared_error", False, torch.float32),
+                    ("squared_error", True, torch.float64),
+                    ("logistic", False, torch.float64),
+                    ("softmax", False, torch.float64),
+                    ("softmax", True, torch.float32),
+                ):
+                    name = (
+                        f"{n_layers} layers, {'both ways' if bidirectional else 'one way'}, "
+                        f"{shape}, {loss_name}, {'every' if per_step else 'last'} step, "
+                        f"{str(dtype).removeprefix('torch.')}"
+                    )
+                    arguments = (
+                        n_layers,
+                        bidirectional,
+                        lengths,
+                        loss_name,
+                        per_step,
+                        dtype,
+                    )
+                    for key, value in case(*arguments).items():
                         arrays[f"{name}/{key}"] = value
     np.savez_compressed(Path(__file__).with_name("golden_torch.npz"), **arrays)
 

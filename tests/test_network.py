@@ -16,7 +16,6 @@ from cylstm import _engine
 from cylstm._network import Architecture, Network
 from cylstm._sequences import Sequences, ragged_to_sequences, tokens_to_sequences
 
-GOLDEN = Path(__file__).parent / "golden_torch.npz"
 LENGTHS = {"equal": [5] * 9, "ragged": [4, 9, 1, 6, 2, 9, 3, 8, 5], "single": [7]}
 SIZES = {"one layer": (5,), "two layers": (4, 3), "three layers": (3, 5, 2)}
 N_SCORES = {
@@ -426,44 +425,91 @@ def test_masks_differ_between_rows_steps_units_layers_and_updates():
     assert 20 < np.count_nonzero(dropout.mask(0.5, 0, 0, 0, 64)) < 44
 
 
-def golden_cases():
-    with np.load(GOLDEN) as golden:
-        return sorted({key.split("/")[0] for key in golden})
+def golden(name):
+    """Case -> its arrays."""
+    cases = {}
+    with np.load(Path(__file__).parent / f"golden_{name}.npz") as arrays:
+        for key, value in arrays.items():
+            case, _, what = key.partition("/")
+            cases.setdefault(case, {})[what] = value
+    return cases
 
 
-@pytest.mark.parametrize("case", golden_cases())
+GOLDEN_TORCH, GOLDEN_OTHERS = golden("torch"), golden("others")
+
+
+@pytest.mark.parametrize("case", GOLDEN_TORCH)
 def test_outputs_and_gradients_equal_torch(case):
-    with np.load(GOLDEN) as golden:
-        prefix = f"{case}/"
-        arrays = {k[len(prefix) :]: v for k, v in golden.items() if k.startswith(prefix)}
+    arrays = GOLDEN_TORCH[case]
     dtype = arrays["x"].dtype
+    per_step = bool(arrays["per_step"])
     # What two correct programs may differ by: float32 sums of some hundred terms.
     tolerance = 1e-10 if dtype == np.float64 else 1e-5
-    sizes = [v.shape[1] for k, v in arrays.items() if k.startswith("w/") and "weight_hh" in k]
-    n_scores, n_inputs = len(arrays["w/head.bias"]), arrays["x"].shape[2]
-    network = Network(Architecture(n_inputs, sizes, n_scores, str(arrays["loss_name"]), dtype))
+    network = Network(
+        Architecture(
+            arrays["x"].shape[2],
+            arrays["sizes"].tolist(),
+            arrays["scores"].shape[1],
+            str(arrays["loss_name"]),
+            dtype,
+            bidirectional=bool(arrays["bidirectional"]),
+            per_step=per_step,
+        )
+    )
+    cuts = np.cumsum([network.weights[name].size for name in arrays["names"]])[:-1]
+    weights, expected = (
+        dict(zip(arrays["names"], np.split(arrays[what], cuts), strict=True))
+        for what in ("weights", "gradients")
+    )
     for name, view in network.weights.items():
-        view[...] = arrays[f"w/{name}"]
+        view[...] = weights[name].reshape(view.shape)
     sequences = Sequences.from_equal_lengths(arrays["x"])
     sequences.lengths = arrays["lengths"]
     scores, features = network.forward(sequences, 1, features=True)
+    y, ones = arrays["y"], np.ones(len(arrays["y"]), dtype)
+    if per_step:
+        rows = sequences.real_rows()
+        scores, features = scores[rows], features[rows]
+        y, ones = sequences.spread_steps(y), sequences.spread_steps(ones)
     assert_close_to_largest(scores, arrays["scores"], tolerance, "scores")
     assert_close_to_largest(features, arrays["features"], tolerance, "features")
     gradients = network.new_gradients(0)
     loss, _ = network.loss_and_gradients(
-        _engine.Workspace(),
-        sequences,
-        arrays["y"],
-        np.ones(len(sequences), dtype),
-        np.arange(len(sequences)),
-        gradients,
-        1,
+        _engine.Workspace(), sequences, y, ones, np.arange(len(sequences)), gradients, 1
     )
     assert loss == pytest.approx(float(arrays["loss"]), rel=tolerance)
     named = network.copy()
     named.parameters[:] = gradients.flat
     for name, view in named.weights.items():
-        assert_close_to_largest(view, arrays[f"dw/{name}"], tolerance, name)
+        assert_close_to_largest(view.ravel(), expected[name], tolerance, name)
+
+
+@pytest.mark.parametrize("case", GOLDEN_OTHERS)
+def test_outputs_equal_onnxruntime_and_keras(case):
+    arrays = GOLDEN_OTHERS[case]
+    _, _, n_inputs = arrays["x"].shape
+    network = Network(
+        Architecture(
+            n_inputs,
+            [arrays["w/layers.0.weight_hh"].shape[1]],
+            1,
+            "squared_error",
+            "float32",
+            cell=str(arrays["cell"]),
+            activation=str(arrays["activation"]),
+            bidirectional=bool(arrays["bidirectional"]),
+            per_step=True,
+        )
+    )
+    for name, view in network.weights.items():
+        if not name.startswith("head"):
+            view[...] = arrays[f"w/{name}"]
+    sequences = Sequences.from_equal_lengths(arrays["x"])
+    sequences.lengths = arrays["lengths"]
+    _, features = network.forward(sequences, 1, scores=False, features=True)
+    rows = sequences.real_rows()
+    expected = arrays["outputs"].reshape(len(features), -1)
+    assert_close_to_largest(features[rows], expected[rows], 2e-6, "outputs")
 
 
 def test_initial_weights():
