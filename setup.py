@@ -85,4 +85,7 @@ setup(
         build_dir=str(GENERATED),
     ),
     cmdclass={"build_ext": BuildExtensions},
+    # A plain path entry: the default finder loses to a directory of this name, such as the
+    # clone itself seen from the directory above it.
+    options={"editable_wheel": {"mode": "compat"}},
 )

@@ -33,30 +33,40 @@ GRID = [
 ]
 
 
-def cylstm_steps(B, T, n_inputs, n_units, n_threads):
-    """Callables for one training step and one inference."""
+def cylstm_trainer(sequences, y, n_units, n_threads, **architecture):
+    """A Trainer with Adam for a network of one layer on some sequences."""
     rng = np.random.RandomState(0)
-    X = rng.normal(size=(B, T, n_inputs)).astype(np.float32)
-    y = rng.normal(size=(B, 1)).astype(np.float32)
-    network = Network(Architecture(n_inputs, [n_units], 1, "squared_error", "float32"))
+    n_inputs = architecture.pop("n_inputs", None) or sequences.n_features
+    network = Network(
+        Architecture(n_inputs, [n_units], 1, "squared_error", "float32", **architecture)
+    )
     network.initialize(rng)
-    sequences = Sequences.from_equal_lengths(X)
-    rows = np.arange(B)
-    trainer = Trainer(
+    return Trainer(
         network,
         Optimizer(Adam(0.9, 0.999, 1e-8), "constant", 1e-3, clip_norm=1.0),
         sequences,
         y,
-        np.ones(B, np.float32),
-        rows,
-        batch_size=B,
+        np.ones(len(y), np.float32),
+        np.arange(len(y)),
+        batch_size=len(y),
         shuffle=False,
         l1=0.0,
         l2=0.0,
         n_threads=n_threads,
         random_state=rng,
     )
-    return lambda: trainer.step(rows), lambda: network.forward(sequences, n_threads)
+
+
+def cylstm_steps(B, T, n_inputs, n_units, n_threads):
+    """Callables for one training step and one inference."""
+    rng = np.random.RandomState(0)
+    sequences = Sequences.from_equal_lengths(
+        rng.normal(size=(B, T, n_inputs)).astype(np.float32)
+    )
+    y = rng.normal(size=(B, 1)).astype(np.float32)
+    trainer = cylstm_trainer(sequences, y, n_units, n_threads)
+    rows = np.arange(B)
+    return lambda: trainer.step(rows), lambda: trainer.network.forward(sequences, n_threads)
 
 
 def torch_steps(B, T, n_inputs, n_units):

@@ -1,15 +1,6 @@
 """LSTMs on the CPU with a scikit-learn face."""
 
-try:
-    import cylstm._engine  # noqa: F401
-except ModuleNotFoundError as error:
-    if error.name != "cylstm._engine":
-        raise
-    raise ImportError(
-        "cylstm's compiled modules are not here. In a source tree, build them with "
-        "`pip install -e .`, or leave the directory to import an installed cylstm."
-    ) from error
-
+from . import _load  # noqa: F401  first of all: it loads the engine
 from ._estimators import LSTMClassifier, LSTMRegressor
 
 __version__ = "0.1.0"

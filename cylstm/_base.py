@@ -13,7 +13,7 @@ from sklearn.base import (
     is_classifier,
 )
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -459,12 +459,19 @@ class BaseLSTM(
     def _set_aside(self, sequences, y, weights):
         """Split off validation rows; return the others and validation data."""
         stratify = is_classifier(self) and y.ndim == 1 and not self.return_sequences
-        rows, held_out = train_test_split(
-            np.arange(len(sequences)),
-            test_size=self.validation_fraction,
-            random_state=self._split_seed,
-            stratify=y if stratify else None,
-        )
+        try:
+            rows, held_out = train_test_split(
+                np.arange(len(sequences)),
+                test_size=self.validation_fraction,
+                random_state=self._split_seed,
+                stratify=y if stratify else None,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping cannot set validation_fraction={self.validation_fraction} "
+                f"of {len(sequences)} samples aside: {error} Give X_val and y_val to fit, or "
+                "change validation_fraction."
+            ) from error
         part = sequences.take(held_out)
         if self.return_sequences:
             steps = part.real_rows()
@@ -523,12 +530,18 @@ class BaseLSTM(
             size = self.vocabulary_size if reset else self._vocabulary
             sequences = tokens_to_sequences(X, size)
         elif (form := form_of(X)) == "columns":
-            options = {"dtype": dtype, "order": "C", "ensure_all_finite": False}
+            if isinstance(X, (list, tuple)) and len(X) == 0:
+                raise ValueError("X is empty: found array with 0 sample(s), at least 1.")
+            if not reset and self._form != "columns":
+                raise ValueError(
+                    f"X has shape {np.shape(X)}, but {type(self).__name__} was fitted on "
+                    "sequences: give a 3-D array (n_samples, n_timesteps, n_features) or a "
+                    "list of 2-D arrays. One sequence x is X = [x]."
+                )
             with np.errstate(over="ignore"):  # overflow to infinity is reported below
-                if reset or self._form == "columns":
-                    X = validate_data(self, X, reset=reset, **options)
-                else:
-                    X = check_array(X, input_name="X", **options)
+                X = validate_data(
+                    self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
+                )
             sequences = columns_to_sequences(X, self.n_step_features)
         else:
             read = steps_to_sequences if form == "steps" else ragged_to_sequences
@@ -565,7 +578,7 @@ class BaseLSTM(
         if len(y) != len(sequences):
             raise ValueError(
                 f"{name} has {len(y)} samples, but {name.replace('y', 'X', 1)} has "
-                f"{len(sequences)}."
+                f"{len(sequences)}; samples are the first axis of both."
             )
         return y
 

@@ -81,7 +81,7 @@ hidden_layer_sizes : int or sequence of int, default=(64,)
         Sequences per step of the optimizer.
 
     max_iter : int, default=100
-        Epochs at most.
+        Epochs at most; reaching them is no warning.
 
     shuffle : bool, default=True
         Draw a new order of the sequences in each epoch.
@@ -93,7 +93,7 @@ hidden_layer_sizes : int or sequence of int, default=(64,)
         return_sequences only the chunk in which a sequence ends learns.
 
     early_stopping : bool, default=False
-        Stop when the validation score stops to rise, and keep the weights that scored
+        Stop when the validation score stops rising, and keep the weights that scored
         best. The score is taken on X_val, y_val where fit is given them, otherwise on a
         part of the training data that is set aside{stratified}.
 
@@ -115,8 +115,8 @@ hidden_layer_sizes : int or sequence of int, default=(64,)
         Precision of all computation.
 
     n_jobs : int or None, default=None
-        Threads. None is what OpenMP allows (OMP_NUM_THREADS, threadpoolctl, joblib's
-        workers); -1 likewise. The result does not depend on it, to the last bit.
+        Threads. None and -1 are what OpenMP allows (OMP_NUM_THREADS, threadpoolctl,
+        joblib's workers). The result does not depend on it, to the last bit.
 
     random_state : int, RandomState instance or None, default=None
         Draws the initial weights, the order of the sequences and the part set aside.

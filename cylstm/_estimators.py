@@ -598,9 +598,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         else:
             self.classes_ = np.unique(y if classes is None else classes)
             if len(self.classes_) < 2:
+                what = "y has" if classes is None else "classes holds"
                 raise ValueError(
-                    f"y has only one class, {self.classes_[0]!r}; LSTMClassifier needs "
-                    "at least two classes."
+                    f"{what} only one class, {self.classes_.tolist()[0]!r}; LSTMClassifier "
+                    "needs at least two classes. partial_fit takes those to come in "
+                    "`classes`."
                 )
         if multilabel:
             if y.shape[1] != len(self.classes_):

@@ -109,7 +109,8 @@ class Sequences:
 
 
 def form_of(X):
-    """Name the form of X: "columns" (2-D), "steps" (3-D) or "ragged".
+    """Name the form of X: "columns" (2-D), "steps" (3-D, or what is taken for it) or
+    "ragged".
 
     What is none of them counts as "columns", where scikit-learn's validation says what
     is wrong with it.
@@ -121,7 +122,7 @@ def form_of(X):
         if dimensions == {1} and len({len(x) for x in X}) > 1:
             return "ragged"  # in which each sequence will be found to lack an axis
         return "columns"
-    return "steps" if getattr(X, "ndim", 0) == 3 else "columns"
+    return "steps" if getattr(X, "ndim", 0) >= 3 else "columns"
 
 
 def columns_to_sequences(X, n_step_features):
@@ -149,6 +150,7 @@ def _check_finite(sequences):
 
 def steps_to_sequences(X, dtype):
     """Read a 3-D array; trailing steps that are NaN in every feature are padding."""
+    _check_3d(X)
     with np.errstate(over="ignore"):  # overflow to infinity is reported below
         X = check_array(
             X,
@@ -158,11 +160,7 @@ def steps_to_sequences(X, dtype):
             ensure_all_finite=False,
             input_name="X",
         )
-    _, T, n_features = X.shape
-    if T == 0 or n_features == 0:
-        raise ValueError(
-            f"X has shape {X.shape}; at least one step and one feature are required."
-        )
+    _, T, _ = X.shape
     sequences = Sequences.from_equal_lengths(X)
     if _all_finite(X):
         return sequences
@@ -179,6 +177,19 @@ def steps_to_sequences(X, dtype):
         sample, step = np.argwhere(bad)[0]
         _raise_not_finite(X[sample, step], sample, step)
     return sequences
+
+
+def _check_3d(X):
+    if X.ndim != 3 or 0 in X.shape[1:]:
+        raise ValueError(
+            f"X has shape {X.shape}; expected (n_samples, n_timesteps, n_features) with at "
+            "least one step and one feature."
+        )
+    if np.ma.isMaskedArray(X) or X.dtype.kind not in "fiubcOSU":
+        raise ValueError(
+            f"X is a {type(X).__name__} of {X.dtype}, but plain numbers are expected; "
+            "write NaN where there is none."
+        )
 
 
 def ragged_to_sequences(X, dtype):
@@ -264,6 +275,7 @@ def flatten_steps(X):
         Cuts transformed rows into sequences of the form given.
     """
     if form_of(X) == "steps":
+        _check_3d(X)
         X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X")
         lengths = _unpadded_lengths(X)
         inside = np.arange(X.shape[1]) < lengths[:, None]
@@ -342,7 +354,7 @@ def _as_steps(x, k):
     if x.ndim != 2:
         raise ValueError(
             f"X[{k}] has shape {x.shape}, but a sequence must have shape (n_timesteps, "
-            "n_features). For one feature write x[:, None]."
+            "n_features)." + (" For one feature write x[:, None]." if x.ndim == 1 else "")
         )
     if x.shape[0] == 0:
         raise ValueError(f"X[{k}] has length 0. Every sequence needs at least one step.")
@@ -364,8 +376,8 @@ def _raise_not_finite(step_values, sample, step):
     what = "NaN" if np.isnan(step_values).any() else "infinity or a value too large"
     hint = (
         " Fill it in first, for example with StepwiseTransformer(SimpleImputer()) from "
-        "cylstm.preprocessing; trailing steps of a 3-D X that are NaN in every feature "
-        "are padding."
+        "cylstm.preprocessing; steps of a 3-D X that are NaN in every feature are padding "
+        "only at the end of a sequence."
         if what == "NaN"
         else f" for {step_values.dtype}."
     )

@@ -311,6 +311,7 @@ cdef int prepare(
         task.max_packed = max(task.max_packed, packed)
         task.max_rows = max(task.max_rows, task.bounds[shard + 1] - task.bounds[shard])
     task.max_steps = task.rows[0].length
+    task.ragged = task.rows[0].length != task.rows[B - 1].length
     if not task.training and model.n_directions == 1:
         task.max_packed = min(
             task.max_packed, max(<Py_ssize_t> CHUNK_ROWS, task.max_rows))

@@ -60,6 +60,7 @@ cdef struct Task:
     Py_ssize_t* bounds         # (n_shards + 1,)
     Py_ssize_t n_shards
     Py_ssize_t n_lanes
+    bint ragged                # lengths differ
     # The tokens of the batch: where each one's gradient stands.
     const int* slots           # (vocabulary,)
     Py_ssize_t n_touched
@@ -119,6 +120,11 @@ cdef inline bint own_inputs(const Model* model, const Task* task) noexcept nogil
     return model.n_directions == 2 or task.dropout > 0
 
 
+cdef inline bint inputs_wanted(const Model* model, const Task* task) noexcept nogil:
+    """Whether backward goes on to the inputs of the first layer."""
+    return model.vocabulary > 0 or task.input_gradients != NULL
+
+
 cdef inline Py_ssize_t lay_out(
     const Model* model, const Task* task, Py_ssize_t item, char* memory, Buffers* out
 ) noexcept nogil:
@@ -149,12 +155,13 @@ cdef inline Py_ssize_t lay_out(
     out.features = place(&at, M * model.n_features, item, own)
     out.scores = place(&at, M * model.n_scores, item, True)
     out.dscores = place(&at, M * model.n_scores, item, training)
-    out.dy = place(&at, N * W, item, training)
+    out.dy = place(&at, N * W, item, training and (
+        model.per_step or model.n_layers > 1 or inputs_wanted(model, task)))
     out.dfeatures = place(
         &at, M * model.n_features, item, training and not model.per_step)
     out.dx = place(&at, N * W, item, training and two)
     out.part = place(&at, N * W, item, training and two)
-    out.h_prev = place(&at, N * widest, item, training)
+    out.h_prev = place(&at, N * widest, item, training and (task.ragged or masked))
     out.dh = place(&at, B * widest, item, training)
     out.dc = place(&at, B * widest, item, training)
     return at - memory

@@ -14,7 +14,7 @@ from libc.string cimport memcpy, memset
 from _blas cimport gemm, real
 from _losses cimport loss_and_gradient
 from _lstm cimport Layer, Steps, lstm_backward, lstm_forward
-from _model cimport MAX_LAYERS, Buffers, Model, Task, own_inputs
+from _model cimport MAX_LAYERS, Buffers, Model, Task, inputs_wanted, own_inputs
 from _shards cimport Row
 
 
@@ -445,7 +445,7 @@ cdef inline void head_backward(
 
 cdef inline void layers_backward(
     const Model* model, const Task* task, const Row* rows, const Steps* steps,
-    const Buffers* buffers, bint inputs_wanted, real* kind
+    const Buffers* buffers, real* kind
 ) noexcept nogil:
     """From dy (per step) or dfeatures (last states) down to all gradients; where wanted,
     dL/d inputs of the first layer are left in dy."""
@@ -461,7 +461,7 @@ cdef inline void layers_backward(
     cdef real* below
     for layer in range(model.n_layers - 1, -1, -1):
         at_top = layer == model.n_layers - 1
-        dx_wanted = layer > 0 or inputs_wanted
+        dx_wanted = layer > 0 or inputs_wanted(model, task)
         x = layer_inputs(model, task, steps, buffers, layer, kind)
         for direction in range(model.n_directions):
             k = layer * model.n_directions + direction
@@ -558,8 +558,7 @@ cdef inline double train_shard(
             for row in range(n_rows):
                 drop(task, D, dfeatures + row * D, dfeatures + row * D, model.n_layers,
                      &rows[row], 0)
-    layers_backward(model, task, rows, &steps, &buffers,
-                    model.vocabulary > 0 or task.input_gradients != NULL, kind)
+    layers_backward(model, task, rows, &steps, &buffers, kind)
     if model.vocabulary > 0:
         embedding_backward(model, task, rows, &steps, &buffers, kind)
     if task.input_gradients != NULL:

@@ -155,6 +155,9 @@ def test_bad_ragged(X, message):
     ("X", "message"),
     [
         (np.full((2, 3, 1), np.nan), r"X\[0\] has length 0"),
+        (np.zeros((2, 3, 4, 5)), r"X has shape \(2, 3, 4, 5\); expected"),
+        (np.ma.masked_equal(np.zeros((2, 3, 4)), 0), "MaskedArray of float64, but plain"),
+        (np.zeros((2, 3, 4), "M8[s]"), "datetime64.*plain numbers are expected"),
         (np.zeros((2, 0, 3)), "at least one step"),
         (np.zeros((2, 3, 0)), "one feature"),
         (np.zeros((0, 3, 2)), "0 sample"),

@@ -1,6 +1,9 @@
 """Threads: how many, side by side, after a fork; BLAS inside them; memory."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -40,6 +43,13 @@ def test_limits_of_threadpoolctl_are_obeyed():
         assert _threads.effective_n_threads(None) == 1
     with threadpool_limits(limits=3, user_api="openmp"):
         assert _threads.effective_n_threads(None) == 3
+
+
+@pytest.mark.parametrize("choice", [{}, {"OMP_WAIT_POLICY": "passive"}])
+def test_loading_leaves_the_environment_as_it_was(choice):
+    script = "import os; before = dict(os.environ); import cylstm; assert before == os.environ"
+    environment = {k: v for k, v in os.environ.items() if "OMP" not in k} | choice
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
 
 
 def test_blas_is_limited_until_the_last_caller_leaves():

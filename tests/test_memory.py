@@ -1,0 +1,72 @@
+"""What a fit and a prediction hold, counted by tracemalloc (NumPy reports to it)."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from cylstm import LSTMClassifier, LSTMRegressor
+
+N, T, I, H = 16, 1000, 8, 64  # noqa: E741  I inputs, as everywhere
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(N, T, I)).astype(np.float32)
+Y = RNG.normal(size=(N, T)).astype(np.float32)
+
+
+def peak(function):
+    """Bytes that a call allocates at its highest."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def history(n_layers=1, directions=1, n_gates=4):
+    """Bytes that backpropagation has to keep: of each step its inputs, gates, c, phi(c)
+    and h, in float32."""
+    per_step = 0
+    n_inputs = I
+    for _ in range(n_layers):
+        per_step += n_inputs + directions * (n_gates + 3) * H
+        n_inputs = H * directions
+    return N * T * per_step * 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({}, history()),
+        ({"cell": "coupled"}, history(n_gates=3)),
+        # dL/dh of every step goes from layer to layer.
+        ({"hidden_layer_sizes": (H, H)}, history(2) + N * T * H * 4),
+        ({"return_sequences": True}, history() + N * T * H * 4),
+        # Chunks of a tenth of the steps hold a tenth of the history; y and weights by step.
+        (
+            {"return_sequences": True, "bptt_steps": T // 10},
+            history() / 10 + N * T * H / 10 * 4 + 6 * Y.nbytes,
+        ),
+    ],
+    ids=["plain", "coupled", "two layers", "per step", "chunks"],
+)
+def test_a_fit_holds_little_more_than_its_history(settings, needed):
+    model = LSTMRegressor(**{"hidden_layer_sizes": H, "max_iter": 1, **settings})
+    y = Y if model.return_sequences else Y[:, 0]
+    assert peak(lambda: model.fit(X, y)) < 1.3 * needed
+
+
+def test_prediction_does_not_grow_with_the_number_of_steps():
+    model = LSTMRegressor(H, max_iter=1).fit(X[:, :10], Y[:, 0])
+    short, long = (peak(lambda t=t: model.predict(X[:, :t].copy())) for t in (200, 1000))
+    inputs = X[:, :1000].nbytes - X[:, :200].nbytes
+    assert long - short < inputs + 100_000
+    assert long < history() / 4
+
+
+def test_a_long_sequence_trains_in_chunks():
+    long = RNG.normal(size=(1, 100_000, I)).astype(np.float32)
+    signs = np.where(long[:, :, 0] > 0, 1, 0)
+    model = LSTMClassifier(H, return_sequences=True, bptt_steps=200, max_iter=1)
+    # The whole history would be 182 MB.
+    assert peak(lambda: model.fit(long, signs)) < 20e6
