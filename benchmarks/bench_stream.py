@@ -3,7 +3,7 @@
     python benchmarks/bench_stream.py [--units 32 64 128] [--inputs 8]
 
 Microseconds from the step's inputs to the prediction, state carried; one thread, medians.
-onnxruntime and onnx are optional.
+onnxruntime and onnx may be missing.
 """
 
 import argparse

@@ -25,16 +25,26 @@ from cylstm import LSTMClassifier
 UNKNOWN = 0
 
 
+def read_lines(path):
+    """Lines that are not empty, of UTF-8 or, as the older collections, of Latin-1."""
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return [line for line in text.split("\n") if line.strip()]
+
+
 def read_texts(path):
     """Texts and their labels."""
     path = Path(path)
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix not in (".md", ".txt"))
+        files = sorted(p for p in path.iterdir() if p.suffix != ".md" and p.name[0] != ".")
         if len(files) != 2:
             raise SystemExit(f"{path} has {len(files)} files, expected one for each class")
-        lines = [p.read_text(encoding="latin-1").splitlines() for p in files]
+        lines = [read_lines(p) for p in files]
         return list(chain(*lines)), np.repeat([p.name for p in files], list(map(len, lines)))
-    pairs = [line.split("\t", 1) for line in path.read_text().splitlines() if line]
+    pairs = [line.split("\t", 1) for line in read_lines(path)]
     labels, texts = zip(*pairs, strict=True)
     return list(texts), np.array(labels)
 

@@ -129,6 +129,7 @@ class BaseLSTM(
             going_on=self.__sklearn_is_fitted__(),
             n_epochs=1,
             classes=classes,
+            new_period=False,
         )
 
     def __sklearn_is_fitted__(self):
@@ -210,7 +211,8 @@ class BaseLSTM(
         stream : Stream
             ``stream.step(x_t)`` returns the prediction after one more step of each sequence;
             ``stream.state`` gets and sets the hidden states and cells; ``stream.reset()``
-            starts anew. It keeps the weights of this fit.
+            starts anew. It keeps what was learnt in this fit; one thread at a time may use
+            it.
 
         Examples
         --------
@@ -253,8 +255,9 @@ class BaseLSTM(
         ----------
         <<X>>
         output : int, default=0
-            Which of the n_outputs_ scores: the prediction of a regressor (its logarithm for
-            loss="poisson"), the decision function of a classifier.
+            Which score (row of head.weight): the prediction of a regressor (its logarithm
+            for loss="poisson"; by rising level, not sorted, for several quantiles), the
+            decision function of a classifier.
         step : int, default=None
             With return_sequences: the step whose score is meant, negative from the end of
             each sequence; None is the sum over all.
@@ -267,6 +270,8 @@ class BaseLSTM(
         """
         check_is_fitted(self)
         n_scores = self._network.architecture.n_scores
+        if step is not None and not isinstance(step, Integral):
+            raise ValueError(f"step={step!r} must be an int or None.")
         if not isinstance(output, Integral) or not 0 <= output < n_scores:
             raise ValueError(
                 f"output={output!r} must be an int from 0 to {n_scores - 1}: one of the "
@@ -281,7 +286,16 @@ class BaseLSTM(
     # fitted model changes.
 
     def _learn(
-        self, X, y, sample_weight, *, going_on, n_epochs, validation=None, classes=None
+        self,
+        X,
+        y,
+        sample_weight,
+        *,
+        going_on,
+        n_epochs,
+        validation=None,
+        classes=None,
+        new_period=True,
     ):
         sequences = self._check_X(X, reset=not going_on)
         y_read = self._check_y(y, sequences, "y")
@@ -305,13 +319,13 @@ class BaseLSTM(
             validation = self._check_validation(*validation)
         elif self.early_stopping:
             rows, validation = self._set_aside(sequences, y_read, sample_weights)
-        if self.return_sequences:
+        if self._per_step:
             targets, weights = map(sequences.spread_steps, (targets, weights))
         check_weight_left(
-            weights[sequences.take(rows).real_rows() if self.return_sequences else rows]
+            weights[sequences.take(rows).real_rows() if self._per_step else rows]
         )
 
-        optimizer = self._make_optimizer(network, going_on)
+        optimizer = self._make_optimizer(network, going_on, new_period)
         self._network, self._optimizer = network, optimizer
         l2 = 0.0 if self.solver == "adamw" else self.alpha * (1 - self.l1_ratio)
         trainer = Trainer(
@@ -376,7 +390,7 @@ class BaseLSTM(
             activation=self.activation,
             bidirectional=bool(self.bidirectional),
             per_step=bool(self.return_sequences),
-            vocabulary=self._vocabulary,
+            vocabulary=self.vocabulary_size or self._vocabulary,
             levels=levels,
         )
         if not going_on:
@@ -389,7 +403,7 @@ class BaseLSTM(
             )
         return self._network.copy()
 
-    def _make_optimizer(self, network, going_on):
+    def _make_optimizer(self, network, going_on, new_period):
         if self.solver == "sgd":
             rule = SGD(self.momentum, self.nesterovs_momentum)
         elif self.solver == "adamw":
@@ -405,11 +419,11 @@ class BaseLSTM(
             self.clip_norm,
             self.max_iter,
         )
-        return optimizer.resume(self._optimizer) if going_on else optimizer
+        return optimizer.resume(self._optimizer, new_period) if going_on else optimizer
 
     def _set_aside(self, sequences, y, weights):
         """Split off validation rows; return the others and validation data."""
-        stratify = is_classifier(self) and y.ndim == 1 and not self.return_sequences
+        stratify = is_classifier(self) and y.ndim == 1 and not self._per_step
         try:
             rows, held_out = train_test_split(
                 np.arange(len(sequences)),
@@ -424,7 +438,7 @@ class BaseLSTM(
                 "change validation_fraction."
             ) from error
         part = sequences.take(held_out)
-        if self.return_sequences:
+        if self._per_step:
             steps = part.real_rows()
             y, weights = (sequences.spread_steps(v)[steps] for v in (y, weights))
         else:

@@ -8,6 +8,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from . import _engine
 from ._sequences import (
+    MAX_VOCABULARY,
     columns_to_sequences,
     form_of,
     ragged_to_sequences,
@@ -71,6 +72,16 @@ class ChecksMixin:
                 f"vocabulary_size={self.vocabulary_size} was given without embedding_dim, "
                 "the length of the vector that stands for a token."
             )
+        if (self.vocabulary_size or 0) > MAX_VOCABULARY:
+            raise ValueError(
+                f"vocabulary_size={self.vocabulary_size} is too large; at most "
+                f"{MAX_VOCABULARY} tokens can be told apart."
+            )
+        if self.cell == "input_gated" and self.recurrent_dropout:
+            raise ValueError(
+                f"recurrent_dropout={self.recurrent_dropout} cannot go with "
+                'cell="input_gated", whose gates see no hidden state.'
+            )
         if self.bptt_steps is not None and self.bidirectional:
             raise ValueError(
                 "bptt_steps cannot go with bidirectional=True: the backward direction "
@@ -79,7 +90,11 @@ class ChecksMixin:
 
     def _check_X(self, X, reset):
         dtype = np.dtype(self.dtype if reset else self._dtype)
-        if self.embedding_dim is not None:
+        # What a fitted model reads is what it was fitted on, whatever is set since.
+        if reset:
+            self._per_step = bool(self.return_sequences)
+            self._n_step_features = self.n_step_features
+        if self.embedding_dim is not None if reset else self._form == "tokens":
             form = "tokens"
             size = self.vocabulary_size if reset else self._vocabulary
             sequences = tokens_to_sequences(X, size)
@@ -96,7 +111,7 @@ class ChecksMixin:
                 X = validate_data(
                     self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
                 )
-            sequences = columns_to_sequences(X, self.n_step_features)
+            sequences = columns_to_sequences(X, self._n_step_features)
         else:
             read = steps_to_sequences if form == "steps" else ragged_to_sequences
             sequences = read(X, dtype)
@@ -126,7 +141,7 @@ class ChecksMixin:
                 f"{type(self).__name__} requires y to be passed, but the target {name} "
                 "is None."
             )
-        if self.return_sequences:
+        if self._per_step:
             return self._read_y(sequences.gather_steps(y, name), name)
         y = self._read_y(y, name)
         if len(y) != len(sequences):
@@ -139,7 +154,7 @@ class ChecksMixin:
     def _check_weights(self, weights, sequences, name):
         """One per sequence, or per real step."""
         n = len(sequences)
-        if self.return_sequences:
+        if self._per_step:
             n = int(sequences.lengths.sum())
             if weights is not None and not _is_one_per_sequence(weights):
                 weights = sequences.gather_steps(weights, name)
@@ -186,4 +201,6 @@ def check_enough_to_score(weights, advice):
 
 
 def _is_one_per_sequence(weights):
+    if hasattr(weights, "ndim"):
+        return weights.ndim <= 1 and weights.dtype != object
     return np.isscalar(weights) or all(np.ndim(w) == 0 for w in weights)

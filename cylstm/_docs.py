@@ -20,12 +20,14 @@ hidden_layer_sizes : int or sequence of int, default=(64,)
 
     return_sequences : bool, default=False
         One output for every step instead of one after the last. The loss is the mean over
-        all real steps.
+        all real steps, and so is `score`; most of scikit-learn's scorers mean something else
+        by an (n_samples, n_timesteps) y, or take none.
 
     vocabulary_size, embedding_dim : int or None, default=None
         With embedding_dim, X holds token ids from 0 to vocabulary_size - 1 (None: to the
-        highest in X), each looked up in a trained table of vectors of that length. A batch
-        changes the vectors of its own tokens alone; all others keep value and moments.
+        highest in X; give it where folds of the data may lack some), each looked up in a
+        trained table of vectors of that length. A batch changes the vectors of its own
+        tokens alone; all others keep value and moments.
 
     dropout : float, default=0.0
         Share of the inputs of every layer but the first, of the head and of the embedding
@@ -133,12 +135,14 @@ weights_ : dict of str to array
         stacked in the order i, f, g, o: ``layers.0.weight_ih (4H, I)``,
         ``layers.0.weight_hh (4H, H)``, ``layers.0.bias (4H,)``, ``layers.0.peephole (3, H)``
         in the order i, f, o, ``layers.0.reverse.weight_ih``, ...,
-        ``head.weight (n_outputs, D)``, ``head.bias (n_outputs,)``,
+        ``head.weight (n_outputs, D)``, ``head.bias (n_outputs,)`` (with several quantiles a
+        row for each),
         ``embedding.weight (V, E)``. "coupled" stacks i, g, o, so (3H, ...); "input_gated"
         has no weight_hh.
 
     loss_ : float
-        Mean objective over the last epoch.
+        Mean objective over the last epoch: loss and penalty, without the weight decay of
+        solver="adamw".
 
     loss_curve_ : list of float
         The same for every epoch.

@@ -212,26 +212,39 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
     def _decode(self, scores, method):
         if self.out_activation_ == "exp":
             scores = np.exp(scores)
-        if self._levels() is not None:
+        if self._several_quantiles():
             return np.sort(scores, axis=1)
         return scores.ravel() if self._y_is_1d else scores
 
     def _judge(self, scores, y, weights):
-        predicted, levels = self._decode(scores, "predict"), self._levels()
-        if levels is None:
+        predicted = self._decode(scores, "predict")
+        if not self._several_quantiles():
             return r2_score(y, predicted, sample_weight=weights)
         return np.mean(
             [
                 d2_pinball_score(y, predicted[:, k], sample_weight=weights, alpha=level)
-                for k, level in enumerate(np.sort(levels))
+                for k, level in enumerate(self._network.architecture.levels)
             ]
         )
 
+    def _several_quantiles(self):
+        """Whether the fitted model has a score for each of several levels."""
+        return self._network.architecture.n_scores > self.n_outputs_
+
     def _levels(self):
-        """Levels where several quantiles are wanted, else None."""
+        """Levels where several quantiles are asked for, else None."""
         if self.loss != "quantile" or np.ndim(self.quantile) == 0:
             return None
-        return np.asarray(self.quantile, dtype=np.float64)
+        try:
+            levels = np.asarray(self.quantile, dtype=np.float64)
+        except ValueError:
+            levels = np.empty(0)
+        if levels.ndim != 1 or levels.size == 0 or not ((levels > 0) & (levels < 1)).all():
+            raise ValueError(
+                f"quantile={self.quantile!r} must be a number between 0 and 1 or a "
+                "sequence of such."
+            )
+        return levels
 
     def _read_y(self, y, name):
         with np.errstate(over="ignore"):  # overflow to infinity is reported
@@ -258,17 +271,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
                 f"{name} has {n_outputs} outputs, but LSTMRegressor was fitted with "
                 f"{self.n_outputs_}."
             )
-        levels = self._levels()
-        if levels is not None:
-            if levels.ndim != 1 or not ((levels > 0) & (levels < 1)).all() or not levels.size:
-                raise ValueError(
-                    f"quantile={self.quantile!r} must be a number between 0 and 1 or a "
-                    "sequence of such."
-                )
-            if n_outputs > 1:
-                raise ValueError(
-                    f"{name} has {n_outputs} outputs; several quantiles go with one."
-                )
+        if self._levels() is not None and n_outputs > 1:
+            raise ValueError(f"{name} has {n_outputs} outputs; several quantiles go with one.")
         if not going_on:
             self._y_is_1d = y.ndim == 1
             self.n_outputs_ = n_outputs
@@ -314,7 +318,7 @@ _CLASSIFIER_Y = """y : array-like of shape (n_samples,)
     ),
     attributes=ATTRIBUTES.format(
         score="Accuracy",
-        n_outputs="Scores of the network: 1 for two classes, n_classes for more.",
+        n_outputs="Scores: 1 for two classes, else one for each class or label.",
         out_activation='"logistic" or "softmax".',
     ),
     y=_CLASSIFIER_Y,
@@ -582,6 +586,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _encode(self, y, going_on, classes, name="y"):
         multilabel = y.ndim == 2
+        if multilabel and classes is not None:
+            raise ValueError(
+                "classes go with one-dimensional labels, but y is an indicator matrix."
+            )
         if going_on and multilabel != self._multilabel:
             raise ValueError(
                 f"{name} has shape {y.shape}, but LSTMClassifier was fitted with "

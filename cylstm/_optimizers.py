@@ -106,20 +106,23 @@ class Optimizer:
         self.learning_rate = float(learning_rate_init)
         self.clip_norm = clip_norm
         self.n_epochs = n_epochs
+        self.n_epochs_done = 0  # of the period of "cosine"
         self.moments = None
         self.n_steps = 0
 
-    def resume(self, previous):
+    def resume(self, previous, new_period):
         """Take over the running state of an optimizer of the same rule, so that
-        training goes on as if it had never stopped; settings stay the new ones."""
+        training goes on as if it had never stopped; settings stay the new ones, and "cosine"
+        begins a new period where that is wanted."""
         if previous.rule.n_moments == self.rule.n_moments:
             self.moments = None if previous.moments is None else np.array(previous.moments)
             self.n_steps = previous.n_steps
         if (previous.schedule, previous.learning_rate_init) == (
             self.schedule,
             self.learning_rate_init,
-        ):
+        ) and (self.schedule != "cosine" or not new_period):
             self.learning_rate = previous.learning_rate
+            self.n_epochs_done = previous.n_epochs_done
         return self
 
     def step(self, parameters, gradients):
@@ -146,11 +149,12 @@ class Optimizer:
         )
         return True
 
-    def end_epoch(self, n_samples_seen, n_epochs_done):
+    def end_epoch(self, n_samples_seen):
+        self.n_epochs_done += 1
         if self.schedule == "invscaling":
             self.learning_rate = self.learning_rate_init / np.sqrt(n_samples_seen + 1)
         elif self.schedule == "cosine":
-            way = n_epochs_done % self.n_epochs / self.n_epochs
+            way = self.n_epochs_done % self.n_epochs / self.n_epochs
             self.learning_rate = self.learning_rate_init * (1 + np.cos(np.pi * way)) / 2
 
     def goes_on_after_halt(self):

@@ -3,6 +3,9 @@
 import numpy as np
 from sklearn.utils import check_array
 
+# The kernels number tokens in 32 bits.
+MAX_VOCABULARY = (1 << 31) - 1
+
 
 class Sequences:
     """Sequences of any lengths, one after the other in one array.
@@ -72,7 +75,9 @@ class Sequences:
         y is an array (n_sequences, n_steps, ...), its padding ignored, or a list of an
         array (n_steps_k, ...) for each sequence.
         """
-        if self.shape is not None and not isinstance(y, (list, tuple)):
+        if hasattr(y, "iloc"):
+            y = y.to_numpy()
+        if self.shape is not None and {np.shape(steps)[:1] for steps in y} == {self.shape[1:]}:
             y = np.asarray(y)
             if y.shape[:2] == self.shape:
                 return y.reshape(-1, *y.shape[2:])[self.real_rows()]
@@ -231,7 +236,7 @@ def tokens_to_sequences(X, vocabulary_size):
         sequences = Sequences.from_equal_lengths(X)
     tokens = sequences.tokens
     if vocabulary_size is None:
-        vocabulary_size = max(int(tokens.max()) + 1, 1)
+        vocabulary_size = min(max(int(tokens.max()) + 1, 1), MAX_VOCABULARY)
     outside = (tokens < 0) | (tokens >= vocabulary_size)
     if outside.any():
         row = np.flatnonzero(outside)[0]

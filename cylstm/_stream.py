@@ -1,8 +1,15 @@
 """Predictions on live sequences, one step at a time."""
 
+import copy
+from contextlib import nullcontext
 from numbers import Integral
 
 import numpy as np
+
+from ._threads import single_threaded_blas
+
+# Numbers multiplied in a step from which on BLAS may use several threads.
+LARGE = 1 << 18
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
@@ -32,9 +39,17 @@ class Stream:
         self._vocabulary = architecture.vocabulary
         self._shape = (n_sequences, architecture.n_state)
         self._dtype = estimator._network.dtype
-        self._decode = estimator._decode
+        # As it is now, whatever is fitted or set later.
+        self._decode = copy.copy(estimator)._decode
         self._method = method
         self._kernel = estimator._network.stream(n_sequences)
+        # Limiting BLAS costs some microseconds, which only large steps are worth; BLAS
+        # itself keeps small products on one thread.
+        self._blas = (
+            single_threaded_blas
+            if n_sequences * len(estimator._network.parameters) > LARGE
+            else nullcontext
+        )
         self._inputs = self._kernel.inputs
         self._scores = self._kernel.scores
 
@@ -52,7 +67,10 @@ class Stream:
         """
         inputs = self._inputs
         x_t = np.asarray(x_t)
-        if x_t.size != inputs.size or (x_t.ndim == 2 and x_t.shape != inputs.shape):
+        fits = x_t.shape == inputs.shape or (
+            x_t.size == inputs.size and x_t.ndim <= 1 and 1 in inputs.shape
+        )
+        if not fits:
             raise ValueError(
                 f"x_t has shape {x_t.shape}, but a step has shape {inputs.shape}."
             )
@@ -63,10 +81,13 @@ class Stream:
                 raise ValueError(
                     f"x_t={x_t} must hold tokens from 0 to {self._vocabulary - 1}."
                 )
+        elif x_t.dtype.kind not in "fiub":
+            raise ValueError(f"x_t has dtype {x_t.dtype}, but numbers are expected.")
         inputs[...] = x_t.reshape(inputs.shape)
         if not self._vocabulary and not np.isfinite(inputs).all():
             raise ValueError(f"x_t={x_t} contains NaN or infinity; the state is unchanged.")
-        self._kernel.step()
+        with self._blas():
+            self._kernel.step()
         return self._decode(self._scores.astype(np.float64), self._method)
 
     @property
@@ -82,6 +103,8 @@ class Stream:
         state = np.array(state, dtype=self._dtype, order="C")
         if state.shape != self._shape:
             raise ValueError(f"state has shape {state.shape}, expected {self._shape}.")
+        if not np.isfinite(state).all():
+            raise ValueError("state contains NaN or infinity.")
         self._kernel.load(state)
 
     def reset(self):

@@ -119,30 +119,30 @@ class Trainer:
         """
         update = self.optimizer.n_steps  # one recurrent mask for all chunks
         per_step = self.network.architecture.per_step
+        # Longest first: those that still run keep their places, and so their masks.
+        batch = batch[np.argsort(-self.sequences.lengths[batch], kind="stable")]
         states = np.zeros((len(batch), self.network.architecture.n_state), self.network.dtype)
         lengths = self.sequences.lengths[batch]
         for first in range(0, lengths.max(), self.bptt_steps):
-            running = np.flatnonzero(lengths > first)
+            running = slice(np.count_nonzero(lengths > first))
             rows = batch[running]
             chunk = self.sequences.take(rows).chunk(first, self.bptt_steps)
             targets, weights = self.targets, self.weights
             if not per_step:  # only sequences that end here have something to learn
                 ends = lengths[running] <= first + self.bptt_steps
                 targets, weights = targets[rows], np.where(ends, weights[rows], 0)
-            state_in, state_out = states[running], np.empty_like(states[running])
             options = {
                 "update": update,
                 "first_step": first,
-                "state_in": state_in,
-                "state_out": state_out,
+                "state_in": states[running],
+                "state_out": states[running],  # read before it is written
             }
-            if not per_step and not weights.any():
+            if not weights[chunk.real_rows() if per_step else ...].any():
                 self.network.forward(
                     chunk, self.n_threads, scores=False, **options, **self.dropout
                 )
             else:
                 yield self._learn(chunk, targets, weights, np.arange(len(rows)), **options)
-            states[running] = state_out
 
     def _learn(self, sequences, targets, weights, batch, **options):
         network = self.network
@@ -230,7 +230,7 @@ def train(
                 best = progress
                 if early_stopping:
                     best_parameters = parameters.copy()
-            trainer.optimizer.end_epoch(history.t, history.n_iter)
+            trainer.optimizer.end_epoch(history.t)
             stop = after_epoch is not None and after_epoch()
             if n_stalled > n_iter_no_change:
                 n_stalled = 0

@@ -602,12 +602,13 @@ cdef class Stream:
 
     def step(self):
         """Go one step on, from `inputs` to `scores`."""
-        if self.double_precision:
-            stream_step[double](&self.plan.model, &self.task, &self.steps, &self.buffers,
-                                NULL)
-        else:
-            stream_step[float](&self.plan.model, &self.task, &self.steps, &self.buffers,
-                               NULL)
+        with nogil:
+            if self.double_precision:
+                stream_step[double](
+                    &self.plan.model, &self.task, &self.steps, &self.buffers, NULL)
+            else:
+                stream_step[float](
+                    &self.plan.model, &self.task, &self.steps, &self.buffers, NULL)
 
     def load(self, state):
         """Set the state (B, S)."""

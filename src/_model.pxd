@@ -159,8 +159,10 @@ cdef inline Py_ssize_t lay_out(
         model.per_step or model.n_layers > 1 or inputs_wanted(model, task)))
     out.dfeatures = place(
         &at, M * model.n_features, item, training and not model.per_step)
-    out.dx = place(&at, N * W, item, training and two)
-    out.part = place(&at, N * W, item, training and two)
+    out.dx = place(&at, N * W, item, training and two and (
+        model.n_layers > 1 or inputs_wanted(model, task)))
+    out.part = place(&at, N * W, item, training and two and (
+        model.per_step or model.n_layers > 1 or inputs_wanted(model, task)))
     out.h_prev = place(&at, N * widest, item, training and (task.ragged or masked))
     out.dh = place(&at, B * widest, item, training)
     out.dc = place(&at, B * widest, item, training)

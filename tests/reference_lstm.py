@@ -116,7 +116,8 @@ def hash_round(x):
 class Dropout:
     """The masks of one update: numbers to multiply with, 0 or 1 / (1 - rate)."""
 
-    def __init__(self, rate=0.0, recurrent_rate=0.0, seed=0, update=0):
+    def __init__(self, rate=0.0, recurrent_rate=0.0, seed=0, update=0, first_step=0):
+        self.first_step = first_step
         self.rate = rate
         self.recurrent_rate = recurrent_rate
         self.seed = seed
@@ -135,7 +136,11 @@ class Dropout:
     def inputs(self, layer, row, step, width):
         if self.rate == 0:
             return np.ones(width)
-        return self.mask(self.rate, layer, row, step, width)
+        return self.mask(self.rate, layer, row, self.first_step + step, width)
+
+    def last_state(self, layer, row, width):
+        """Of the head's inputs where there is one for each sequence."""
+        return self.mask(self.rate, layer, row, 0, width) if self.rate else np.ones(width)
 
     def recurrent(self, direction, row, width):
         if self.recurrent_rate == 0:
@@ -192,7 +197,7 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
         masks[top] = [dropout.inputs(top, row, t, len(last)) for t in range(n_steps)]
         features = np.array(outputs) * masks[top]
     else:
-        masks[top] = dropout.inputs(top, row, 0, len(last))
+        masks[top] = dropout.last_state(top, row, len(last))
         features = last * masks[top]
     scores = features @ weights["head.weight"].T + weights["head.bias"]
     return scores, (layers, features, masks)

@@ -4,9 +4,16 @@ each does what it says. Their gradients are checked in test_network."""
 import itertools
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.metrics import accuracy_score, d2_pinball_score
-from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    cross_val_score,
+    train_test_split,
+)
 
 from cylstm import LSTMClassifier, LSTMRegressor, _engine
 
@@ -189,6 +196,13 @@ def test_only_the_vectors_of_the_batch_change(solver):
         ({"l1_ratio": 1.1}, RAGGED, "'l1_ratio' parameter"),
         ({"bptt_steps": 0}, RAGGED, "'bptt_steps' parameter"),
         ({"bptt_steps": 2, "bidirectional": True}, RAGGED, "bptt_steps cannot go with bidir"),
+        (
+            {"cell": "input_gated", "recurrent_dropout": 0.1},
+            RAGGED,
+            "recurrent_dropout=0.1 cannot go with",
+        ),
+        ({"embedding_dim": 2, "vocabulary_size": 2**40}, TOKENS, "is too large; at most"),
+        ({"embedding_dim": 2}, [[2**62]], "token 4611686018427387904 in sample 0"),
     ],
 )
 def test_bad_options(settings, X, message):
@@ -202,6 +216,7 @@ def test_bad_options(settings, X, message):
         (1.0, "'quantile' parameter"),
         ([0.5, 1.5], "must be a number between 0 and 1"),
         ([], "must be a number between 0 and 1"),
+        (["a"], "must be a number between 0 and 1"),
     ],
 )
 def test_bad_quantiles(quantile, message):
@@ -300,7 +315,10 @@ def test_several_labels():
 def test_dropout_is_for_learning_alone():
     model = regressor(dropout=0.5, recurrent_dropout=0.5, hidden_layer_sizes=(6, 6))
     model.fit(X, SUMS[:, -1])
-    np.testing.assert_array_equal(model.predict(X), model.predict(X))
+    undropped = clone(model).set_params(dropout=0, recurrent_dropout=0, max_iter=1)
+    undropped.fit(X, SUMS[:, -1])
+    undropped._network.parameters[:] = model._network.parameters
+    np.testing.assert_array_equal(model.predict(X), undropped.predict(X))
     plain = regressor(hidden_layer_sizes=(6, 6)).fit(X, SUMS[:, -1])
     assert weights_of(plain) != weights_of(model)
     for rate in ("dropout", "recurrent_dropout"):
@@ -337,6 +355,9 @@ def test_weight_decay_shrinks_what_the_gradient_leaves_alone():
         untouched * (1 - 0.01 * 0.5) ** n_steps,
         rtol=1e-5,
     )
+    # As a part of the loss it goes through Adam's division by the gradient's size.
+    followed = runs["adam"].weights_["layers.0.weight_ih"][:, 2]
+    assert not np.allclose(followed, untouched * (1 - 0.01 * 0.5) ** n_steps, rtol=1e-2)
 
 
 def test_cosine_ends_at_nothing():
@@ -386,6 +407,52 @@ def test_the_state_is_carried_from_chunk_to_chunk():
         assert chunked.loss_ == pytest.approx(whole.loss_, rel=1e-8)
 
 
+@pytest.mark.parametrize("return_sequences", [False, True])
+def test_masks_stay_with_their_sequences_from_chunk_to_chunk(return_sequences):
+    # Sorted as the chunks sort them, so that the whole sees the same masks.
+    data = sorted(RAGGED, key=len, reverse=True)
+    y = [np.cumsum(x[:, 0]) for x in data]
+    y = y if return_sequences else [s[-1] for s in y]
+    settings = {
+        "return_sequences": return_sequences,
+        "learning_rate_init": 1e-12,
+        "max_iter": 1,
+        "dtype": "float64",
+        "hidden_layer_sizes": (5, 4),
+        "recurrent_dropout": 0.5,
+        "dropout": 0.3 if return_sequences else 0.0,
+        "shuffle": False,
+        "batch_size": N,
+    }
+    whole = regressor(**settings).fit(data, y)
+    for n_steps in (1, 2, 3):
+        chunked = regressor(bptt_steps=n_steps, **settings).fit(data, y)
+        assert chunked.loss_ == pytest.approx(whole.loss_, rel=1e-8)
+        turned = regressor(bptt_steps=n_steps, **settings).fit(data[::-1], y[::-1])
+        assert np.isfinite(turned.loss_)
+
+
+def test_chunks_without_weight_carry_the_state_all_the_same(monkeypatch):
+    # Memory that nobody wrote to would be seen.
+    monkeypatch.setattr(np, "empty_like", lambda a, **_: np.full(a.shape, np.nan, a.dtype))
+    weights = np.ones((N, T))
+    losses = []
+    for first in (0, 1e-200):
+        weights[:, :4] = first
+        model = regressor(
+            return_sequences=True,
+            bptt_steps=2,
+            max_iter=1,
+            learning_rate_init=1e-12,
+            dtype="float64",
+        ).fit(X, SUMS, weights)
+        losses.append(model.loss_)
+    whole = regressor(
+        return_sequences=True, max_iter=1, learning_rate_init=1e-12, dtype="float64"
+    ).fit(X, SUMS, weights)
+    np.testing.assert_allclose(losses, whole.loss_, rtol=1e-8)
+
+
 def test_chunks_learn():
     settings = {"return_sequences": True, "max_iter": 60, "learning_rate_init": 0.01}
     model = regressor(bptt_steps=3, **settings).fit(RAGGED, SUMS_RAGGED)
@@ -421,6 +488,50 @@ def test_every_cell_learns(cell, activation):
         cell=cell, activation=activation, max_iter=100, learning_rate_init=0.01
     ).fit(X, SUMS[:, -1])
     assert model.score(X, SUMS[:, -1]) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("fitted", "changed"),
+    [
+        ({"loss": "quantile", "quantile": [0.1, 0.9]}, {"quantile": 0.5}),
+        ({}, {"loss": "quantile", "quantile": [0.4, 0.6]}),
+        ({"return_sequences": True}, {"return_sequences": False}),
+        ({"embedding_dim": 3}, {"embedding_dim": None}),
+        ({"n_step_features": 3}, {"n_step_features": 1}),
+        ({"bidirectional": True}, {"bidirectional": False, "cell": "coupled"}),
+    ],
+    ids=str,
+)
+def test_a_fitted_model_stays_as_it_was_fitted(fitted, changed):
+    data = TOKENS if "embedding_dim" in fitted else X
+    data = X.reshape(N, -1) if "n_step_features" in fitted else data
+    y = SUMS if "return_sequences" in fitted else SUMS[:, -1]
+    model = regressor(**fitted).fit(data, y)
+    expected, score = model.predict(data), model.score(data, y)
+    model.set_params(**changed)
+    np.testing.assert_array_equal(model.predict(data), expected)
+    assert model.score(data, y) == score
+
+
+def test_a_vocabulary_cannot_change_while_training_goes_on():
+    model = classifier(embedding_dim=3, vocabulary_size=12, warm_start=True)
+    model.fit(TOKENS, HAS_SEVEN)
+    with pytest.raises(ValueError, match="Training cannot go on"):
+        model.set_params(vocabulary_size=20).fit(TOKENS, HAS_SEVEN)
+
+
+def test_cross_validation_over_tags_in_lists():
+    tags = [steps.tolist() for steps in SIGNS_RAGGED]
+    model = classifier(return_sequences=True)
+    assert (cross_val_score(model, RAGGED, tags, cv=KFold(3)) > 0).all()
+
+
+def test_targets_of_every_step_as_lists_and_frames():
+    expected = weights_of(regressor(return_sequences=True).fit(PADDED, SUMS))
+    for y in (SUMS.tolist(), pd.DataFrame(SUMS), SUMS_RAGGED):
+        assert weights_of(regressor(return_sequences=True).fit(PADDED, y)) == expected
+    ones = pd.DataFrame(np.ones((N, T)))
+    assert weights_of(regressor(return_sequences=True).fit(PADDED, SUMS, ones)) == expected
 
 
 def test_both_ways_see_the_future():

@@ -89,6 +89,10 @@ def test_state_can_be_kept_and_put_back():
     assert not stream.state.any()
     with pytest.raises(ValueError, match=r"state has shape \(3,\), expected \(20, 18\)"):
         stream.state = np.zeros(3)
+    with pytest.raises(ValueError, match="state contains NaN"):
+        stream.state = np.full((20, 18), np.nan)
+    with pytest.raises(ValueError, match=r"x_t has shape \(60,\)"):
+        stream.step(np.zeros(60))
 
 
 def test_a_stream_keeps_its_weights_when_the_model_is_fitted_again():
@@ -100,13 +104,22 @@ def test_a_stream_keeps_its_weights_when_the_model_is_fitted_again():
     np.testing.assert_allclose(got, expected, atol=1e-12)
 
 
+def test_a_stream_keeps_its_classes_when_the_model_is_fitted_again():
+    model = LSTMClassifier(4, max_iter=2).fit(X, np.where(Y > 0, "a", "b"))
+    stream = model.stream()
+    model.fit(X, np.array(["c", "d", "e"])[np.arange(20) % 3])
+    assert stream.step(X[0, 0])[0] in ("a", "b")
+
+
 @pytest.mark.parametrize(
     ("x_t", "message"),
     [
+        (np.zeros((1, 1, 3)), r"x_t has shape \(1, 1, 3\)"),
+        (np.zeros(3, complex), "x_t has dtype complex128, but numbers"),
         (np.zeros(2), r"x_t has shape \(2,\), but a step has shape \(1, 3\)"),
         (np.zeros((3, 1)), r"x_t has shape \(3, 1\)"),
         ([0, np.nan, 0], "contains NaN or infinity"),
-        (["a", "b", "c"], "could not convert"),
+        (["a", "b", "c"], "x_t has dtype <U1, but numbers"),
     ],
 )
 def test_bad_steps(x_t, message):
@@ -198,12 +211,24 @@ def test_input_gradients_of_many_sequences_and_of_tokens():
     assert tokens.input_gradients(TOKENS).shape == (20, 6, 3)
 
 
+def test_input_gradients_of_padded_sequences():
+    padded = np.where((np.arange(6) < LENGTHS[:, None])[:, :, None], X, np.nan)
+    model = regressor().fit(RAGGED, Y)
+    ragged = model.input_gradients(RAGGED)
+    gradients = model.input_gradients(padded)
+    np.testing.assert_array_equal(np.isnan(gradients), np.isnan(padded))
+    for k, expected in enumerate(ragged):
+        np.testing.assert_allclose(gradients[k, : LENGTHS[k]], expected, atol=1e-12)
+
+
 def test_bad_questions():
     model = regressor().fit(X, Y)
     with pytest.raises(ValueError, match="output=1 must be an int from 0 to 0"):
         model.input_gradients(X, output=1)
     with pytest.raises(ValueError, match="without return_sequences=True"):
         model.input_gradients(X, step=0)
+    with pytest.raises(ValueError, match="step=0.5 must be an int"):
+        model.input_gradients(X, step=0.5)
 
 
 # Pictures

@@ -39,6 +39,7 @@ def history(n_layers=1, directions=1, n_gates=4):
     [
         ({}, history()),
         ({"cell": "coupled"}, history(n_gates=3)),
+        ({"bidirectional": True}, history(directions=2)),
         # dL/dh of every step goes from layer to layer.
         ({"hidden_layer_sizes": (H, H)}, history(2) + N * T * H * 4),
         ({"return_sequences": True}, history() + N * T * H * 4),
@@ -48,12 +49,20 @@ def history(n_layers=1, directions=1, n_gates=4):
             history() / 10 + N * T * H / 10 * 4 + 6 * Y.nbytes,
         ),
     ],
-    ids=["plain", "coupled", "two layers", "per step", "chunks"],
+    ids=["plain", "coupled", "both ways", "two layers", "per step", "chunks"],
 )
 def test_a_fit_holds_little_more_than_its_history(settings, needed):
     model = LSTMRegressor(**{"hidden_layer_sizes": H, "max_iter": 1, **settings})
     y = Y if model.return_sequences else Y[:, 0]
     assert peak(lambda: model.fit(X, y)) < 1.3 * needed
+
+
+def test_only_the_shards_at_work_hold_history():
+    # Four shards in one batch; two threads, so two at work.
+    many, y = np.tile(X[:, :300], (4, 1, 1)), np.tile(Y[:, 0], 4)
+    for n_jobs in (1, 2):
+        model = LSTMRegressor(H, max_iter=1, batch_size=4 * N, n_jobs=n_jobs)
+        assert peak(lambda model=model: model.fit(many, y)) < 1.3 * n_jobs * history() * 0.3
 
 
 def test_prediction_does_not_grow_with_the_number_of_steps():

@@ -44,6 +44,7 @@ class Problem:
         n_inputs=3,
         dropout=0.0,
         recurrent_dropout=0.0,
+        first_step=0,
         **architecture,
     ):
         rng = np.random.default_rng(0)
@@ -75,7 +76,7 @@ class Problem:
         else:
             self.xs = [rng.normal(size=(T, n_inputs)) for T in lengths]
             self.sequences = ragged_to_sequences(self.xs, dtype)
-        self.dropout = reference.Dropout(dropout, recurrent_dropout, seed=7, update=3)
+        self.dropout = reference.Dropout(dropout, recurrent_dropout, 7, 3, first_step)
 
     def loss_and_gradients(self, n_threads=1, batch=None, **options):
         dtype = self.network.dtype
@@ -94,6 +95,7 @@ class Problem:
             recurrent_dropout=self.dropout.recurrent_rate,
             seed=self.dropout.seed,
             update=self.dropout.update,
+            first_step=self.dropout.first_step,
             **options,
         )
         return loss, gradients
@@ -203,8 +205,9 @@ def test_loss_and_gradients_equal_the_oracle(sizes, lengths, loss, states):
 
 
 @st.composite
-def problems(draw, numerical=False):
-    """Anything that the architecture allows, on ragged sequences of 1 to 9 steps."""
+def problems(draw):
+    """Anything that the architecture allows, on ragged sequences of 1 to 9 steps; with an
+    initial state and a first step they are chunks of longer ones."""
     vocabulary = draw(st.sampled_from([0, 6]))
     return Problem(
         draw(st.sampled_from([(3,), (3, 2), (2, 3, 2)])),
@@ -219,6 +222,7 @@ def problems(draw, numerical=False):
         vocabulary=vocabulary,
         dropout=draw(st.sampled_from([0.0, 0.4])),
         recurrent_dropout=draw(st.sampled_from([0.0, 0.3])),
+        first_step=draw(st.sampled_from([0, 6])),
     )
 
 

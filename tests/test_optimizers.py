@@ -77,7 +77,7 @@ def test_nothing_moves_where_the_gradient_is_not_finite(bad):
 
 def test_invscaling_follows_the_samples_seen():
     optimizer = Optimizer(SGD(0.9, True), "invscaling", 0.1, None)
-    optimizer.end_epoch(99, 1)
+    optimizer.end_epoch(99)
     assert optimizer.learning_rate == pytest.approx(0.01)
     assert not optimizer.goes_on_after_halt()
 
@@ -93,7 +93,7 @@ def test_adaptive_divides_by_five_down_to_a_limit():
 
 def test_constant_stops_at_a_halt():
     optimizer = Optimizer(SGD(0.9, True), "constant", 0.1, None)
-    optimizer.end_epoch(99, 1)
+    optimizer.end_epoch(99)
     assert optimizer.learning_rate == 0.1
     assert not optimizer.goes_on_after_halt()
 
@@ -103,14 +103,16 @@ def test_resume_takes_moments_and_keeps_new_settings():
     parameters = np.ones(3)
     first.step(parameters, dense(np.ones(3)))
     first.goes_on_after_halt()
-    same = Optimizer(SGD(0.9, True), "adaptive", 0.1, None).resume(first)
+    same = Optimizer(SGD(0.9, True), "adaptive", 0.1, None).resume(first, new_period=True)
     assert same.learning_rate == first.learning_rate
     np.testing.assert_array_equal(same.moments, first.moments)
     assert not np.shares_memory(same.moments, first.moments)
     assert same.n_steps == 1
-    new_rate = Optimizer(SGD(0.9, True), "adaptive", 0.3, None).resume(first)
+    new_rate = Optimizer(SGD(0.9, True), "adaptive", 0.3, None).resume(first, new_period=True)
     assert new_rate.learning_rate == 0.3
-    other_rule = Optimizer(Adam(0.9, 0.99, 1e-8), "adaptive", 0.1, None).resume(first)
+    other_rule = Optimizer(Adam(0.9, 0.99, 1e-8), "adaptive", 0.1, None).resume(
+        first, new_period=True
+    )
     assert other_rule.moments is None
     assert other_rule.n_steps == 0
 
@@ -160,7 +162,7 @@ def test_cosine_falls_to_zero_and_starts_again():
     optimizer = Optimizer(SGD(0.9, True), "cosine", 0.1, None, n_epochs=4)
     rates = []
     for epoch in range(1, 6):
-        optimizer.end_epoch(99 * epoch, epoch)
+        optimizer.end_epoch(99 * epoch)
         rates.append(optimizer.learning_rate)
     way = np.array([1, 2, 3, 4, 5]) % 4 / 4
     np.testing.assert_allclose(rates, 0.05 * (1 + np.cos(np.pi * way)))

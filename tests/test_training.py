@@ -11,7 +11,7 @@ class FakeOptimizer:
         self.n_halts = n_halts
         self.seen = []
 
-    def end_epoch(self, n_samples_seen, n_epochs_done):
+    def end_epoch(self, n_samples_seen):
         self.seen.append(n_samples_seen)
 
     def goes_on_after_halt(self):
