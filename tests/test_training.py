@@ -1,9 +1,13 @@
-"""The training loop by itself, on a network of one weight that is easy to follow."""
+"""The training loop by itself, on a network of one weight that is easy to follow; chunks of
+steps against the oracle."""
 
 import numpy as np
 import pytest
+import reference_lstm as reference
 
-from cylstm._training import History, NonFiniteLossError, train
+from cylstm._network import Architecture, Network
+from cylstm._sequences import ragged_to_sequences
+from cylstm._training import History, NonFiniteLossError, Trainer, train
 
 
 class FakeOptimizer:
@@ -122,3 +126,82 @@ def test_parameters_that_overflowed_count_as_a_loss_that_is_not_finite():
     with pytest.raises(NonFiniteLossError, match="epoch 2"):
         train(trainer, History(), max_iter=5, tol=0, n_iter_no_change=9)
     assert trainer.parameters[0] == 1
+
+
+class Recorder:
+    """Takes gradients down and moves nothing."""
+
+    n_steps = 3
+
+    def __init__(self):
+        self.gradients = []
+
+    def step(self, parameters, gradients):
+        self.gradients.append(gradients.flat.copy())
+        return True
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3], ids=["no dropout", "dropout"])
+@pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
+@pytest.mark.parametrize("cell", ["lstm", "peephole", "coupled"])
+def test_gradients_of_chunks_equal_the_oracle_from_detached_states(cell, per_step, dropout):
+    rng = np.random.default_rng(0)
+    a = Architecture(3, (4, 3), 2, "squared_error", "float64", cell=cell, per_step=per_step)
+    network = Network(a)
+    network.parameters[:] = rng.normal(scale=0.5, size=network.parameters.size)
+    lengths = [4, 11, 2, 7, 9, 1]
+    xs = [rng.normal(size=(T, 3)) for T in lengths]
+    shapes = [(T, 2) if per_step else (2,) for T in lengths]
+    ys = [rng.normal(size=shape) for shape in shapes]
+    weights = [rng.uniform(0.5, 2, size=shape[:-1]) for shape in shapes]
+    join = np.concatenate if per_step else np.array
+    recorder = Recorder()
+    trainer = Trainer(
+        network,
+        recorder,
+        ragged_to_sequences(xs, "float64"),
+        join(ys),
+        join(weights),
+        np.arange(6),
+        batch_size=6,
+        shuffle=False,
+        l1=0.0,
+        l2=0.0,
+        n_threads=1,
+        random_state=None,
+        bptt_steps=3,
+        dropout=dropout,
+        recurrent_dropout=dropout,
+        seed=7,
+    )
+    losses = [loss for loss, _ in trainer.steps_in_chunks(np.arange(6))]
+
+    named = network.weights
+    order = sorted(range(6), key=lambda k: -lengths[k])
+    states = dict.fromkeys(order)
+    expected_losses, expected_gradients = [], []
+    for first in range(0, 11, 3):
+        masks = reference.Dropout(dropout, dropout, 7, 3, first)
+        running = [k for k in order if lengths[k] > first]
+        chunks = [xs[k][first : first + 3] for k in running]
+        ends = [lengths[k] <= first + 3 for k in running]
+        if per_step:
+            targets = [ys[k][first : first + 3] for k in running]
+            shares = [weights[k][first : first + 3] for k in running]
+        else:
+            targets = [ys[k] for k in running]
+            shares = [weights[k] * end for k, end in zip(running, ends, strict=True)]
+        before = [np.zeros(a.n_state) if states[k] is None else states[k] for k in running]
+        if per_step or any(ends):
+            arguments = (a, named, chunks, targets, shares, before, masks)
+            expected_losses.append(reference.batch_loss(*arguments))
+            expected_gradients.append(reference.batch_gradients(*arguments))
+        for row, k in enumerate(running):
+            _, (layers, *_) = reference.forward(a, named, chunks[row], before[row], row, masks)
+            last = [steps[-1][name] for layer in layers for steps in layer for name in "hc"]
+            states[k] = np.concatenate(last)
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-10)
+    assert len(recorder.gradients) == len(expected_gradients)
+    for flat, expected in zip(recorder.gradients, expected_gradients, strict=True):
+        flat_expected = np.concatenate([expected[name].ravel() for name in named])
+        np.testing.assert_allclose(flat, flat_expected, rtol=0, atol=1e-10)
