@@ -90,12 +90,8 @@ class Trainer:
         total = total_weight = 0.0
         for start in range(0, len(rows), self.batch_size):
             batch = rows[start : start + self.batch_size]
-            if self.bptt_steps is None:
-                loss, weight = self.step(batch)
-                total += loss * weight
-                total_weight += weight
-                continue
-            for loss, weight in self.steps_in_chunks(batch):
+            whole = self.bptt_steps is None
+            for loss, weight in [self.step(batch)] if whole else self.steps_in_chunks(batch):
                 total += loss * weight
                 total_weight += weight
         return total / total_weight

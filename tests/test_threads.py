@@ -130,15 +130,15 @@ def test_fits_in_several_python_threads_do_not_disturb_each_other():
 
 def test_kernels_release_the_gil():
     # While one thread is inside a single long kernel call, another runs Python code.
-    long = LSTMRegressor(64, max_iter=1, batch_size=1024, n_jobs=1)
-    big = np.zeros((1024, 100, 8), np.float32)
+    long = LSTMRegressor(64, max_iter=1, batch_size=4096, n_jobs=1)
+    big = np.zeros((4096, 100, 8), np.float32)
     ticks = []
-    worker = threading.Thread(target=lambda: long.fit(big, np.zeros(1024)))
+    worker = threading.Thread(target=lambda: long.fit(big, np.zeros(4096)))
     worker.start()
     while worker.is_alive():
         ticks.append(None)
         worker.join(0.001)
-    # The call takes more than 0.1 s; were the GIL held, there would be a few ticks.
+    # The call takes about half a second; were the GIL held, there would be a few ticks.
     assert len(ticks) > 20
 
 
