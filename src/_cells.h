@@ -113,96 +113,131 @@ static inline void NAME(coupled_backward_unit)(NAME(unit) *u, const int relu)
 #define input_gated_forward_unit lstm_forward_unit
 #define input_gated_backward_unit lstm_backward_unit
 
-/* The loops. n rows, H units; a row of `gates` holds G gates, H numbers each; all other
- * arrays are (n, H), rows contiguous. They run along the units of one row, so that a
- * row's bits never depend on the other rows of its batch.
+/* The loops, over the units of blocks `first` up to `last`, a row's units in a row, so that
+ * its bits never depend on the other rows of its batch.
+ *
+ * n rows, H units in blocks of `width`, the last one padded. A row of `gates` holds block
+ * by block G gates of `width` numbers each; `bias` and `peephole` are laid out likewise. Of
+ * c_prev, c, phi_c, dh and dc a row holds all blocks; h and dy are (n, H).
  *
  * gates: z on entry, activated gates on return. */
 static inline __attribute__((always_inline)) void NAME(forward_rows)(
     void (*unit_forward)(NAME(unit) *, const int), const int relu, const int G,
-    const int peepholes, ptrdiff_t n, ptrdiff_t H, const real *restrict bias,
-    const real *restrict peephole, real *restrict gates, const real *restrict c_prev,
-    real *restrict c, real *restrict phi_c, real *restrict h)
+    const int peepholes, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first,
+    ptrdiff_t last, const real *restrict bias, const real *restrict peephole,
+    real *restrict gates, const real *restrict c_prev, real *restrict c,
+    real *restrict phi_c, real *restrict h)
 {
-    for (ptrdiff_t row = 0; row < n; row++) {
+    const ptrdiff_t stride = (H + width - 1) / width * width;
+    for (ptrdiff_t block = first; block < last; block++) {
+        const ptrdiff_t start = block * width;
+        const ptrdiff_t wanted = H - start < width ? H - start : width;
+        const real *b = bias + start * G, *p = peephole + start * peepholes;
+        real padded[BLOCK_UNITS];
+        for (ptrdiff_t row = 0; row < n; row++) {
+            real *z = gates + row * stride * G + start * G;
+            const ptrdiff_t at = row * stride + start;
+            real *out = wanted < width ? padded : h + row * H + start;
 #pragma omp simd
-        for (ptrdiff_t j = 0; j < H; j++) {
-            NAME(unit) u;
-            for (int k = 0; k < G; k++)
-                u.z[k] = gates[k * H + j] + bias[k * H + j];
-            for (int k = 0; k < peepholes; k++)
-                u.p[k] = peephole[k * H + j];
-            u.c_prev = c_prev[j];
-            unit_forward(&u, relu);
-            for (int k = 0; k < G; k++)
-                gates[k * H + j] = u.z[k];
-            c[j] = u.c;
-            phi_c[j] = u.phi_c;
-            h[j] = u.h;
+            for (ptrdiff_t j = 0; j < width; j++) {
+                NAME(unit) u;
+                for (int k = 0; k < G; k++)
+                    u.z[k] = z[k * width + j] + b[k * width + j];
+                for (int k = 0; k < peepholes; k++)
+                    u.p[k] = p[k * width + j];
+                u.c_prev = c_prev[at + j];
+                unit_forward(&u, relu);
+                for (int k = 0; k < G; k++)
+                    z[k * width + j] = u.z[k];
+                c[at + j] = u.c;
+                phi_c[at + j] = u.phi_c;
+                out[j] = u.h;
+            }
+            if (wanted < width)
+                memcpy(h + row * H + start, padded, (size_t)wanted * sizeof(real));
         }
-        gates += G * H, c_prev += H, c += H, phi_c += H, h += H;
     }
 }
 
 /* gates: activated gates on entry, dL/dz on return. dc: dL/dc of the step, then of the one
- * before. dy (or NULL) is added to dh. dbias (G, H) and dpeephole (3, H) gather sums over
- * the rows. */
+ * before. dy (or NULL) is added to dh. dbias and dpeephole gather sums over the rows. */
 static inline __attribute__((always_inline)) void NAME(backward_rows)(
     void (*unit_backward)(NAME(unit) *, const int), const int relu, const int G,
-    const int peepholes, ptrdiff_t n, ptrdiff_t H, const real *restrict peephole,
-    real *restrict gates, const real *restrict c_prev, const real *restrict c,
-    const real *restrict phi_c, const real *restrict dy, real *restrict dh,
-    real *restrict dc, real *restrict dbias, real *restrict dpeephole)
+    const int peepholes, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first,
+    ptrdiff_t last, const real *restrict peephole, real *restrict gates,
+    const real *restrict c_prev, const real *restrict c, const real *restrict phi_c,
+    const real *restrict dy, real *restrict dh, real *restrict dc, real *restrict dbias,
+    real *restrict dpeephole)
 {
-    for (ptrdiff_t row = 0; row < n; row++) {
-        if (dy) {
+    const ptrdiff_t stride = (H + width - 1) / width * width;
+    for (ptrdiff_t block = first; block < last; block++) {
+        const ptrdiff_t start = block * width;
+        const ptrdiff_t wanted = H - start < width ? H - start : width;
+        const real *p = peephole + start * peepholes;
+        real *db = dbias + start * G, *dp = dpeephole + start * peepholes;
+        for (ptrdiff_t row = 0; row < n; row++) {
+            real *z = gates + row * stride * G + start * G;
+            const ptrdiff_t at = row * stride + start;
+            if (dy) {
 #pragma omp simd
-            for (ptrdiff_t j = 0; j < H; j++)
-                dh[j] += dy[j];
-            dy += H;
-        }
-#pragma omp simd
-        for (ptrdiff_t j = 0; j < H; j++) {
-            NAME(unit) u;
-            for (int k = 0; k < G; k++)
-                u.z[k] = gates[k * H + j];
-            for (int k = 0; k < peepholes; k++)
-                u.p[k] = peephole[k * H + j];
-            u.c_prev = c_prev[j];
-            if (peepholes)
-                u.c = c[j];
-            u.phi_c = phi_c[j];
-            u.dh = dh[j];
-            u.dc = dc[j];
-            unit_backward(&u, relu);
-            dc[j] = u.dc;
-            for (int k = 0; k < G; k++) {
-                gates[k * H + j] = u.z[k];
-                dbias[k * H + j] += u.z[k];
+                for (ptrdiff_t j = 0; j < wanted; j++)
+                    dh[at + j] += dy[row * H + start + j];
             }
-            for (int k = 0; k < peepholes; k++)
-                dpeephole[k * H + j] += u.dp[k];
+#pragma omp simd
+            for (ptrdiff_t j = 0; j < width; j++) {
+                NAME(unit) u;
+                for (int k = 0; k < G; k++)
+                    u.z[k] = z[k * width + j];
+                for (int k = 0; k < peepholes; k++)
+                    u.p[k] = p[k * width + j];
+                u.c_prev = c_prev[at + j];
+                if (peepholes)
+                    u.c = c[at + j];
+                u.phi_c = phi_c[at + j];
+                u.dh = dh[at + j];
+                u.dc = dc[at + j];
+                unit_backward(&u, relu);
+                dc[at + j] = u.dc;
+                for (int k = 0; k < G; k++) {
+                    z[k * width + j] = u.z[k];
+                    db[k * width + j] += u.z[k];
+                }
+                for (int k = 0; k < peepholes; k++)
+                    dp[k * width + j] += u.dp[k];
+            }
         }
-        gates += G * H, c_prev += H, c += H, phi_c += H, dh += H, dc += H;
     }
 }
 
+/* A width that is known when this is compiled unrolls into whole vectors. */
 #define CELL_ROWS(cell, activation, relu, G, peepholes)                                   \
     static void NAME(cell##_##activation##_forward)(                                      \
-        ptrdiff_t n, ptrdiff_t H, const real *bias, const real *peephole, real *gates,    \
-        const real *c_prev, real *c, real *phi_c, real *h)                                \
+        ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,       \
+        const real *bias, const real *peephole, real *gates, const real *c_prev, real *c, \
+        real *phi_c, real *h)                                                             \
     {                                                                                     \
-        NAME(forward_rows)(NAME(cell##_forward_unit), relu, G, peepholes, n, H, bias,     \
-                           peephole, gates, c_prev, c, phi_c, h);                         \
+        if (width == BLOCK_UNITS)                                                          \
+            NAME(forward_rows)(NAME(cell##_forward_unit), relu, G, peepholes, n, H,       \
+                               BLOCK_UNITS, first, last, bias, peephole, gates, c_prev, c, \
+                               phi_c, h);                                                 \
+        else                                                                              \
+            NAME(forward_rows)(NAME(cell##_forward_unit), relu, G, peepholes, n, H, H, 0, \
+                               1, bias, peephole, gates, c_prev, c, phi_c, h);            \
     }                                                                                     \
     static void NAME(cell##_##activation##_backward)(                                     \
-        ptrdiff_t n, ptrdiff_t H, const real *peephole, real *gates, const real *c_prev,  \
-        const real *c, const real *phi_c, const real *dy, real *dh, real *dc,             \
-        real *dbias, real *dpeephole)                                                     \
+        ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,       \
+        const real *peephole, real *gates, const real *c_prev, const real *c,             \
+        const real *phi_c, const real *dy, real *dh, real *dc, real *dbias,               \
+        real *dpeephole)                                                                  \
     {                                                                                     \
-        NAME(backward_rows)(NAME(cell##_backward_unit), relu, G, peepholes, n, H,         \
-                            peephole, gates, c_prev, c, phi_c, dy, dh, dc, dbias,         \
-                            dpeephole);                                                   \
+        if (width == BLOCK_UNITS)                                                          \
+            NAME(backward_rows)(NAME(cell##_backward_unit), relu, G, peepholes, n, H,     \
+                                BLOCK_UNITS, first, last, peephole, gates, c_prev, c,      \
+                                phi_c, dy, dh, dc, dbias, dpeephole);                     \
+        else                                                                              \
+            NAME(backward_rows)(NAME(cell##_backward_unit), relu, G, peepholes, n, H, H,  \
+                                0, 1, peephole, gates, c_prev, c, phi_c, dy, dh, dc,      \
+                                dbias, dpeephole);                                        \
     }
 #define CELL_KERNELS(cell, gates, G, peepholes, recurrent)                                \
     CELL_ROWS(cell, tanh, 0, G, peepholes)                                                \

@@ -8,6 +8,7 @@
     X(coupled, "igo", 3, 0, 1)             \
     X(input_gated, "ifgo", 4, 0, 0)
 
+#include "_block.h"
 #define SIMD_SOURCE "_cells.h"
 #include "_simd.h"
 

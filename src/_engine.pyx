@@ -20,11 +20,17 @@ H units, D features and K scores of the head, S numbers of a state, P parameters
 #    run both ways a chunk is the whole sequence.
 # e) The embedding's gradient holds the tokens of the batch alone, so that its cost does
 #    not grow with the vocabulary.
+# f) Weights are packed once per call (_packing.pxd), gradients summed over the lanes as
+#    they are and unpacked once.
+# g) Where there are fewer shards than threads, the threads of a team go through one shard
+#    together and share the units of its layers.
 """
 
-from cython.parallel cimport prange, threadid
+from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
+
+import os
 
 import numpy as np
 
@@ -32,8 +38,14 @@ from _blas cimport real
 from _losses cimport (
     ABSOLUTE_ERROR, HUBER, LINEAR, LOGISTIC, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR
 )
-from _model cimport MAX_LAYERS, Buffers, Model, Task, lay_out, take_buffers
-from _lstm cimport Steps
+from _lstm cimport PORTION, Team, team_meeting
+from _model cimport (
+    MAX_LAYERS, Buffers, Model, Task, inputs_wanted, lay_out, take_buffers,
+    take_gradients
+)
+from _packing cimport (
+    COLUMNS, ROWS, ROWS_TO_INPUT, Wanted, count_items, move_item, plan_layers
+)
 from _shard_pass cimport (
     load_states, predict_shard, store_states, stream_step, train_shard
 )
@@ -57,6 +69,8 @@ cdef extern from "_cells_simd.h" nogil:
 
 cdef extern from "_openmp.h" nogil:
     int omp_get_max_threads()
+    int omp_get_num_threads()
+    void wait_for_all()
     bint CYLSTM_HAS_OPENMP
 
 LOSSES = {
@@ -96,6 +110,9 @@ cdef Py_ssize_t LANE_BUDGET = 1 << 26
 # saves: some 50 microseconds of one core.
 cdef double PARALLEL_WORK = 2e6
 
+# Likewise those of one member and one step, between two meetings of a team.
+cdef double MEMBER_WORK = 5e4
+
 
 def simd():
     """Names of the instruction level in use and of the highest this CPU has."""
@@ -103,6 +120,12 @@ def simd():
         (<bytes> simd_level_names[simd_level()]).decode(),
         (<bytes> simd_level_names[simd_highest()]).decode(),
     )
+
+
+def products():
+    """"packed", or "blas" where CYLSTM_PRODUCTS asks for it: who multiplies in the layers
+    of networks made from now on."""
+    return "blas" if os.environ.get("CYLSTM_PRODUCTS") == "blas" else "packed"
 
 
 def max_threads():
@@ -145,7 +168,7 @@ cdef class Plan:
         cdef Model* model = &self.model
         cdef Py_ssize_t k
         memset(model, 0, sizeof(Model))
-        index, gates, _, recurrent = CELLS[cell]
+        index, gates, model.n_peepholes, recurrent = CELLS[cell]
         model.n_layers = len(layers)
         model.n_directions = len(layers[0])
         model.n_inputs = layers[0][0][0]
@@ -166,7 +189,10 @@ cdef class Plan:
              model.layers[k].weight_ih, model.layers[k].weight_hh,
              model.layers[k].bias, model.layers[k].peephole) = direction
             model.n_state += 2 * model.layers[k].n_units
-            model.widest_units = max(model.widest_units, model.layers[k].n_units)
+        model.n_flat = model.head_weight
+        plan_layers(model, products() == "packed")
+        for k in range(model.n_layers * model.n_directions):
+            model.widest_units = max(model.widest_units, model.layers[k].n_padded)
             model.widest_inputs = max(model.widest_inputs, model.layers[k].n_inputs)
 
 
@@ -204,53 +230,145 @@ cdef class Workspace:
     """What the kernels work in, kept from one call to the next; for one caller at a
     time."""
 
-    cdef Memory order, lanes
+    cdef Memory order, lanes, weights
     cdef int[::1] slots  # of every token, -1 for those that are not in the batch
 
     def __cinit__(self):
         self.order = Memory()
         self.lanes = Memory()
+        self.weights = Memory()
+
+
+cdef Py_ssize_t rest(const Model* model, const Task* task) noexcept nogil:
+    """Gradients beside those of the layers."""
+    return model.n_dense - model.n_flat + task.n_touched * model.n_inputs
 
 
 cdef void train_lane(
-    const Model* model, const Task* task, Py_ssize_t worker, Py_ssize_t lane, real* kind
+    const Model* model, const Task* task, Py_ssize_t worker, const Team* team,
+    Py_ssize_t lane, real* kind
 ) noexcept nogil:
     cdef Buffers buffers
     cdef Py_ssize_t shard = lane
+    cdef double loss = 0
     take_buffers(model, task, sizeof(real), worker, lane, &buffers)
-    memset(buffers.gradients, 0,
-           (model.n_dense + task.n_touched * model.n_inputs) * sizeof(real))
-    task.losses[lane] = 0
+    if team.member == 0:
+        memset(buffers.layer_gradients, 0, model.n_gradients * sizeof(real))
+        memset(<real*> buffers.gradients + model.n_flat, 0,
+               rest(model, task) * sizeof(real))
     while shard < task.n_shards:
-        task.losses[lane] += train_shard(model, task, &buffers, shard, kind)
+        loss += train_shard(model, task, &buffers, team, shard, kind)
         shard += task.n_lanes
+    if team.member == 0:
+        task.losses[lane] = loss
 
 
 cdef void predict_lane(
-    const Model* model, const Task* task, Py_ssize_t worker, Py_ssize_t lane, real* kind
+    const Model* model, const Task* task, Py_ssize_t worker, const Team* team,
+    Py_ssize_t lane, real* kind
 ) noexcept nogil:
     cdef Buffers buffers
     cdef Py_ssize_t shard = lane
     take_buffers(model, task, sizeof(real), worker, 0, &buffers)
     while shard < task.n_shards:
-        predict_shard(model, task, &buffers, shard, kind)
+        predict_shard(model, task, &buffers, team, shard, kind)
         shard += task.n_lanes
 
 
-cdef void add_lanes(
-    const Task* task, Py_ssize_t block, Py_ssize_t n, real* gradients
+cdef void run_lane(
+    const Model* model, const Task* task, Py_ssize_t worker, Py_ssize_t lane, real* kind
 ) noexcept nogil:
-    """Sum one block of the gradient vector over the lanes, in their order."""
-    cdef Py_ssize_t lane, j, begin = block * REDUCTION_BLOCK
-    cdef Py_ssize_t end = min(begin + REDUCTION_BLOCK, n)
-    cdef const real* of_lane
-    for lane in range(task.n_lanes):
-        of_lane = <const real*> (task.gradients + lane * task.lane_bytes)
-        if lane == 0:
-            memcpy(gradients + begin, of_lane + begin, (end - begin) * sizeof(real))
+    """A lane on one thread."""
+    cdef team_meeting alone
+    cdef Team team
+    alone.members = 1
+    team.member = 0
+    team.meeting = &alone
+    if task.training:
+        train_lane(model, task, worker, &team, lane, kind)
+    else:
+        predict_lane(model, task, worker, &team, lane, kind)
+
+
+cdef void run_team(
+    const Model* model, const Task* task, int thread, int n_threads, real* kind
+) noexcept nogil:
+    """The lanes of a thread's team. OpenMP may have given fewer threads than were asked
+    for: then teams are smaller, or threads without a team go free."""
+    cdef int members = max(1, min(<int> task.n_members, n_threads // <int> task.n_lanes))
+    cdef Py_ssize_t n_teams = min(task.n_lanes, <Py_ssize_t> (n_threads // members))
+    cdef Py_ssize_t worker = thread // members, lane = worker
+    cdef Team team
+    if worker >= n_teams:
+        return
+    team.member = thread % members
+    team.meeting = &task.meetings[worker]
+    team.meeting.members = members
+    while lane < task.n_lanes:
+        if task.training:
+            train_lane(model, task, worker, &team, lane, kind)
         else:
-            for j in range(begin, end):
-                gradients[j] += of_lane[j]
+            predict_lane(model, task, worker, &team, lane, kind)
+        lane += n_teams
+
+
+cdef void add_lanes(
+    const Model* model, const Task* task, Py_ssize_t block, real* kind
+) noexcept nogil:
+    """Add one block of the other lanes' gradients to those of the first, in their order:
+    blocks of the layers' come first, then those of the rest."""
+    cdef Py_ssize_t blocks = (model.n_gradients + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
+    cdef bint layers = block < blocks
+    cdef Py_ssize_t n = model.n_gradients if layers else rest(model, task)
+    cdef Py_ssize_t begin = (block if layers else block - blocks) * REDUCTION_BLOCK
+    cdef Py_ssize_t end = min(begin + REDUCTION_BLOCK, n), lane, j
+    cdef Buffers of_lane
+    cdef const real* source
+    cdef real* out = NULL
+    for lane in range(task.n_lanes):
+        take_gradients(model, task, sizeof(real), lane, &of_lane)
+        source = (<const real*> of_lane.layer_gradients if layers
+                  else <const real*> of_lane.gradients + model.n_flat)
+        if lane == 0:
+            out = <real*> source
+            continue
+        for j in range(begin, end):
+            out[j] += source[j]
+
+
+cdef Wanted weights_wanted(const Model* model, const Task* task) noexcept nogil:
+    if not task.training:
+        return COLUMNS
+    return ROWS_TO_INPUT if inputs_wanted(model, task) else ROWS
+
+
+cdef void run(
+    const Model* model, Task* task, int threads, real* kind
+) noexcept nogil:
+    """Pack the weights, go through all shards, sum the gradients and unpack them."""
+    cdef Py_ssize_t k, n_packed, n_sums = 0, n_unpacked = 0
+    cdef Wanted wanted = weights_wanted(model, task)
+    cdef real* weights = <real*> task.weights_of_layers
+    cdef real* flat = <real*> task.parameters
+    n_packed = count_items(model, wanted, kind)
+    if task.training:
+        n_unpacked = count_items(model, COLUMNS, kind)
+        if task.n_lanes > 1:
+            n_sums = ((model.n_gradients + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
+                      + (rest(model, task) + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK)
+    with parallel(num_threads=threads, use_threads_if=threads > 1):
+        for k in prange(n_packed, schedule="static"):
+            move_item(model, k, wanted, flat, weights, False)
+        if task.n_members > 1:
+            run_team(model, task, threadid(), omp_get_num_threads(), kind)
+            wait_for_all()
+        else:
+            for k in prange(task.n_lanes, schedule="dynamic", chunksize=1):
+                run_lane(model, task, threadid(), k, kind)
+        for k in prange(n_sums, schedule="static"):
+            add_lanes(model, task, k, kind)
+        for k in prange(n_unpacked, schedule="static"):
+            move_item(model, k, COLUMNS, <real*> task.gradients, <real*> task.lanes, True)
 
 
 cdef void touch_tokens(
@@ -270,6 +388,24 @@ cdef void touch_tokens(
                 n_touched[0] += 1
 
 
+cdef Py_ssize_t count_members(
+    const Model* model, const Task* task, Py_ssize_t n_threads, double n_steps
+) noexcept nogil:
+    """Threads of a team: those that the shards leave over, as many as a step of a shard
+    has work for."""
+    cdef Py_ssize_t k, portions = 0
+    cdef Py_ssize_t members = n_threads // task.n_lanes
+    cdef double rows = n_steps / (<double> task.rows[0].length * task.n_shards)
+    if not model.packed or task.recurrent_dropout > 0:
+        return 1
+    for k in range(model.n_layers * model.n_directions):
+        portions = max(portions, (model.layers[k].n_blocks + PORTION - 1) // PORTION)
+    members = min(members, portions)
+    members = min(members, <Py_ssize_t> (rows * step_work(model) / (
+        model.n_layers * model.n_directions * MEMBER_WORK)))
+    return max(<Py_ssize_t> 1, members)
+
+
 cdef int prepare(
     const Model* model, Task* task, Workspace workspace, const int64_t[::1] lengths,
     const int64_t[::1] batch, Py_ssize_t item, Py_ssize_t n_threads
@@ -277,27 +413,30 @@ cdef int prepare(
     """Cut the batch into shards, reserve memory; return the number of threads."""
     cdef Py_ssize_t B = batch.shape[0], k, shard, packed
     cdef Py_ssize_t rows_bytes, bounds_bytes
-    cdef Py_ssize_t n_gradients = 0
+    cdef Py_ssize_t n_gradients = 0, n_workers
     cdef double work = 0, n_bytes
     cdef char* memory
     cdef Buffers unused
-    cdef int threads
+    cdef Py_ssize_t meetings_bytes
     task.n_shards = count_shards(B)
     if task.training:
         task.n_lanes = min(task.n_shards, <Py_ssize_t> MAX_LANES)
-        n_gradients = model.n_dense + task.n_touched * model.n_inputs
+        n_gradients = model.n_gradients + rest(model, task)
         task.n_lanes = min(task.n_lanes, max(2, LANE_BUDGET // n_gradients))
     else:
         # Prediction sums nothing over rows: a lane a thread is enough.
         task.n_lanes = min(task.n_shards, max(1, n_threads))
 
+    meetings_bytes = task.n_lanes * sizeof(team_meeting)
     rows_bytes = B * sizeof(Row)
     bounds_bytes = (task.n_shards + 1) * sizeof(Py_ssize_t)
     memory = workspace.order.reserve(
-        rows_bytes + bounds_bytes + task.n_lanes * sizeof(double))
-    task.rows = <Row*> memory
-    task.bounds = <Py_ssize_t*> (memory + rows_bytes)
-    task.losses = <double*> (memory + rows_bytes + bounds_bytes)
+        meetings_bytes + rows_bytes + bounds_bytes + task.n_lanes * sizeof(double))
+    memset(memory, 0, meetings_bytes)
+    task.meetings = <team_meeting*> memory
+    task.rows = <Row*> (memory + meetings_bytes)
+    task.bounds = <Py_ssize_t*> (memory + meetings_bytes + rows_bytes)
+    task.losses = <double*> (memory + meetings_bytes + rows_bytes + bounds_bytes)
     for k in range(B):
         task.rows[k].position = k
         task.rows[k].length = lengths[batch[k]]
@@ -316,12 +455,16 @@ cdef int prepare(
         task.max_packed = min(
             task.max_packed, max(<Py_ssize_t> CHUNK_ROWS, task.max_rows))
         task.max_steps = min(task.max_steps, task.max_packed)
+    # BLAS multiplies x W over all steps of a chunk, into the history.
+    task.history = task.training or task.traces != NULL or not model.packed
+    task.n_members = count_members(model, task, n_threads, work)
     work *= step_work(model) * (3 if task.training else 1)
-    threads = 1
-    if work >= PARALLEL_WORK:
-        threads = <int> max(1, min(n_threads, task.n_lanes))
+    if work < PARALLEL_WORK:
+        n_threads = task.n_members = 1
+    n_threads = max(1, min(n_threads, task.n_lanes * task.n_members))
+    n_workers = max(1, n_threads // task.n_members)
     # In floating point, where no product overflows.
-    n_bytes = 64.0 * task.max_packed * model.n_layers * threads * (
+    n_bytes = 64.0 * task.max_packed * model.n_layers * n_workers * (
         model.widest_units + model.widest_inputs + model.n_scores)
     if n_bytes > 2.0 ** 60 or task.max_packed > 0x7fffffff:
         raise MemoryError(
@@ -332,9 +475,13 @@ cdef int prepare(
     task.worker_bytes = (lay_out(model, task, item, NULL, &unused) + 63) // 64 * 64
     task.lane_bytes = (n_gradients * item + 63) // 64 * 64
     task.memory = workspace.lanes.reserve(
-        threads * task.worker_bytes + task.n_lanes * task.lane_bytes)
-    task.gradients = task.memory + threads * task.worker_bytes
-    return threads
+        n_workers * task.worker_bytes + task.n_lanes * task.lane_bytes)
+    task.lanes = task.memory + n_workers * task.worker_bytes
+    task.weights_of_layers = task.parameters
+    if model.packed:
+        task.weights_of_layers = workspace.weights.reserve(
+            (model.n_weights if task.training else model.n_gradients) * item)
+    return <int> n_threads
 
 
 def loss_and_gradients(
@@ -404,7 +551,7 @@ def loss_and_gradients(
     cdef const Model* model = &plan.model
     cdef Task task
     cdef int threads
-    cdef Py_ssize_t k, t, lane, block, n_blocks, n
+    cdef Py_ssize_t k, t, lane
     cdef double loss = 0, total_weight = 0
     cdef real* kind = NULL
     memset(&task, 0, sizeof(Task))
@@ -417,6 +564,7 @@ def loss_and_gradients(
     if total_weight == 0:
         return 0.0, 0.0, 0
     task.training = True
+    task.gradients = &gradients[0]
     task.parameters = &parameters[0]
     task.starts = &starts[0]
     task.batch = &batch[0]
@@ -447,17 +595,10 @@ def loss_and_gradients(
     try:
         threads = prepare(
             model, &task, workspace, lengths, batch, sizeof(real), n_threads)
-        n = model.n_dense + task.n_touched * model.n_inputs
-        n_blocks = (n + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
         with nogil:
-            for lane in prange(task.n_lanes, num_threads=threads, schedule="dynamic",
-                               chunksize=1, use_threads_if=threads > 1):
-                train_lane(model, &task, threadid(), lane, kind)
-            for block in prange(n_blocks, num_threads=threads, schedule="static",
-                                use_threads_if=threads > 1):
-                add_lanes(&task, block, n, &gradients[0])
-            for lane in range(task.n_lanes):
-                loss += task.losses[lane]
+            run(model, &task, threads, kind)
+        for lane in range(task.n_lanes):
+            loss += task.losses[lane]
     finally:
         for k in range(task.n_touched):
             workspace.slots[touched[k]] = -1
@@ -493,7 +634,7 @@ def forward(
     cdef const Model* model = &plan.model
     cdef Task task
     cdef int threads
-    cdef Py_ssize_t lane, k
+    cdef Py_ssize_t k
     cdef real* kind = NULL
     cdef real[:, ::1] trace
     cdef void* trace_starts[2 * MAX_LAYERS]
@@ -525,9 +666,7 @@ def forward(
         task.traces = trace_starts
     threads = prepare(model, &task, workspace, lengths, batch, sizeof(real), n_threads)
     with nogil:
-        for lane in prange(task.n_lanes, num_threads=threads, schedule="dynamic",
-                           chunksize=1, use_threads_if=threads > 1):
-            predict_lane(model, &task, threadid(), lane, kind)
+        run(model, &task, threads, kind)
 
 
 cdef class Stream:
@@ -550,10 +689,11 @@ cdef class Stream:
 
     cdef Plan plan
     cdef Task task
-    cdef Steps steps
     cdef Buffers buffers
+    cdef Team team
+    cdef team_meeting alone
     cdef bint double_precision
-    cdef Memory memory, order
+    cdef Memory memory, order, weights
     cdef object owners
     cdef readonly object inputs, scores
 
@@ -563,7 +703,9 @@ cdef class Stream:
         cdef Row* rows
         self.plan = plan
         self.double_precision = parameters.dtype == np.float64
-        self.memory, self.order = Memory(), Memory()
+        self.memory, self.order, self.weights = Memory(), Memory(), Memory()
+        self.alone.members = 1
+        self.team.meeting = &self.alone
         index = np.arange(n_sequences, dtype=np.int64)
         self.scores = np.zeros((n_sequences, model.n_scores), parameters.dtype)
         if model.vocabulary > 0:
@@ -581,6 +723,7 @@ cdef class Stream:
         self.task.scores = self.address(self.scores)
         self.task.max_rows = self.task.max_packed = n_sequences
         self.task.max_steps = 1
+        self.task.history = not model.packed
         rows = <Row*> self.order.reserve(n_sequences * sizeof(Row))
         for k in range(n_sequences):
             rows[k].position = k
@@ -588,12 +731,21 @@ cdef class Stream:
         self.task.rows = rows
         self.task.memory = self.memory.reserve(
             lay_out(model, &self.task, item, NULL, &self.buffers))
-        lay_out(model, &self.task, item, self.task.memory, &self.buffers)
-        self.steps.counts = self.buffers.counts
-        self.steps.counts[0] = <int> n_sequences
-        self.steps.B = self.steps.N = n_sequences
-        self.steps.T = 1
-        self.steps.first = 0
+        take_buffers(model, &self.task, item, 0, 0, &self.buffers)
+        self.buffers.steps.counts[0] = <int> n_sequences
+        self.buffers.steps.B = self.buffers.steps.N = n_sequences
+        self.buffers.steps.T = 1
+        self.buffers.steps.first = 0
+        self.task.weights_of_layers = self.task.parameters
+        if model.packed:
+            self.task.weights_of_layers = self.weights.reserve(model.n_gradients * item)
+            for k in range(count_items(model, COLUMNS, <double*> NULL)):
+                if self.double_precision:
+                    move_item(model, k, COLUMNS, <double*> self.task.parameters,
+                              <double*> self.task.weights_of_layers, False)
+                else:
+                    move_item(model, k, COLUMNS, <float*> self.task.parameters,
+                              <float*> self.task.weights_of_layers, False)
         self.owners = (parameters, index)
 
     cdef void* address(self, array) except NULL:
@@ -605,20 +757,20 @@ cdef class Stream:
         with nogil:
             if self.double_precision:
                 stream_step[double](
-                    &self.plan.model, &self.task, &self.steps, &self.buffers, NULL)
+                    &self.plan.model, &self.task, &self.buffers, &self.team, NULL)
             else:
                 stream_step[float](
-                    &self.plan.model, &self.task, &self.steps, &self.buffers, NULL)
+                    &self.plan.model, &self.task, &self.buffers, &self.team, NULL)
 
     def load(self, state):
         """Set the state (B, S)."""
         self.task.state_in = self.address(state)
         if self.double_precision:
             load_states[double](&self.plan.model, &self.task, self.task.rows,
-                                self.steps.B, &self.buffers, NULL)
+                                self.task.max_rows, &self.buffers, NULL)
         else:
             load_states[float](&self.plan.model, &self.task, self.task.rows,
-                               self.steps.B, &self.buffers, NULL)
+                               self.task.max_rows, &self.buffers, NULL)
         self.task.state_in = NULL
 
     def store(self, state):
@@ -626,8 +778,8 @@ cdef class Stream:
         self.task.state_out = self.address(state)
         if self.double_precision:
             store_states[double](&self.plan.model, &self.task, self.task.rows,
-                                 self.steps.B, &self.buffers, NULL)
+                                 self.task.max_rows, &self.buffers, NULL)
         else:
             store_states[float](&self.plan.model, &self.task, self.task.rows,
-                                self.steps.B, &self.buffers, NULL)
+                                self.task.max_rows, &self.buffers, NULL)
         self.task.state_out = NULL

@@ -1,3 +1,4 @@
+# cython: cdivision=True
 """Losses of one sample (or step) with their gradients, from the scores of the head.
 
 K scores; targets as _estimators encodes them. Every function returns the loss and

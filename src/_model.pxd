@@ -1,9 +1,10 @@
+# cython: cdivision=True
 """A network as the kernels see it, one call's work on it, and one thread's memory."""
 
 from libc.stdint cimport int64_t, uint64_t
 
 from _losses cimport Loss
-from _lstm cimport Layer, Steps
+from _lstm cimport Layer, Steps, team_meeting
 from _shards cimport Row
 
 cdef enum:
@@ -25,8 +26,14 @@ cdef struct Model:
     Py_ssize_t n_dense            # parameters before the embedding, which comes last
     Py_ssize_t head_weight        # (K, D)
     Py_ssize_t head_bias          # (K,)
-    Py_ssize_t widest_units       # of any layer
+    Py_ssize_t widest_units       # of any layer, with padding
     Py_ssize_t widest_inputs      # of any layer
+    # Layers in the flat vector, which they begin, and as the kernels hold them.
+    bint packed
+    int n_peepholes
+    Py_ssize_t n_flat             # their parameters
+    Py_ssize_t n_gradients        # numbers of their gradients
+    Py_ssize_t n_weights          # of their weights, forward and backward
     Loss loss
     const double* levels          # (K,)
 
@@ -34,6 +41,7 @@ cdef struct Model:
 cdef struct Task:
     # What a call works on; the pointers are to numbers of the call's precision.
     const void* parameters     # (P,)
+    const void* weights_of_layers  # packed, or the same
     const void* values         # (*, I) the steps of all sequences, or
     const int64_t* tokens      # (*,) their tokens
     const int64_t* starts      # (n_sequences,) first row of each in values
@@ -64,30 +72,37 @@ cdef struct Task:
     # The tokens of the batch: where each one's gradient stands.
     const int* slots           # (vocabulary,)
     Py_ssize_t n_touched
-    # History for each thread, gradients for each lane.
+    # History for each team, gradients for each lane. Those of the first lane that are in
+    # the flat vector's layout go straight into the caller's.
     char* memory
     Py_ssize_t worker_bytes
-    char* gradients
+    char* lanes
     Py_ssize_t lane_bytes
+    void* gradients            # (n_dense + n_touched I,)
+    Py_ssize_t n_members       # of a team
+    team_meeting* meetings     # (n_lanes,)
     Py_ssize_t max_rows        # of one shard
     Py_ssize_t max_steps       # of one chunk
     Py_ssize_t max_packed      # of one chunk of one shard
     bint training
+    bint history               # all gates and cells are wanted
     double* losses             # (n_lanes,)
 
 
 cdef struct Buffers:
-    # One thread's memory. N packed rows of a chunk, B rows of a shard, M = N where there
-    # are scores per step, else B. Unused ones take no room.
+    # One team's memory. N packed rows of a chunk, B rows of a shard, M = N where there
+    # are scores per step, else B; S units and G gate columns with their padding. Without
+    # history gates, phi_c and c hold a step. Unused ones take no room.
+    Steps* steps
     int* counts                        # (T,)
     Py_ssize_t* mirror                 # (N,) packed row of the mirrored step
     void* x[MAX_LAYERS]                # (N, I) inputs of each layer
     void* mirrored                     # (N, I) a layer's inputs from their end
     void* gates[2 * MAX_LAYERS]        # (N, G)
-    void* c[2 * MAX_LAYERS]            # (B + N, H)
+    void* c[2 * MAX_LAYERS]            # (B + N, S)
     void* h[2 * MAX_LAYERS]            # (B + N, H)
-    void* phi_c[2 * MAX_LAYERS]        # (N, H)
-    void* c_last[2 * MAX_LAYERS]       # (B, H)
+    void* phi_c[2 * MAX_LAYERS]        # (N, S)
+    void* c_last[2 * MAX_LAYERS]       # (B, S)
     void* h_last[2 * MAX_LAYERS]       # (B, H)
     void* mask[2 * MAX_LAYERS]         # (B, H) recurrent dropout
     void* masked_h                     # (B, H)
@@ -99,9 +114,11 @@ cdef struct Buffers:
     void* dx                           # (N, I) dL/d inputs of a layer
     void* part                         # (N, I) one direction's share of either
     void* h_prev                       # (N, H)
-    void* dh                           # (B, H)
-    void* dc                           # (B, H)
-    void* gradients                    # (n_dense + n_touched I,), of the lane
+    void* dh                           # (B, S)
+    void* dc                           # (B, S)
+    # Of the lane: as the flat vector has them, and those of the layers as the kernels.
+    void* gradients                    # (n_dense + n_touched I,)
+    void* layer_gradients              # (n_gradients,)
 
 
 cdef inline void* place(
@@ -128,14 +145,16 @@ cdef inline bint inputs_wanted(const Model* model, const Task* task) noexcept no
 cdef inline Py_ssize_t lay_out(
     const Model* model, const Task* task, Py_ssize_t item, char* memory, Buffers* out
 ) noexcept nogil:
-    """Place one thread's buffers from `memory` on; return the bytes they take."""
+    """Place one team's buffers from `memory` on; return the bytes they take."""
     cdef char* at = memory
-    cdef Py_ssize_t k, H, B = task.max_rows, N = task.max_packed
+    cdef Py_ssize_t k, H, S, B = task.max_rows, N = task.max_packed
+    cdef Py_ssize_t kept = N if task.history else B
     cdef Py_ssize_t M = N if model.per_step else B
     cdef Py_ssize_t W = max(model.widest_inputs, model.n_features)
     cdef Py_ssize_t widest = model.widest_units
     cdef bint two = model.n_directions == 2, training = task.training
     cdef bint own = own_inputs(model, task), masked = task.recurrent_dropout > 0
+    out.steps = <Steps*> place(&at, 1, sizeof(Steps), True)
     out.counts = <int*> place(&at, task.max_steps, sizeof(int), True)
     out.mirror = <Py_ssize_t*> place(&at, N, sizeof(Py_ssize_t), two)
     out.mirrored = place(&at, N * model.widest_inputs, item, two)
@@ -143,12 +162,12 @@ cdef inline Py_ssize_t lay_out(
         out.x[k] = place(&at, N * model.layers[k * model.n_directions].n_inputs, item,
                          k == 0 or own)
     for k in range(model.n_layers * model.n_directions):
-        H = model.layers[k].n_units
-        out.gates[k] = place(&at, N * model.layers[k].n_gates * H, item, True)
-        out.c[k] = place(&at, (B + N) * H, item, True)
+        H, S = model.layers[k].n_units, model.layers[k].n_padded
+        out.gates[k] = place(&at, kept * model.layers[k].n_gates * S, item, True)
+        out.c[k] = place(&at, (B + kept) * S, item, True)
         out.h[k] = place(&at, (B + N) * H, item, True)
-        out.phi_c[k] = place(&at, N * H, item, True)
-        out.c_last[k] = place(&at, B * H, item, True)
+        out.phi_c[k] = place(&at, kept * S, item, True)
+        out.c_last[k] = place(&at, B * S, item, True)
         out.h_last[k] = place(&at, B * H, item, True)
         out.mask[k] = place(&at, B * H, item, masked)
     out.masked_h = place(&at, B * widest, item, masked)
@@ -169,9 +188,22 @@ cdef inline Py_ssize_t lay_out(
     return at - memory
 
 
+cdef inline void take_gradients(
+    const Model* model, const Task* task, Py_ssize_t item, Py_ssize_t lane, Buffers* out
+) noexcept nogil:
+    cdef char* gradients = task.lanes + lane * task.lane_bytes
+    out.layer_gradients = gradients
+    out.gradients = task.gradients
+    if lane > 0:
+        out.gradients = gradients + (model.n_gradients - model.n_flat) * item
+    if not model.packed:
+        out.layer_gradients = out.gradients
+
+
 cdef inline void take_buffers(
     const Model* model, const Task* task, Py_ssize_t item, Py_ssize_t worker,
     Py_ssize_t lane, Buffers* out
 ) noexcept nogil:
     lay_out(model, task, item, task.memory + worker * task.worker_bytes, out)
-    out.gradients = task.gradients + lane * task.lane_bytes
+    out.steps.counts = out.counts
+    take_gradients(model, task, item, lane, out)

@@ -1,8 +1,15 @@
-/* How many threads OpenMP allows now; one in a build without OpenMP. */
-#ifdef _OPENMP
+/* OpenMP where the compiler has it, else one thread. */
+#if defined(_OPENMP)
 #include <omp.h>
 #define CYLSTM_HAS_OPENMP 1
+/* All threads of the region that this is called in. */
+static inline void wait_for_all(void)
+{
+#pragma omp barrier
+}
 #else
 #define CYLSTM_HAS_OPENMP 0
-static int omp_get_max_threads(void) { return 1; }
+static inline int omp_get_max_threads(void) { return 1; }
+static inline int omp_get_num_threads(void) { return 1; }
+static inline void wait_for_all(void) {}
 #endif

@@ -1,3 +1,4 @@
+# cython: cdivision=True
 """One shard through the whole network: forward in chunks of steps, and backward.
 
 Letters: B rows (sequences) of the shard, T steps and N packed rows of a chunk, D
@@ -6,6 +7,9 @@ features, K scores, M = N where there are scores per step, else B.
 A layer that runs both ways has two directions. The second one reads each row from its
 own last step: its inputs are the packed rows of the mirrored steps, and its outputs are
 mirrored back. An unused argument `kind` picks the precision.
+
+All members of a team run the same functions. In the layers they share the work, all else
+is the first member's, and they meet wherever one needs what another has written.
 """
 
 from libc.stdint cimport int64_t, uint64_t
@@ -13,7 +17,7 @@ from libc.string cimport memcpy, memset
 
 from _blas cimport gemm, real
 from _losses cimport loss_and_gradient
-from _lstm cimport Layer, Steps, lstm_backward, lstm_forward
+from _lstm cimport Layer, Steps, Team, lstm_backward, lstm_forward, meet
 from _model cimport MAX_LAYERS, Buffers, Model, Task, inputs_wanted, own_inputs
 from _shards cimport Row
 
@@ -194,32 +198,37 @@ cdef inline void draw_masks(
 
 cdef inline void forward_chunk(
     const Model* model, const Task* task, const Row* rows, const Steps* steps,
-    int64_t first, const Buffers* buffers, real* kind
+    int64_t first, const Team* team, const Buffers* buffers, real* kind
 ) noexcept nogil:
     """All layers over some steps, from the states in c_last, h_last and back to them."""
     cdef Py_ssize_t layer, direction, k, H, I, running = steps.counts[0]
-    cdef const real* x = <real*> buffers.x[0]
+    cdef const real* x
     cdef const real* inputs
-    gather(model, task, rows, steps, first, <real*> buffers.x[0])
-    if model.n_directions == 2:
-        find_mirror(rows, steps, buffers.mirror)
+    cdef bint leads = team.member == 0
+    if leads:
+        gather(model, task, rows, steps, first, <real*> buffers.x[0])
+        if model.n_directions == 2:
+            find_mirror(rows, steps, buffers.mirror)
     for layer in range(model.n_layers):
-        if layer > 0:
-            x = join_outputs(model, task, rows, steps, buffers, layer - 1,
-                             <real*> buffers.x[layer])
+        if layer > 0 and leads:
+            join_outputs(model, task, rows, steps, buffers, layer - 1,
+                         <real*> buffers.x[layer])
+        x = layer_inputs(model, task, steps, buffers, layer, kind)
         for direction in range(model.n_directions):
             k = layer * model.n_directions + direction
             H, I = model.layers[k].n_units, model.layers[k].n_inputs
-            inputs = x
-            if direction == 1:
-                copy_columns(steps.N, I, x, I, buffers.mirror,
-                             <real*> buffers.mirrored, I)
-                inputs = <real*> buffers.mirrored
-            memcpy(buffers.c[k], buffers.c_last[k], running * H * sizeof(real))
-            memcpy(buffers.h[k], buffers.h_last[k], running * H * sizeof(real))
+            inputs = x if direction == 0 else <const real*> buffers.mirrored
+            if leads:
+                if direction == 1:
+                    copy_columns(steps.N, I, x, I, buffers.mirror,
+                                 <real*> buffers.mirrored, I)
+                memcpy(buffers.c[k], buffers.c_last[k],
+                       running * model.layers[k].n_padded * sizeof(real))
+                memcpy(buffers.h[k], buffers.h_last[k], running * H * sizeof(real))
+            meet(team)
             lstm_forward(
-                &model.layers[k], <const real*> task.parameters, steps, inputs,
-                <const real*> buffers.mask[k], <real*> buffers.masked_h,
+                &model.layers[k], <const real*> task.weights_of_layers, steps, team,
+                task.history, inputs, <const real*> buffers.mask[k], <real*> buffers.masked_h,
                 <real*> buffers.gates[k], <real*> buffers.c[k],
                 <real*> buffers.phi_c[k], <real*> buffers.h[k],
                 <real*> buffers.c_last[k], <real*> buffers.h_last[k])
@@ -265,18 +274,18 @@ cdef inline void load_states(
     const Buffers* buffers, real* kind
 ) noexcept nogil:
     """Initial states from the caller's order into the shard's; zeros without."""
-    cdef Py_ssize_t k, row, H, at = 0
+    cdef Py_ssize_t k, row, H, S, at = 0
     cdef const real* state
     for k in range(model.n_layers * model.n_directions):
-        H = model.layers[k].n_units
+        H, S = model.layers[k].n_units, model.layers[k].n_padded
+        memset(buffers.c_last[k], 0, n_rows * S * sizeof(real))
         if task.state_in == NULL:
             memset(buffers.h_last[k], 0, n_rows * H * sizeof(real))
-            memset(buffers.c_last[k], 0, n_rows * H * sizeof(real))
             continue
         for row in range(n_rows):
             state = <const real*> task.state_in + rows[row].position * model.n_state + at
             memcpy(<real*> buffers.h_last[k] + row * H, state, H * sizeof(real))
-            memcpy(<real*> buffers.c_last[k] + row * H, state + H, H * sizeof(real))
+            memcpy(<real*> buffers.c_last[k] + row * S, state + H, H * sizeof(real))
         at += 2 * H
 
 
@@ -284,16 +293,16 @@ cdef inline void store_states(
     const Model* model, const Task* task, const Row* rows, Py_ssize_t n_rows,
     const Buffers* buffers, real* kind
 ) noexcept nogil:
-    cdef Py_ssize_t k, row, H, at = 0
+    cdef Py_ssize_t k, row, H, S, at = 0
     cdef real* state
     if task.state_out == NULL:
         return
     for k in range(model.n_layers * model.n_directions):
-        H = model.layers[k].n_units
+        H, S = model.layers[k].n_units, model.layers[k].n_padded
         for row in range(n_rows):
             state = <real*> task.state_out + rows[row].position * model.n_state + at
             memcpy(state, <real*> buffers.h_last[k] + row * H, H * sizeof(real))
-            memcpy(state + H, <real*> buffers.c_last[k] + row * H, H * sizeof(real))
+            memcpy(state + H, <real*> buffers.c_last[k] + row * S, H * sizeof(real))
         at += 2 * H
 
 
@@ -301,7 +310,8 @@ cdef inline void store_states(
 
 cdef inline void scatter_steps(
     const Task* task, const Row* rows, const Steps* steps, int64_t first,
-    Py_ssize_t width, const real* packed, real* out, Py_ssize_t out_stride, bint mirrored
+    Py_ssize_t width, const real* packed, Py_ssize_t packed_stride, real* out,
+    Py_ssize_t out_stride, bint mirrored
 ) noexcept nogil:
     """Packed rows of a chunk to the rows of values that they belong to."""
     cdef Py_ssize_t t, row
@@ -311,7 +321,7 @@ cdef inline void scatter_steps(
             step = rows[row].length - 1 - t if mirrored else first + t
             memcpy(out + (source_row(task, &rows[row]) + step) * out_stride, packed,
                    width * sizeof(real))
-            packed += width
+            packed += packed_stride
 
 
 cdef inline void scatter_rows(
@@ -328,54 +338,71 @@ cdef inline void trace_chunk(
     int64_t first, const Buffers* buffers, real* kind
 ) noexcept nogil:
     """Gates, c and h of every layer and direction, side by side."""
-    cdef Py_ssize_t k, H, G, B = steps.B
+    cdef Py_ssize_t k, H, S, G, gate, block, width, B = steps.B
+    cdef const Layer* layer
     cdef bint mirrored
+    cdef const real* gates
     cdef real* out
     for k in range(model.n_layers * model.n_directions):
-        H = model.layers[k].n_units
-        G = model.layers[k].n_gates * H
+        layer = &model.layers[k]
+        H, S, G = layer.n_units, layer.n_padded, layer.n_gates * layer.n_units
         mirrored = k % model.n_directions == 1
         out = <real*> task.traces[k]
-        scatter_steps(task, rows, steps, first, G, <real*> buffers.gates[k],
-                      out, G + 2 * H, mirrored)
-        scatter_steps(task, rows, steps, first, H, <real*> buffers.c[k] + B * H,
+        for block in range(layer.n_blocks):
+            width = min(layer.width, H - block * layer.width)
+            for gate in range(layer.n_gates):
+                gates = <real*> buffers.gates[k] + (
+                    block * layer.n_gates + gate) * layer.width
+                scatter_steps(task, rows, steps, first, width, gates, S * layer.n_gates,
+                              out + gate * H + block * layer.width, G + 2 * H, mirrored)
+        scatter_steps(task, rows, steps, first, H, <real*> buffers.c[k] + B * S, S,
                       out + G, G + 2 * H, mirrored)
-        scatter_steps(task, rows, steps, first, H, <real*> buffers.h[k] + B * H,
+        scatter_steps(task, rows, steps, first, H, <real*> buffers.h[k] + B * H, H,
                       out + G + H, G + 2 * H, mirrored)
 
 
-cdef inline void predict_shard(
-    const Model* model, const Task* task, const Buffers* given, Py_ssize_t shard, real* kind
+cdef inline void begin_shard(
+    const Model* model, const Task* task, const Row* rows, Py_ssize_t n_rows,
+    const Buffers* buffers, real* kind
 ) noexcept nogil:
-    cdef Buffers buffers = given[0]
-    cdef Steps steps
-    cdef const Row* rows = task.rows + task.bounds[shard]
-    cdef Py_ssize_t n_rows = task.bounds[shard + 1] - task.bounds[shard]
-    cdef Py_ssize_t K = model.n_scores, D = model.n_features
-    cdef int64_t first = 0
-    cdef const real* features
-    steps.counts = buffers.counts
-    load_states(model, task, rows, n_rows, &buffers, kind)
+    load_states(model, task, rows, n_rows, buffers, kind)
     if task.recurrent_dropout > 0:
-        draw_masks(model, task, rows, n_rows, &buffers, kind)
-    while count_steps(task, rows, n_rows, first, &steps) > 0:
-        forward_chunk(model, task, rows, &steps, first, &buffers, kind)
-        if task.traces != NULL:
-            trace_chunk(model, task, rows, &steps, first, &buffers, kind)
-        if model.per_step:
-            features = head_inputs(model, task, rows, &steps, &buffers, kind)
-            if task.scores != NULL:
-                head_forward(model, task, steps.N, features, <real*> buffers.scores)
-                scatter_steps(task, rows, &steps, first, K, <real*> buffers.scores,
-                              <real*> task.scores, K, False)
-            if task.features != NULL:
-                scatter_steps(task, rows, &steps, first, D, features,
-                              <real*> task.features, D, False)
-        first += steps.T
-    store_states(model, task, rows, n_rows, &buffers, kind)
+        draw_masks(model, task, rows, n_rows, buffers, kind)
+
+
+cdef inline void put_out_steps(
+    const Model* model, const Task* task, const Row* rows, int64_t first,
+    const Buffers* buffers, real* kind
+) noexcept nogil:
+    """What the caller wants of a chunk's steps."""
+    cdef const Steps* steps = buffers.steps
+    cdef Py_ssize_t K = model.n_scores, D = model.n_features
+    cdef const real* features
+    if task.traces != NULL:
+        trace_chunk(model, task, rows, steps, first, buffers, kind)
+    if not model.per_step:
+        return
+    features = head_inputs(model, task, rows, steps, buffers, kind)
+    if task.scores != NULL:
+        head_forward(model, task, steps.N, features, <real*> buffers.scores)
+        scatter_steps(task, rows, steps, first, K, <real*> buffers.scores, K,
+                      <real*> task.scores, K, False)
+    if task.features != NULL:
+        scatter_steps(task, rows, steps, first, D, features, D, <real*> task.features, D,
+                      False)
+
+
+cdef inline void put_out_rows(
+    const Model* model, const Task* task, const Row* rows, Py_ssize_t n_rows,
+    const Buffers* buffers, real* kind
+) noexcept nogil:
+    """What the caller wants of the last states."""
+    cdef Py_ssize_t K = model.n_scores, D = model.n_features
+    cdef const real* features
+    store_states(model, task, rows, n_rows, buffers, kind)
     if model.per_step:
         return
-    features = head_inputs(model, task, rows, &steps, &buffers, kind)
+    features = head_inputs(model, task, rows, buffers.steps, buffers, kind)
     if task.scores != NULL:
         head_forward(model, task, n_rows, features, <real*> buffers.scores)
         scatter_rows(rows, n_rows, K, <real*> buffers.scores, <real*> task.scores)
@@ -383,13 +410,39 @@ cdef inline void predict_shard(
         scatter_rows(rows, n_rows, D, features, <real*> task.features)
 
 
+cdef inline void predict_shard(
+    const Model* model, const Task* task, const Buffers* buffers, const Team* team,
+    Py_ssize_t shard, real* kind
+) noexcept nogil:
+    cdef const Row* rows = task.rows + task.bounds[shard]
+    cdef Py_ssize_t n_rows = task.bounds[shard + 1] - task.bounds[shard]
+    cdef int64_t first = 0  # the first member's alone
+    cdef bint leads = team.member == 0
+    if leads:
+        begin_shard(model, task, rows, n_rows, buffers, kind)
+    while True:
+        if leads:
+            count_steps(task, rows, n_rows, first, buffers.steps)
+        meet(team)
+        if buffers.steps.T == 0:
+            break
+        forward_chunk(model, task, rows, buffers.steps, first, team, buffers, kind)
+        if leads:
+            put_out_steps(model, task, rows, first, buffers, kind)
+            first += buffers.steps.T
+    if leads:
+        put_out_rows(model, task, rows, n_rows, buffers, kind)
+    meet(team)
+
+
 cdef inline void stream_step(
-    const Model* model, const Task* task, const Steps* steps, const Buffers* buffers,
+    const Model* model, const Task* task, const Buffers* buffers, const Team* team,
     real* kind
 ) noexcept nogil:
     """One step of all rows, from the states in c_last, h_last and back to them."""
+    cdef const Steps* steps = buffers.steps
     cdef const real* features
-    forward_chunk(model, task, task.rows, steps, 0, buffers, kind)
+    forward_chunk(model, task, task.rows, steps, 0, team, buffers, kind)
     features = head_inputs(model, task, task.rows, steps, buffers, kind)
     head_forward(model, task, steps.B, features, <real*> task.scores)
 
@@ -445,13 +498,13 @@ cdef inline void head_backward(
 
 cdef inline void layers_backward(
     const Model* model, const Task* task, const Row* rows, const Steps* steps,
-    const Buffers* buffers, real* kind
+    const Team* team, const Buffers* buffers, real* kind
 ) noexcept nogil:
     """From dy (per step) or dfeatures (last states) down to all gradients; where wanted,
     dL/d inputs of the first layer are left in dy."""
-    cdef Py_ssize_t layer, direction, k, j, row, H, I, D
+    cdef Py_ssize_t layer, direction, k, j, row, H, S, I, D
     cdef Py_ssize_t N = steps.N, B = steps.B
-    cdef bint at_top, two = model.n_directions == 2, dx_wanted
+    cdef bint at_top, two = model.n_directions == 2, dx_wanted, leads = team.member == 0
     cdef const real* x
     cdef const real* inputs
     cdef const real* dy
@@ -466,36 +519,43 @@ cdef inline void layers_backward(
         for direction in range(model.n_directions):
             k = layer * model.n_directions + direction
             H, I = model.layers[k].n_units, model.layers[k].n_inputs
-            D = H * model.n_directions
-            memset(buffers.dc, 0, B * H * sizeof(real))
+            S, D = model.layers[k].n_padded, H * model.n_directions
+            if leads:
+                memset(buffers.dc, 0, B * S * sizeof(real))
+                memset(dh, 0, B * S * sizeof(real))
             if at_top and not model.per_step:
-                copy_columns(B, H, <real*> buffers.dfeatures + direction * H, D,
-                             <const Py_ssize_t*> NULL, dh, H)
+                if leads:
+                    copy_columns(B, H, <real*> buffers.dfeatures + direction * H, D,
+                                 <const Py_ssize_t*> NULL, dh, S)
                 dy = NULL
             else:
-                memset(dh, 0, B * H * sizeof(real))
                 dy = <real*> buffers.dy
             inputs = x
             dx = <real*> buffers.dy
             if two:
                 if dy != NULL:
-                    copy_columns(N, H, dy + direction * H, D,
-                                 buffers.mirror if direction == 1 else NULL, part, H)
+                    if leads:
+                        copy_columns(N, H, dy + direction * H, D,
+                                     buffers.mirror if direction == 1 else NULL, part, H)
                     dy = part
                 if direction == 1:
-                    copy_columns(N, I, x, I, buffers.mirror,
-                                 <real*> buffers.mirrored, I)
                     inputs = <real*> buffers.mirrored
+                    if leads:
+                        copy_columns(N, I, x, I, buffers.mirror,
+                                     <real*> buffers.mirrored, I)
                 # The other direction still needs dy.
                 dx = part if direction == 1 else <real*> buffers.dx
+            meet(team)
             lstm_backward(
-                &model.layers[k], <const real*> task.parameters, steps, inputs,
-                <const real*> buffers.mask[k], <real*> buffers.gates[k],
+                &model.layers[k], <const real*> task.weights_of_layers, steps, team,
+                inputs, <const real*> buffers.mask[k], <real*> buffers.gates[k],
                 <real*> buffers.c[k], <real*> buffers.phi_c[k], <real*> buffers.h[k],
                 dy, dh, <real*> buffers.dc, <real*> buffers.h_prev,
-                dx if dx_wanted else NULL, <real*> buffers.gradients)
+                dx if dx_wanted else NULL, <real*> buffers.layer_gradients)
         if not dx_wanted:
             return
+        if not leads:
+            continue
         if two:
             # Both directions' shares, into dy.
             below = <real*> buffers.dy
@@ -525,43 +585,55 @@ cdef inline void embedding_backward(
             dx += I
 
 
-cdef inline double train_shard(
-    const Model* model, const Task* task, const Buffers* given, Py_ssize_t shard, real* kind
+cdef inline double learn_head(
+    const Model* model, const Task* task, const Row* rows, const Steps* steps,
+    const Buffers* buffers, real* kind
 ) noexcept nogil:
-    """Add the shard's gradients to its lane's; return its weighted loss."""
-    cdef Buffers buffers = given[0]
-    cdef Steps steps
-    cdef const Row* rows = task.rows + task.bounds[shard]
-    cdef Py_ssize_t n_rows = task.bounds[shard + 1] - task.bounds[shard], row, M
-    cdef Py_ssize_t D = model.n_features
+    """Weighted loss of a shard; its gradients of the head are added, and those of the
+    head's inputs left in dy (per step) or dfeatures."""
+    cdef Py_ssize_t row, D = model.n_features, M = steps.N if model.per_step else steps.B
+    cdef const real* features = head_inputs(model, task, rows, steps, buffers, kind)
+    cdef real* dfeatures = <real*> (buffers.dy if model.per_step else buffers.dfeatures)
     cdef double loss
-    cdef const real* features
-    cdef real* dfeatures
-    steps.counts = buffers.counts
-    load_states(model, task, rows, n_rows, &buffers, kind)
-    if task.recurrent_dropout > 0:
-        draw_masks(model, task, rows, n_rows, &buffers, kind)
-    count_steps(task, rows, n_rows, 0, &steps)
-    forward_chunk(model, task, rows, &steps, 0, &buffers, kind)
-    store_states(model, task, rows, n_rows, &buffers, kind)
-    M = steps.N if model.per_step else n_rows
-    features = head_inputs(model, task, rows, &steps, &buffers, kind)
     head_forward(model, task, M, features, <real*> buffers.scores)
-    loss = weigh_losses(model, task, rows, &steps, &buffers, kind)
-
-    dfeatures = <real*> (buffers.dy if model.per_step else buffers.dfeatures)
-    head_backward(model, task, M, features, &buffers, dfeatures)
+    loss = weigh_losses(model, task, rows, steps, buffers, kind)
+    head_backward(model, task, M, features, buffers, dfeatures)
     if task.dropout > 0:
         if model.per_step:
-            drop_packed(task, D, dfeatures, model.n_layers, rows, &steps)
+            drop_packed(task, D, dfeatures, model.n_layers, rows, steps)
         else:
-            for row in range(n_rows):
+            for row in range(steps.B):
                 drop(task, D, dfeatures + row * D, dfeatures + row * D, model.n_layers,
                      &rows[row], 0)
-    layers_backward(model, task, rows, &steps, &buffers, kind)
-    if model.vocabulary > 0:
-        embedding_backward(model, task, rows, &steps, &buffers, kind)
-    if task.input_gradients != NULL:
-        scatter_steps(task, rows, &steps, 0, model.n_inputs, <real*> buffers.dy,
-                      <real*> task.input_gradients, model.n_inputs, False)
+    return loss
+
+
+cdef inline double train_shard(
+    const Model* model, const Task* task, const Buffers* buffers, const Team* team,
+    Py_ssize_t shard, real* kind
+) noexcept nogil:
+    """Add the shard's gradients to its lane's; return its weighted loss, the first member
+    of the team alone."""
+    cdef Steps* steps = buffers.steps
+    cdef const Row* rows = task.rows + task.bounds[shard]
+    cdef Py_ssize_t n_rows = task.bounds[shard + 1] - task.bounds[shard]
+    cdef bint leads = team.member == 0
+    cdef double loss = 0
+    if leads:
+        begin_shard(model, task, rows, n_rows, buffers, kind)
+        count_steps(task, rows, n_rows, 0, steps)
+    meet(team)
+    forward_chunk(model, task, rows, steps, 0, team, buffers, kind)
+    if leads:
+        store_states(model, task, rows, n_rows, buffers, kind)
+        loss = learn_head(model, task, rows, steps, buffers, kind)
+    layers_backward(model, task, rows, steps, team, buffers, kind)
+    if leads:
+        if model.vocabulary > 0:
+            embedding_backward(model, task, rows, steps, buffers, kind)
+        if task.input_gradients != NULL:
+            scatter_steps(task, rows, steps, 0, model.n_inputs, <real*> buffers.dy,
+                          model.n_inputs, <real*> task.input_gradients, model.n_inputs,
+                          False)
+    meet(team)
     return loss

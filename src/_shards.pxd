@@ -1,3 +1,4 @@
+# cython: cdivision=True
 """Cuts a batch of sequences into shards of rows.
 
 The cut depends on the lengths alone, never on the number of threads: that is what

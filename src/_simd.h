@@ -4,7 +4,8 @@
  *     #include "_simd.h"
  *
  * compiles the functions of _cells.h, whose names are wrapped in NAME(...) and
- * whose numbers are of type `real`, for float and double at each level below.
+ * whose numbers are of type `real`, for float and double at each level below, which
+ * has vectors of SIMD_BYTES and at least SIMD_REGISTERS of them.
  * SIMD_TABLE(f) then makes f_float and f_double: tables to be indexed by
  * simd_level(), which asks the CPU once and obeys CYLSTM_SIMD.
  *
@@ -92,41 +93,17 @@ static int simd_level(void)
 
 #define real float
 #define REAL_IS_FLOAT 1
-#define NAME(f) SIMD_JOIN(f, float, baseline)
-#include SIMD_SOURCE
-#undef NAME
-#if SIMD_X86
-SIMD_BEGIN(SIMD_AVX2)
-#define NAME(f) SIMD_JOIN(f, float, avx2)
-#include SIMD_SOURCE
-#undef NAME
-SIMD_END
-SIMD_BEGIN(SIMD_AVX512)
-#define NAME(f) SIMD_JOIN(f, float, avx512)
-#include SIMD_SOURCE
-#undef NAME
-SIMD_END
-#endif
+#define SIMD_NAME(f, level) SIMD_JOIN(f, float, level)
+#include "_simd_levels.h"
+#undef SIMD_NAME
 #undef real
 #undef REAL_IS_FLOAT
 
 #define real double
 #define REAL_IS_FLOAT 0
-#define NAME(f) SIMD_JOIN(f, double, baseline)
-#include SIMD_SOURCE
-#undef NAME
-#if SIMD_X86
-SIMD_BEGIN(SIMD_AVX2)
-#define NAME(f) SIMD_JOIN(f, double, avx2)
-#include SIMD_SOURCE
-#undef NAME
-SIMD_END
-SIMD_BEGIN(SIMD_AVX512)
-#define NAME(f) SIMD_JOIN(f, double, avx512)
-#include SIMD_SOURCE
-#undef NAME
-SIMD_END
-#endif
+#define SIMD_NAME(f, level) SIMD_JOIN(f, double, level)
+#include "_simd_levels.h"
+#undef SIMD_NAME
 #undef real
 #undef REAL_IS_FLOAT
 
