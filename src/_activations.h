@@ -7,34 +7,37 @@
 
 #if REAL_IS_FLOAT
 
-/* tanh(x) = x P(x^2) / Q(x^2), fitted on [0, 9.02] for the smallest relative error
- * (2.1e-8); beyond it tanh is 1 in float32. At most 5 ulp from the true value. */
-static inline float NAME(tanh_of)(float x)
+/* tanh(x) / 2 = n q / (q^2 + n^2) where n / q = tanh(x / 2) = x P(x^2) / Q(x^2). Near 1, where
+ * tanh is flat, the errors of n and q vanish, and two terms of P and three of Q are enough:
+ * they are fitted on [0, 9.02] for the smallest relative error of tanh (7e-9), beyond which
+ * it is 1 in float32. P and Q share a factor, 1.8, that puts them just below a power of two
+ * for small x, where their rounding errors are smallest. tanh is within 3 ulp and the
+ * logistic function within 1.3e-7 for all float32, with and without FMA. */
+static inline float NAME(half_tanh)(float x)
 {
-    float a = x > 9.02f ? 9.02f : x;
-    a = a < -9.02f ? -9.02f : a;
+    /* On |x|: two bounds on one number would become branches, then masks. */
+    float a = fabsf(x);
+    a = a > 9.02f ? 9.02f : a;
     const float u = a * a;
-    float p = 1.331928487e-08f;
-    p = p * u + 2.058367446e-05f;
-    p = p * u + 3.494048139e-03f;
-    p = p * u + 1.337973003e-01f;
-    p = p * u + 9.999999791e-01f;
-    float q = 7.762118069e-07f;
-    q = q * u + 3.283113726e-04f;
-    q = q * u + 2.587112687e-02f;
-    q = q * u + 4.671304530e-01f;
-    q = q * u + 1.0f;
-    float y = a * p / q;
-    y = y > 1.0f ? 1.0f : y;
-    return y < -1.0f ? -1.0f : y;
+    float p = 1.027493927e-04f;
+    p = p * u + 2.679239772e-02f;
+    p = p * u + 8.999999762e-01f;
+    float q = 2.209276772e-06f;
+    q = q * u + 2.170967637e-03f;
+    q = q * u + 2.035847157e-01f;
+    q = q * u + 1.799999952e+00f;
+    const float n = a * p;
+    float y = n * q / (q * q + n * n);
+    y = y > 0.5f ? 0.5f : y;
+    return copysignf(y, x);
 }
 
 #else
 
-/* tanh(x) = e / (e + 2) with e = exp(2x) - 1, which keeps its relative accuracy
+/* tanh(x) / 2 = e / (2 e + 4) with e = exp(2x) - 1, which keeps its relative accuracy
  * near zero. exp(t) = 2^n exp(r), |r| <= ln(2)/2, exp(r) - 1 by its Taylor series
  * to r^14 (truncation 6e-18 of r). |x| >= 20 is 1 in float64. */
-static inline double NAME(tanh_of)(double x)
+static inline double NAME(half_tanh)(double x)
 {
     double a = x > 20.0 ? 20.0 : x;
     a = a < -20.0 ? -20.0 : a;
@@ -61,14 +64,15 @@ static inline double NAME(tanh_of)(double x)
     scale.number = shifted;
     scale.bits = (int64_t)((uint64_t)scale.bits << 52) + INT64_C(0x3ff0000000000000);
     const double e = scale.number * p + (scale.number - 1.0);
-    return e / (e + 2.0);
+    return e / (2.0 * e + 4.0);
 }
 
 #endif
 
+/* The logistic function. */
 static inline real NAME(sigmoid)(real x)
 {
-    return (real)0.5 + (real)0.5 * NAME(tanh_of)((real)0.5 * x);
+    return (real)0.5 + NAME(half_tanh)((real)0.5 * x);
 }
 
 /* phi of a cell: tanh, or relu. */
@@ -76,7 +80,7 @@ static inline real NAME(phi)(real x, const int relu)
 {
     if (relu)
         return x < (real)0 ? (real)0 : x;
-    return NAME(tanh_of)(x);
+    return (real)2 * NAME(half_tanh)(x);
 }
 
 /* d sigmoid / dx and d phi / dx where y is the output. */

@@ -111,7 +111,7 @@ cdef Py_ssize_t LANE_BUDGET = 1 << 26
 cdef double PARALLEL_WORK = 2e6
 
 # Likewise those of one member and one step, between two meetings of a team.
-cdef double MEMBER_WORK = 5e4
+cdef double MEMBER_WORK = 2e4
 
 
 def simd():
@@ -283,6 +283,7 @@ cdef void run_lane(
     cdef Team team
     alone.members = 1
     team.member = 0
+    team.portion = task.portion
     team.meeting = &alone
     if task.training:
         train_lane(model, task, worker, &team, lane, kind)
@@ -302,6 +303,7 @@ cdef void run_team(
     if worker >= n_teams:
         return
     team.member = thread % members
+    team.portion = task.portion
     team.meeting = &task.meetings[worker]
     team.meeting.members = members
     while lane < task.n_lanes:
@@ -350,15 +352,15 @@ cdef void run(
     cdef Wanted wanted = weights_wanted(model, task)
     cdef real* weights = <real*> task.weights_of_layers
     cdef real* flat = <real*> task.parameters
-    n_packed = count_items(model, wanted, kind)
+    n_packed = count_items(model, wanted, task.portion)
     if task.training:
-        n_unpacked = count_items(model, COLUMNS, kind)
+        n_unpacked = count_items(model, COLUMNS, task.portion)
         if task.n_lanes > 1:
             n_sums = ((model.n_gradients + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
                       + (rest(model, task) + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK)
     with parallel(num_threads=threads, use_threads_if=threads > 1):
         for k in prange(n_packed, schedule="static"):
-            move_item(model, k, wanted, flat, weights, False)
+            move_item(model, k, wanted, task.portion, flat, weights, False)
         if task.n_members > 1:
             run_team(model, task, threadid(), omp_get_num_threads(), kind)
             wait_for_all()
@@ -368,7 +370,8 @@ cdef void run(
         for k in prange(n_sums, schedule="static"):
             add_lanes(model, task, k, kind)
         for k in prange(n_unpacked, schedule="static"):
-            move_item(model, k, COLUMNS, <real*> task.gradients, <real*> task.lanes, True)
+            move_item(model, k, COLUMNS, task.portion, <real*> task.gradients,
+                      <real*> task.lanes, True)
 
 
 cdef void touch_tokens(
@@ -388,22 +391,28 @@ cdef void touch_tokens(
                 n_touched[0] += 1
 
 
-cdef Py_ssize_t count_members(
-    const Model* model, const Task* task, Py_ssize_t n_threads, double n_steps
+cdef void form_teams(
+    const Model* model, Task* task, Py_ssize_t n_threads, double n_steps
 ) noexcept nogil:
-    """Threads of a team: those that the shards leave over, as many as a step of a shard
-    has work for."""
-    cdef Py_ssize_t k, portions = 0
+    """A team has the threads that the shards leave over, as many as a step of a shard has
+    work for and as every layer has blocks."""
+    cdef Py_ssize_t k, n_layers = model.n_layers * model.n_directions
     cdef Py_ssize_t members = n_threads // task.n_lanes
+    cdef Py_ssize_t fewest = model.layers[0].n_blocks
     cdef double rows = n_steps / (<double> task.rows[0].length * task.n_shards)
-    if not model.packed or task.recurrent_dropout > 0:
-        return 1
-    for k in range(model.n_layers * model.n_directions):
-        portions = max(portions, (model.layers[k].n_blocks + PORTION - 1) // PORTION)
-    members = min(members, portions)
-    members = min(members, <Py_ssize_t> (rows * step_work(model) / (
-        model.n_layers * model.n_directions * MEMBER_WORK)))
-    return max(<Py_ssize_t> 1, members)
+    for k in range(n_layers):
+        fewest = min(fewest, model.layers[k].n_blocks)
+    members = min(members, fewest)
+    members = min(members, <Py_ssize_t> (
+        rows * step_work(model) / (n_layers * MEMBER_WORK)))
+    # Members of a team would draw the same masks.
+    if not model.packed or task.recurrent_dropout > 0 or members < 1:
+        members = 1
+    task.n_members = members
+    task.portion = PORTION
+    if members > 1:
+        task.portion = max(<Py_ssize_t> 1, min(
+            <Py_ssize_t> PORTION, fewest // members))
 
 
 cdef int prepare(
@@ -457,7 +466,7 @@ cdef int prepare(
         task.max_steps = min(task.max_steps, task.max_packed)
     # BLAS multiplies x W over all steps of a chunk, into the history.
     task.history = task.training or task.traces != NULL or not model.packed
-    task.n_members = count_members(model, task, n_threads, work)
+    form_teams(model, task, n_threads, work)
     work *= step_work(model) * (3 if task.training else 1)
     if work < PARALLEL_WORK:
         n_threads = task.n_members = 1
@@ -705,6 +714,7 @@ cdef class Stream:
         self.double_precision = parameters.dtype == np.float64
         self.memory, self.order, self.weights = Memory(), Memory(), Memory()
         self.alone.members = 1
+        self.team.portion = PORTION
         self.team.meeting = &self.alone
         index = np.arange(n_sequences, dtype=np.int64)
         self.scores = np.zeros((n_sequences, model.n_scores), parameters.dtype)
@@ -739,12 +749,12 @@ cdef class Stream:
         self.task.weights_of_layers = self.task.parameters
         if model.packed:
             self.task.weights_of_layers = self.weights.reserve(model.n_gradients * item)
-            for k in range(count_items(model, COLUMNS, <double*> NULL)):
+            for k in range(count_items(model, COLUMNS, PORTION)):
                 if self.double_precision:
-                    move_item(model, k, COLUMNS, <double*> self.task.parameters,
+                    move_item(model, k, COLUMNS, PORTION, <double*> self.task.parameters,
                               <double*> self.task.weights_of_layers, False)
                 else:
-                    move_item(model, k, COLUMNS, <float*> self.task.parameters,
+                    move_item(model, k, COLUMNS, PORTION, <float*> self.task.parameters,
                               <float*> self.task.weights_of_layers, False)
         self.owners = (parameters, index)
 

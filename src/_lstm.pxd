@@ -80,7 +80,7 @@ cdef extern from "_team.h" nogil:
     void team_meet(team_meeting* meeting)
 
 cdef enum:
-    # Blocks are shared in portions that no panel of columns reaches beyond.
+    # Blocks that a panel of columns, in products with dZ, reaches over at most.
     PORTION = 4
     # Numbers of gates that a step computes before it goes on to their cells: half of
     # the smallest first-level cache in use.
@@ -123,16 +123,18 @@ cdef struct Steps:
 
 cdef struct Team:
     int member
+    Py_ssize_t portion  # blocks of units (or of inputs) that are shared as one
     team_meeting* meeting
 
 
 cdef inline void share(
-    const Team* team, Py_ssize_t n, Py_ssize_t portion, Py_ssize_t* first, Py_ssize_t* last
+    const Team* team, Py_ssize_t n_blocks, Py_ssize_t* first, Py_ssize_t* last
 ) noexcept nogil:
-    """A member's part of n things, in whole portions."""
-    cdef Py_ssize_t portions = (n + portion - 1) // portion, size = team.meeting.members
-    first[0] = min(n, team.member * portions // size * portion)
-    last[0] = min(n, (team.member + 1) * portions // size * portion)
+    """A member's part of some blocks, in whole portions."""
+    cdef Py_ssize_t portions = (n_blocks + team.portion - 1) // team.portion
+    cdef Py_ssize_t members = team.meeting.members
+    first[0] = min(n_blocks, team.member * portions // members * team.portion)
+    last[0] = min(n_blocks, (team.member + 1) * portions // members * team.portion)
 
 
 cdef inline void meet(const Team* team) noexcept nogil:
@@ -251,7 +253,7 @@ cdef inline void lstm_forward(
     cdef real* c_now
     cdef real* phi
     cdef product_part parts[2]
-    share(team, layer.n_blocks, PORTION, &first, &last)
+    share(team, layer.n_blocks, &first, &last)
     if not layer.packed:
         # Z = X W'   (N x G) = (N x I) (I x G)
         gemm(False, True, steps.N, G, I, x, I, weights + layer.weight_ih, I,
@@ -271,8 +273,7 @@ cdef inline void lstm_forward(
         if layer.packed:
             parts[0] = part(x + (now - B) * I, I, I)
             parts[1] = part(h_prev, H, H)
-            at_once = max(<Py_ssize_t> PORTION,
-                          GATES_AT_ONCE // (n * block_gates) // PORTION * PORTION)
+            at_once = max(<Py_ssize_t> 1, GATES_AT_ONCE // (n * block_gates))
             block = first
             while block < last:
                 end = min(block + at_once, last)
@@ -325,11 +326,11 @@ cdef inline void lstm_backward(
     # block already.
     cdef bint aligned = steps.counts[steps.T - 1] == B and mask == NULL
     cdef Py_ssize_t t, n, n_before, row, now = N, before
-    cdef Py_ssize_t first, last, first_input, last_input
+    cdef Py_ssize_t first, last
     cdef int n_parts
     cdef real* dz
     cdef product_part parts[5]
-    share(team, layer.n_blocks, PORTION, &first, &last)
+    share(team, layer.n_blocks, &first, &last)
 
     # dh and dc wait in their rows until the step at which each row ends.
     for t in range(steps.T - 1, -1, -1):
@@ -358,7 +359,8 @@ cdef inline void lstm_backward(
         if layer.packed:
             n_parts = parts_of_dz(layer, dz, parts)
             multiply(n, n_parts, parts, H * layer.n_gates, weights + layer.in_rows_hh,
-                     S, first * layer.width, last * layer.width, S, dh, S)
+                     team.portion * BLOCK_UNITS, first * layer.width,
+                     last * layer.width, S, dh, S)
         else:
             gemm(False, False, n, H, G, dz, G, weights + layer.weight_hh, H,
                  <real> 0, dh, S)
@@ -382,10 +384,10 @@ cdef inline void lstm_backward(
         if dx != NULL:
             # dX = dZ W   (N x I) = (N x G) (G x I)
             n_parts = parts_of_dz(layer, gates, parts)
-            share(team, I, PORTION * BLOCK_UNITS, &first_input, &last_input)
+            share(team, (I + BLOCK_UNITS - 1) // BLOCK_UNITS, &first, &last)
             multiply(N, n_parts, parts, H * layer.n_gates, weights + layer.in_rows_ih,
-                     (I + BLOCK_UNITS - 1) // BLOCK_UNITS * BLOCK_UNITS, first_input,
-                     last_input, I, dx, I)
+                     team.portion * BLOCK_UNITS, first * BLOCK_UNITS, last * BLOCK_UNITS,
+                     I, dx, I)
         meet(team)
         return
     if layer.recurrent:

@@ -80,6 +80,7 @@ cdef struct Task:
     Py_ssize_t lane_bytes
     void* gradients            # (n_dense + n_touched I,)
     Py_ssize_t n_members       # of a team
+    Py_ssize_t portion         # blocks that its members share as one
     team_meeting* meetings     # (n_lanes,)
     Py_ssize_t max_rows        # of one shard
     Py_ssize_t max_steps       # of one chunk

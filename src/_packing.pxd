@@ -5,7 +5,7 @@ back into the flat vector's layout.
 A packed layer has, one after the other, its columns [W U], bias and peepholes, block by
 block, and for the backward pass the rows of U and of W. Gradients have the first three.
 What is done is cut into items, which threads can do in any order: of each layer and
-direction its blocks, then the panels of U and of W.
+direction its blocks, then those of the columns of U and of W.
 """
 
 from _blas cimport real
@@ -14,8 +14,6 @@ from _model cimport Model
 
 
 cdef extern from "_products_simd.h" nogil:
-    Py_ssize_t panel_columns_float "panel_columns_float[simd_level()]" ()
-    Py_ssize_t panel_columns_double "panel_columns_double[simd_level()]" ()
     void pack_gates_float "pack_gates_float[simd_level()]" (
         int n_gates, Py_ssize_t H, Py_ssize_t n, float* weights, Py_ssize_t K,
         Py_ssize_t at, float* packed, Py_ssize_t block, bint back)
@@ -24,10 +22,10 @@ cdef extern from "_products_simd.h" nogil:
         Py_ssize_t at, double* packed, Py_ssize_t block, bint back)
     void pack_rows_float "pack_rows_float[simd_level()]" (
         int n_gates, Py_ssize_t H, Py_ssize_t n, const float* weights, float* packed,
-        Py_ssize_t first)
+        Py_ssize_t block_columns, Py_ssize_t block)
     void pack_rows_double "pack_rows_double[simd_level()]" (
         int n_gates, Py_ssize_t H, Py_ssize_t n, const double* weights, double* packed,
-        Py_ssize_t first)
+        Py_ssize_t block_columns, Py_ssize_t block)
 
 
 cdef inline Py_ssize_t whole_blocks(Py_ssize_t n) noexcept nogil:
@@ -72,34 +70,29 @@ cdef enum Wanted:
     ROWS_TO_INPUT  # down to the inputs of the first layer
 
 
-cdef inline Py_ssize_t count_panels(Py_ssize_t n_columns, real* kind) noexcept nogil:
-    cdef Py_ssize_t panel = (
-        panel_columns_float() if real is float else panel_columns_double())
-    return (whole_blocks(n_columns) + panel - 1) // panel
-
-
 cdef inline void count_layer(
-    const Model* model, Py_ssize_t k, Wanted wanted, real* kind, Py_ssize_t* counts
+    const Model* model, Py_ssize_t k, Wanted wanted, Py_ssize_t portion, Py_ssize_t* counts
 ) noexcept nogil:
-    """Items of one layer and direction: blocks, panels of U, panels of W."""
+    """Items of one layer and direction: blocks of units, of columns of U, and of W."""
     cdef const Layer* layer = &model.layers[k]
+    cdef Py_ssize_t columns = portion * BLOCK_UNITS
     counts[0] = layer.n_blocks
     counts[1] = counts[2] = 0
     if wanted != COLUMNS and layer.recurrent:
-        counts[1] = count_panels(layer.n_units, kind)
+        counts[1] = (layer.n_units + columns - 1) // columns
     if wanted == ROWS_TO_INPUT or (wanted == ROWS and k >= model.n_directions):
-        counts[2] = count_panels(layer.n_inputs, kind)
+        counts[2] = (layer.n_inputs + columns - 1) // columns
 
 
 cdef inline Py_ssize_t count_items(
-    const Model* model, Wanted wanted, real* kind
+    const Model* model, Wanted wanted, Py_ssize_t portion
 ) noexcept nogil:
     cdef Py_ssize_t k, n = 0
     cdef Py_ssize_t counts[3]
     if not model.packed:
         return 0
     for k in range(model.n_layers * model.n_directions):
-        count_layer(model, k, wanted, kind, counts)
+        count_layer(model, k, wanted, portion, counts)
         n += counts[0] + counts[1] + counts[2]
     return n
 
@@ -148,19 +141,21 @@ cdef inline void move_block(
                  back)
 
 
-cdef inline void pack_panel(
-    const Layer* layer, Py_ssize_t n, const real* weights, real* packed, Py_ssize_t panel
+cdef inline void pack_columns(
+    const Layer* layer, Py_ssize_t n, const real* weights, real* packed,
+    Py_ssize_t portion, Py_ssize_t block
 ) noexcept nogil:
     if real is float:
         pack_rows_float(<int> layer.n_gates, layer.n_units, n, weights, packed,
-                        panel * panel_columns_float())
+                        portion * BLOCK_UNITS, block)
     else:
         pack_rows_double(<int> layer.n_gates, layer.n_units, n, weights, packed,
-                         panel * panel_columns_double())
+                         portion * BLOCK_UNITS, block)
 
 
 cdef inline void move_item(
-    const Model* model, Py_ssize_t item, Wanted wanted, real* flat, real* packed, bint back
+    const Model* model, Py_ssize_t item, Wanted wanted, Py_ssize_t portion, real* flat,
+    real* packed, bint back
 ) noexcept nogil:
     """Item of count_items: from the flat vector into its packed place, or back."""
     cdef Py_ssize_t k
@@ -168,18 +163,18 @@ cdef inline void move_item(
     cdef const Layer* layer
     for k in range(model.n_layers * model.n_directions):
         layer = &model.layers[k]
-        count_layer(model, k, wanted, flat, counts)
+        count_layer(model, k, wanted, portion, counts)
         if item < counts[0]:
             move_block(layer, model.n_peepholes, flat, packed, item, back)
             return
         item -= counts[0]
         if item < counts[1]:
-            pack_panel(layer, layer.n_units, <const real*> flat + layer.weight_hh,
-                       packed + layer.in_rows_hh, item)
+            pack_columns(layer, layer.n_units, <const real*> flat + layer.weight_hh,
+                         packed + layer.in_rows_hh, portion, item)
             return
         item -= counts[1]
         if item < counts[2]:
-            pack_panel(layer, layer.n_inputs, <const real*> flat + layer.weight_ih,
-                       packed + layer.in_rows_ih, item)
+            pack_columns(layer, layer.n_inputs, <const real*> flat + layer.weight_ih,
+                         packed + layer.in_rows_ih, portion, item)
             return
         item -= counts[2]

@@ -17,6 +17,8 @@
 #define LANES (SIMD_BYTES / (int)sizeof(real))
 #define PANEL (4 * LANES)
 #define TILE_ROWS 6
+/* Keeps compilers from scatter and gather instructions, which are slower here. */
+#define NOT_IN_VECTORS __asm__ volatile("")
 
 #ifndef CYLSTM_PRODUCT_SIZES
 #define CYLSTM_PRODUCT_SIZES
@@ -121,20 +123,22 @@ static void NAME(any_tile)(
 #undef TILES
 #undef TILE
 
-/* Out = A P for the columns from `first` up to `last`, both where panels start (or the
+/* Out = A P for the columns from `first` up to `last`, both where blocks start (or the
  * last column). A: n rows, its columns in parts, K together. P: packed, in blocks of
- * `block` columns. Out has `columns`; P's further ones are padding. */
+ * `block` columns; what it has beyond `columns`, to a multiple of BLOCK_UNITS, is padding
+ * that Out has no place for. */
 static void NAME(product)(
     ptrdiff_t n, int n_parts, const product_part *parts, ptrdiff_t K, const real *packed,
     ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t columns, real *out,
     ptrdiff_t out_width)
 {
+    const ptrdiff_t padded = (columns + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
     last = NAME(at_most)(last, columns);
     for (ptrdiff_t row = 0; row < n; row += ROWS_AT_ONCE) {
         const ptrdiff_t end = NAME(at_most)(row + ROWS_AT_ONCE, n);
         ptrdiff_t width;
         for (ptrdiff_t c = first; c < last; c += width) {
-            width = NAME(at_most)(PANEL, block - c % block);
+            width = NAME(at_most)(PANEL, NAME(at_most)(block - c % block, padded - c));
             const ptrdiff_t wanted = NAME(at_most)(width, columns - c);
             const int vectors = (int)((wanted + LANES - 1) / LANES);
             for (ptrdiff_t r = row; r < end; r += TILE_ROWS) {
@@ -198,46 +202,58 @@ static void NAME(pack_gates)(
 {
     const ptrdiff_t block = n_gates * BLOCK_UNITS;
     packed += K * b * block;
-    for (ptrdiff_t from = 0; from < n; from += 16) { /* lines that stay in cache */
-        const ptrdiff_t to = NAME(at_most)(from + 16, n);
+    for (ptrdiff_t from = 0; from < n; from += 64) { /* lines that stay in cache */
+        const ptrdiff_t to = NAME(at_most)(from + 64, n);
         for (ptrdiff_t c = 0; c < block; c++) {
             const ptrdiff_t unit = b * BLOCK_UNITS + c % BLOCK_UNITS;
             real *w = weights + (c / BLOCK_UNITS * H + unit) * n;
             ptrdiff_t width;
             real *p = packed + NAME(column_start)(K, block, c, &width) + at * width;
-            if (back && unit < H)
-                for (ptrdiff_t k = from; k < to; k++)
+            if (unit >= H) {
+                for (ptrdiff_t k = from; k < to && !back; k++)
+                    p[k * width] = 0;
+            }
+            else if (back) {
+                for (ptrdiff_t k = from; k < to; k++) {
                     w[k] = p[k * width];
-            else if (!back)
-                for (ptrdiff_t k = from; k < to; k++)
-                    p[k * width] = unit < H ? w[k] : (real)0;
+                    NOT_IN_VECTORS;
+                }
+            }
+            else {
+                for (ptrdiff_t k = from; k < to; k++) {
+                    p[k * width] = w[k];
+                    NOT_IN_VECTORS;
+                }
+            }
         }
     }
 }
 
-/* The n columns of weights (n_gates * H, n) from `first` on, a panel of them, packed for
- * products with dZ: its rows are in the order of the columns of Z, padding left out. */
+/* Block b (of `block` columns) of weights (n_gates * H, n), packed for products with dZ: its
+ * rows are in the order of the columns of Z, padding left out. */
 static void NAME(pack_rows)(
     int n_gates, ptrdiff_t H, ptrdiff_t n, const real *weights, real *packed,
-    ptrdiff_t first)
+    ptrdiff_t block, ptrdiff_t b)
 {
     const ptrdiff_t padded = (n + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
-    const ptrdiff_t width = NAME(at_most)(PANEL, padded - first);
-    const ptrdiff_t wanted = NAME(at_most)(width, n - first);
-    real *p = packed + n_gates * H * first;
-    for (ptrdiff_t b = 0; b < H; b += BLOCK_UNITS)
-        for (int gate = 0; gate < n_gates; gate++)
-            for (ptrdiff_t unit = b; unit < b + BLOCK_UNITS && unit < H; unit++) {
-                const real *w = weights + (gate * H + unit) * n + first;
-                for (ptrdiff_t c = 0; c < width; c++)
-                    p[c] = c < wanted ? w[c] : (real)0;
-                p += width;
-            }
+    const ptrdiff_t end = NAME(at_most)(padded, (b + 1) * block);
+    ptrdiff_t width;
+    for (ptrdiff_t first = b * block; first < end; first += width) {
+        width = NAME(at_most)(PANEL, end - first);
+        const ptrdiff_t wanted = NAME(at_most)(width, n - first);
+        real *p = packed + n_gates * H * first;
+        for (ptrdiff_t start = 0; start < H; start += BLOCK_UNITS)
+            for (int gate = 0; gate < n_gates; gate++)
+                for (ptrdiff_t unit = start; unit < start + BLOCK_UNITS && unit < H; unit++) {
+                    const real *w = weights + (gate * H + unit) * n + first;
+                    for (ptrdiff_t c = 0; c < width; c++)
+                        p[c] = c < wanted ? w[c] : (real)0;
+                    p += width;
+                }
+    }
 }
-
-/* Columns of a panel. */
-static ptrdiff_t NAME(panel_columns)(void) { return PANEL; }
 
 #undef LANES
 #undef PANEL
 #undef TILE_ROWS
+#undef NOT_IN_VECTORS
