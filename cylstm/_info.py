@@ -13,6 +13,13 @@ from . import _engine
 _AVX2_KERNELS = {"Haswell", "Zen", "Excavator"}
 
 
+# Who multiplies in the layers.
+_PRODUCTS = {
+    "packed": "packed weights and our kernels in the layers, BLAS in the head",
+    "blas": "BLAS everywhere (CYLSTM_PRODUCTS)",
+}
+
+
 def blas_of_scipy():
     """threadpoolctl's description of the BLAS that SciPy brings, or None."""
     libraries = [
@@ -28,8 +35,8 @@ def blas_hint(architecture, highest_simd):
         return None
     return (
         f"The CPU has AVX-512, but OpenBLAS runs its {architecture} kernels, which stop "
-        "at AVX2.\nMatrix products may run up to twice as fast with this set before "
-        "Python starts:\n    OPENBLAS_CORETYPE=SkylakeX"
+        "at AVX2.\nMatrix products of wide heads may run up to twice as fast with this set "
+        "before Python starts:\n    OPENBLAS_CORETYPE=SkylakeX"
     )
 
 
@@ -58,5 +65,6 @@ def describe():
         )
     used, highest = _engine.simd()
     lines.append(f"{'SIMD':13s} {used} in use, {highest} is the CPU's highest")
+    lines.append(f"{'products':13s} {_PRODUCTS[_engine.products()]}")
     hint = blas_hint(architecture, highest)
     return "\n".join(lines + (["", hint] if hint else []))

@@ -18,7 +18,7 @@ class SGD:
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
 
-    def step(self, parameters, gradients, moments, *, scale, rate, n_steps):
+    def step(self, parameters, gradients, moments, *, scale, rate, n_steps, n_threads):
         _updates.sgd[PRECISIONS[parameters.dtype]](
             parameters,
             gradients.flat,
@@ -30,6 +30,7 @@ class SGD:
             rate,
             self.momentum,
             self.nesterovs_momentum,
+            n_threads,
         )
 
 
@@ -44,7 +45,7 @@ class Adam:
         self.beta_2 = beta_2
         self.epsilon = epsilon
 
-    def step(self, parameters, gradients, moments, *, scale, rate, n_steps):
+    def step(self, parameters, gradients, moments, *, scale, rate, n_steps, n_threads):
         _updates.adam[PRECISIONS[parameters.dtype]](
             parameters,
             gradients.flat,
@@ -59,6 +60,7 @@ class Adam:
             self.beta_2,
             self.epsilon,
             n_steps,
+            n_threads,
         )
 
 
@@ -71,11 +73,19 @@ class AdamW(Adam):
         self.decay = decay
         self.segments = segments
 
-    def step(self, parameters, gradients, moments, *, scale, rate, n_steps):
+    def step(self, parameters, gradients, moments, *, scale, rate, n_steps, n_threads):
         _updates.shrink[PRECISIONS[parameters.dtype]](
             parameters, self.segments, 1 - rate * self.decay
         )
-        super().step(parameters, gradients, moments, scale=scale, rate=rate, n_steps=n_steps)
+        super().step(
+            parameters,
+            gradients,
+            moments,
+            scale=scale,
+            rate=rate,
+            n_steps=n_steps,
+            n_threads=n_threads,
+        )
 
 
 class Optimizer:
@@ -125,11 +135,11 @@ class Optimizer:
             self.n_epochs_done = previous.n_epochs_done
         return self
 
-    def step(self, parameters, gradients):
-        """Move the parameters in place. Return whether the gradients were finite; where
-        they are not, nothing moves."""
+    def step(self, parameters, gradients, n_threads=1):
+        """Move the parameters in place, on at most so many threads. Return whether the
+        gradients were finite; where they are not, nothing moves."""
         scale = 1.0
-        norm = _updates.norm[PRECISIONS[parameters.dtype]](gradients.used)
+        norm = _updates.norm[PRECISIONS[parameters.dtype]](gradients.used, n_threads)
         if not np.isfinite(norm):
             return False
         if self.clip_norm is not None and norm > self.clip_norm:
@@ -146,6 +156,7 @@ class Optimizer:
             scale=scale,
             rate=self.learning_rate,
             n_steps=self.n_steps,
+            n_threads=n_threads,
         )
         return True
 

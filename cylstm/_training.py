@@ -164,7 +164,7 @@ class Trainer:
                 self.l2,
             )
         if not np.isfinite(loss) or not self.optimizer.step(
-            network.parameters, self._gradients
+            network.parameters, self._gradients, self.n_threads
         ):
             raise NonFiniteLossError
         return loss, weight

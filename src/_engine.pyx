@@ -67,6 +67,9 @@ cdef extern from "_cells_simd.h" nogil:
     const cell_facts* cells
     int n_cells
 
+cdef extern from "_peak_simd.h" nogil:
+    double multiply_adds_float "multiply_adds_float[simd_level()]" (long rounds)
+
 cdef extern from "_openmp.h" nogil:
     int omp_get_max_threads()
     int omp_get_num_threads()
@@ -126,6 +129,17 @@ def products():
     """"packed", or "blas" where CYLSTM_PRODUCTS asks for it: who multiplies in the layers
     of networks made from now on."""
     return "blas" if os.environ.get("CYLSTM_PRODUCTS") == "blas" else "packed"
+
+
+def multiply_adds(long rounds, int n_threads):
+    """Do multiply-adds in registers, float32, at the level in use, on each thread; return
+    how many floating point operations that were. For benchmarks."""
+    cdef double done = 0
+    cdef int thread
+    with nogil:
+        for thread in prange(n_threads, num_threads=n_threads, schedule="static"):
+            done += multiply_adds_float(rounds)
+    return done
 
 
 def max_threads():
@@ -361,14 +375,16 @@ cdef void run(
     with parallel(num_threads=threads, use_threads_if=threads > 1):
         for k in prange(n_packed, schedule="static"):
             move_item(model, k, wanted, task.portion, flat, weights, False)
+        wait_for_all()  # which prange does not within a parallel block
         if task.n_members > 1:
             run_team(model, task, threadid(), omp_get_num_threads(), kind)
-            wait_for_all()
         else:
             for k in prange(task.n_lanes, schedule="dynamic", chunksize=1):
                 run_lane(model, task, threadid(), k, kind)
+        wait_for_all()
         for k in prange(n_sums, schedule="static"):
             add_lanes(model, task, k, kind)
+        wait_for_all()
         for k in prange(n_unpacked, schedule="static"):
             move_item(model, k, COLUMNS, task.portion, <real*> task.gradients,
                       <real*> task.lanes, True)

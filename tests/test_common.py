@@ -29,9 +29,6 @@ def test_contract_in_float64(estimator, check):
 # These compare to 1e-7, less than one rounding in float32.
 ROUNDING = {
     "check_sample_weight_equivalence_on_dense_data": "two trainings, summed in other orders",
-    # With the BLAS of recent SciPy they hold.
-    "check_methods_sample_order_invariance": "BLAS sums a row by its place in the batch",
-    "check_methods_subset_invariance": "BLAS sums a row by the size of its batch",
 }
 
 

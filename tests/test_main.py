@@ -41,7 +41,7 @@ def test_demo_learns_and_beats_the_baselines(tmp_path):
 def test_info(tmp_path):
     done = run("info", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for what in ("cylstm", "scikit-learn", "OpenMP", "BLAS", "SIMD"):
+    for what in ("cylstm", "scikit-learn", "OpenMP", "BLAS", "SIMD", "products"):
         assert re.search(rf"^{what} +\S", done.stdout, re.MULTILINE), what
 
 

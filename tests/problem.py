@@ -1,0 +1,159 @@
+"""A network with everything that a gradient needs, and what its gradients are held against."""
+
+import numpy as np
+import pytest
+import reference_lstm as reference
+
+from cylstm import _engine
+from cylstm._network import Architecture, Network
+from cylstm._sequences import ragged_to_sequences, tokens_to_sequences
+
+N_SCORES = {
+    "squared_error": 3,
+    "absolute_error": 2,
+    "huber": 3,
+    "poisson": 2,
+    "quantile": 3,
+    "logistic": 2,
+    "softmax": 4,
+}
+
+
+class Problem:
+    """A network with random weights and everything a gradient needs."""
+
+    def __init__(
+        self,
+        sizes,
+        lengths,
+        loss,
+        *,
+        dtype="float64",
+        states=True,
+        n_inputs=3,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        first_step=0,
+        **architecture,
+    ):
+        rng = np.random.default_rng(0)
+        n, n_scores = len(lengths), N_SCORES[loss]
+        if loss == "quantile":
+            architecture["levels"] = (0.1, 0.5, 0.8)
+        self.architecture = Architecture(
+            n_inputs, sizes, n_scores, loss, dtype, **architecture
+        )
+        self.network = Network(self.architecture)
+        self.network.parameters[:] = rng.normal(scale=0.5, size=self.network.parameters.size)
+        self.per_step = self.architecture.per_step
+        n_targets = sum(lengths) if self.per_step else n
+        if loss == "softmax":
+            ys = rng.integers(n_scores, size=(n_targets, 1)).astype(float)
+        elif loss == "logistic":
+            ys = rng.integers(2, size=(n_targets, n_scores)).astype(float)
+        elif loss == "poisson":
+            ys = rng.poisson(2, size=(n_targets, n_scores)).astype(float)
+        else:
+            ys = rng.normal(size=(n_targets, n_scores))
+        weights = rng.uniform(0.5, 2, size=n_targets)
+        weights[n_targets // 2] = 0 if n_targets > 1 else 1
+        self.ys, self.weights = ys, weights
+        self.states = rng.normal(size=(n, self.architecture.n_state)) if states else None
+        if self.architecture.vocabulary:
+            self.xs = [rng.integers(self.architecture.vocabulary, size=T) for T in lengths]
+            self.sequences = tokens_to_sequences(self.xs, self.architecture.vocabulary)
+        else:
+            self.xs = [rng.normal(size=(T, n_inputs)) for T in lengths]
+            self.sequences = ragged_to_sequences(self.xs, dtype)
+        self.dropout = reference.Dropout(dropout, recurrent_dropout, 7, 3, first_step)
+
+    def loss_and_gradients(self, n_threads=1, batch=None, **options):
+        dtype = self.network.dtype
+        gradients = self.network.new_gradients(self.sequences.n_rows)
+        if self.states is not None:
+            options["state_in"] = self.states.astype(dtype)
+        loss, _ = self.network.loss_and_gradients(
+            _engine.Workspace(),
+            self.sequences,
+            self.ys.astype(dtype),
+            self.weights.astype(dtype),
+            np.arange(len(self.xs)) if batch is None else batch,
+            gradients,
+            n_threads,
+            dropout=self.dropout.rate,
+            recurrent_dropout=self.dropout.recurrent_rate,
+            seed=self.dropout.seed,
+            update=self.dropout.update,
+            first_step=self.dropout.first_step,
+            **options,
+        )
+        return loss, gradients
+
+    def reference_weights(self):
+        return {k: v.astype(np.float64) for k, v in self.network.weights.items()}
+
+    def reference_arguments(self):
+        """All of reference.batch_loss after the weights."""
+        ys, weights = self.ys, self.weights
+        if self.per_step:
+            cuts = np.cumsum([len(x) for x in self.xs])[:-1]
+            ys, weights = np.split(ys, cuts), np.split(weights, cuts)
+        return self.xs, ys, weights, self.states, self.dropout
+
+    def named(self, gradients):
+        """Name -> gradient, the embedding's spread out over all tokens."""
+        other = self.network.copy()
+        other.parameters[:] = 0
+        other.parameters[: gradients.n_dense] = gradients.flat[: gradients.n_dense]
+        if self.architecture.vocabulary:
+            touched = gradients.touched[: gradients.n_touched]
+            assert len(set(touched.tolist())) == len(touched)
+            rows = gradients.used[gradients.n_dense :].reshape(-1, gradients.row_size)
+            other.weights["embedding.weight"][touched] = rows
+        return other.weights
+
+    def check_oracle(self, tolerance=1e-10, n_threads=1):
+        a = self.architecture
+        value, gradients = self.loss_and_gradients(n_threads)
+        weights, arguments = self.reference_weights(), self.reference_arguments()
+        expected = reference.batch_loss(a, weights, *arguments)
+        assert value == pytest.approx(expected, rel=tolerance)
+        named = self.named(gradients)
+        for name, expected in reference.batch_gradients(a, weights, *arguments).items():
+            if name != "x":
+                assert_close_to_largest(named[name], expected, tolerance, name)
+
+    def check_central_differences(self):
+        loss, gradients = self.loss_and_gradients()
+        named = self.named(gradients)
+        for name, weight in self.network.weights.items():
+            numerical = numerical_gradient(lambda: self.loss_and_gradients()[0], weight)
+            assert_close_to_largest(named[name], numerical, 1e-7, name, NOISE * abs(loss))
+
+
+def numerical_gradient(function, x, step=1e-5):
+    """Central differences of function() with respect to the array x."""
+    gradient = np.empty_like(x)
+    for k in np.ndindex(x.shape):
+        value = x[k]
+        x[k] = value + step
+        above = function()
+        x[k] = value - step
+        below = function()
+        x[k] = value
+        gradient[k] = (above - below) / (2 * step)
+    return gradient
+
+
+# A loss rounded at 2^-53 of itself leaves this in a central difference of step 1e-5; only
+# gradients that are next to nothing feel it.
+NOISE = 4 * 2**-53 / 2e-5
+
+
+def assert_close_to_largest(actual, desired, tolerance, name, noise=0.0):
+    """Differences relative to the largest number of the tensor."""
+    largest = np.abs(desired).max()
+    error = np.abs(actual - desired).max()
+    assert error <= tolerance * largest + noise, (
+        f"{name}: {error:.2e} off where the largest is {largest:.2e}"
+    )

@@ -1,0 +1,223 @@
+"""The kernels at every instruction set, on both ways to the products, alone and in teams."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from problem import Problem, assert_close_to_largest
+
+from cylstm import _engine
+from cylstm._network import Architecture, Network
+from cylstm._sequences import Sequences
+
+# Wide enough for whole vectors of every instruction set with some units left over, and
+# for several shards.
+WIDE = {"sizes": (37, 19), "lengths": [7, 3, 5, 1, 9] * 11, "loss": "softmax"}
+
+
+@pytest.fixture(params=["packed", "blas"])
+def products(request, monkeypatch):
+    monkeypatch.setenv("CYLSTM_PRODUCTS", request.param)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("cell", _engine.CELLS)
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    # float32: some hundred roundings of 6e-8 add up along a gradient.
+    [("float64", 1e-10), ("float32", 1e-5)],
+)
+def test_wide_layers_and_several_shards_equal_the_oracle(
+    dtype, tolerance, cell, activation, products
+):
+    problem = Problem(**WIDE, dtype=dtype, cell=cell, activation=activation)
+    # So that relu, which is not bounded, neither dies nor explodes.
+    problem.network.parameters[:] *= 0.3
+    problem.check_oracle(tolerance, n_threads=2)
+
+
+@pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
+@pytest.mark.parametrize("cell", _engine.CELLS)
+def test_gradients_with_blas(cell, per_step, monkeypatch):
+    monkeypatch.setenv("CYLSTM_PRODUCTS", "blas")
+    problem = Problem((3, 2), [4, 9, 1, 6], "squared_error", cell=cell, per_step=per_step)
+    problem.check_central_differences()
+    problem.check_oracle()
+
+
+# One unit more and one less than a block of 16 and a panel of 64; tiles of 1 to 6 rows.
+@pytest.mark.parametrize("n_units", [1, 15, 16, 17, 63, 64, 65, 100])
+@pytest.mark.parametrize("n_inputs", [1, 16, 33])
+@pytest.mark.parametrize("n_rows", [1, 2, 3, 4, 5, 6, 23])
+def test_packed_products_equal_blas(n_rows, n_inputs, n_units, monkeypatch):
+    results = []
+    for products in ("packed", "blas"):
+        monkeypatch.setenv("CYLSTM_PRODUCTS", products)
+        problem = Problem(
+            (n_units, 5),
+            [4, 6] * (n_rows // 2) + [5] * (n_rows % 2),
+            "squared_error",
+            n_inputs=n_inputs,
+        )
+        problem.network.parameters[:] *= 0.3
+        loss, gradients = problem.loss_and_gradients()
+        results.append((loss, problem.named(gradients)))
+    (loss, named), (expected_loss, expected) = results
+    assert loss == pytest.approx(expected_loss, rel=1e-12)
+    for name in expected:
+        # float64: sums of some hundred numbers in another order.
+        assert_close_to_largest(named[name], expected[name], 1e-12, name)
+
+
+def activations(dtype, x):
+    """sigmoid(x) and tanh(x) of the kernels: gates of a unit that sees x alone."""
+    network = Network(Architecture(1, [1], 1, "squared_error", dtype))
+    network.weights["layers.0.weight_ih"][:] = 1
+    sequences = Sequences.from_equal_lengths(x.astype(dtype).reshape(-1, 1, 1))
+    traces = [np.empty((len(x), 6), dtype)]
+    network.forward(sequences, 2, scores=False, traces=traces)
+    return traces[0][:, 0], traces[0][:, 2]
+
+
+def in_ulps(actual, exact):
+    """Distance in units of the last place of the correctly rounded float32."""
+    correct = exact.astype(np.float32)
+    return np.abs(actual.view(np.int32).astype(np.int64) - correct.view(np.int32))
+
+
+def test_activations_over_all_of_float32():
+    # Every 499th positive number, prime to the spacing of powers of two; and its negative.
+    bits = np.arange(0, 0x7F800000, 499, dtype=np.int64).astype(np.int32)
+    x = bits.view(np.float32)
+    sigmoid, tanh = activations("float32", x)
+    exact = x.astype(np.float64)
+    # Below the normal numbers nothing is promised but that tanh(x) is about x.
+    normal = x >= np.finfo(np.float32).tiny
+    assert in_ulps(tanh, np.tanh(exact))[normal].max() <= 4
+    assert np.abs(tanh - exact)[~normal].max() <= np.finfo(np.float32).tiny
+    assert np.abs(sigmoid - 1 / (1 + np.exp(-exact))).max() <= 2**-22
+    negative_sigmoid, negative_tanh = activations("float32", -x)
+    np.testing.assert_array_equal(negative_tanh, -tanh)
+    with np.errstate(over="ignore"):
+        assert np.abs(negative_sigmoid - 1 / (1 + np.exp(exact))).max() <= 2**-22
+
+
+def test_activations_in_float64():
+    x = np.concatenate([np.linspace(-40, 40, 100_001), 10.0 ** np.arange(-300, 300)])
+    sigmoid, tanh = activations("float64", x)
+    np.testing.assert_allclose(tanh, np.tanh(x), rtol=1e-15)
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-x)), atol=3e-16)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_activations_saturate_and_keep_nan(dtype):
+    sigmoid, tanh = activations(dtype, np.array([np.inf, -np.inf, 100, -100, np.nan]))
+    np.testing.assert_array_equal(sigmoid, [1, 0, 1, 0, np.nan])
+    np.testing.assert_array_equal(tanh, [1, -1, 1, -1, np.nan])
+
+
+def available_levels():
+    levels = ["baseline", "avx2", "avx512"]
+    return levels[: levels.index(_engine.simd()[1]) + 1]
+
+
+@pytest.mark.parametrize("level", available_levels())
+def test_every_instruction_set(level):
+    """All of the above, with that level forced."""
+    script = (
+        "import sys, pytest; from cylstm import _engine;"
+        f"assert _engine.simd()[0] == {level!r}, _engine.simd();"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', "
+        f"'not instruction_set', {__file__!r}]))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "CYLSTM_SIMD": level},
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert " passed" in run.stdout
+    assert "skipped" not in run.stdout
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("lengths", ["equal", "ragged"])
+def test_bits_do_not_depend_on_threads(lengths, dtype):
+    problem = Problem(
+        (32, 16),
+        {"equal": [20] * 150, "ragged": list(range(1, 31)) * 5}[lengths],
+        "squared_error",
+        dtype=dtype,
+        cell="peephole",
+        bidirectional=True,
+        per_step=True,
+        vocabulary=50,
+        n_inputs=12,
+        dropout=0.2,
+        recurrent_dropout=0.2,
+    )
+    assert_same_bits(problem)
+
+
+def assert_same_bits(problem):
+    (first_loss, first), *others = [
+        problem.loss_and_gradients(n_threads=n) for n in (1, 2, 3, 4, 1)
+    ]
+    for loss, gradients in others:
+        assert loss == first_loss
+        assert gradients.used.tobytes() == first.used.tobytes()
+
+
+# So few rows that the threads of a team share the units, and work enough for that.
+@pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize("cell", _engine.CELLS)
+@pytest.mark.parametrize("lengths", [[60], [60, 31, 60, 7], [40] * 13], ids=len)
+def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step):
+    problem = Problem(
+        (100, 70),
+        lengths,
+        "squared_error",
+        cell=cell,
+        bidirectional=bidirectional,
+        per_step=per_step,
+        n_inputs=20,
+    )
+    problem.network.parameters[:] *= 0.2
+    assert_same_bits(problem)
+
+
+@pytest.mark.parametrize("n_threads", [2, 3])
+def test_teams_equal_the_oracle(n_threads):
+    problem = Problem((100, 70), [30, 12], "squared_error", vocabulary=9, dropout=0.3)
+    problem.network.parameters[:] *= 0.3
+    problem.check_oracle(1e-10, n_threads)
+
+
+def test_teams_predict_the_same_bits():
+    problem = Problem((130,), [90, 400], "squared_error", dtype="float32")
+    forward = problem.network.forward
+    expected = forward(problem.sequences, 1)[0].tobytes()
+    assert {forward(problem.sequences, n)[0].tobytes() for n in (2, 3, 4, 7)} == {expected}
+
+
+def test_a_row_has_the_same_bits_in_any_batch():
+    rng = np.random.default_rng(0)
+    network = Network(Architecture(5, [70, 33], 1, "squared_error", "float32"))
+    network.initialize(np.random.RandomState(0))
+    x = rng.normal(size=(75, 12, 5)).astype(np.float32)
+
+    def features(rows):
+        return network.forward(Sequences.from_equal_lengths(x[rows]), 2, features=True)[1]
+
+    whole = features(np.arange(75))
+    for n in (1, 2, 3, 7, 8, 9, 40):
+        rows = rng.permutation(75)[:n]
+        np.testing.assert_array_equal(features(rows), whole[rows])
