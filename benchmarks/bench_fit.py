@@ -57,19 +57,27 @@ def weighted_sums():
     return train_test_split(X, y, test_size=0.25, random_state=0)
 
 
-def skorch_model(n_features, n_classes, n_epochs, rate):
+def last_state_lstm(n_features, n_units, n_outputs):
+    """A module: one LSTM layer and a linear head on its last state."""
     import torch
-    from skorch import NeuralNetClassifier, NeuralNetRegressor
 
     class LastStateLSTM(torch.nn.Module):
         def __init__(self):
             super().__init__()
-            self.lstm = torch.nn.LSTM(n_features, N_UNITS, batch_first=True)
-            self.head = torch.nn.Linear(N_UNITS, n_classes or 1)
+            self.lstm = torch.nn.LSTM(n_features, n_units, batch_first=True)
+            self.head = torch.nn.Linear(n_units, n_outputs)
 
         def forward(self, X):
             return self.head(self.lstm(X)[1][0][-1])
 
+    return LastStateLSTM
+
+
+def skorch_model(n_features, n_classes, n_epochs, rate):
+    import torch
+    from skorch import NeuralNetClassifier, NeuralNetRegressor
+
+    module = last_state_lstm(n_features, N_UNITS, n_classes or 1)
     torch.manual_seed(0)
     settings = {
         "max_epochs": n_epochs,
@@ -81,10 +89,8 @@ def skorch_model(n_features, n_classes, n_epochs, rate):
         "verbose": 0,
     }
     if n_classes:
-        return NeuralNetClassifier(
-            LastStateLSTM, criterion=torch.nn.CrossEntropyLoss, **settings
-        )
-    return NeuralNetRegressor(LastStateLSTM, **settings)
+        return NeuralNetClassifier(module, criterion=torch.nn.CrossEntropyLoss, **settings)
+    return NeuralNetRegressor(module, **settings)
 
 
 class Flattened:

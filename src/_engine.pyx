@@ -28,7 +28,7 @@ H units, D features and K scores of the head, S numbers of a state, P parameters
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 import os
 
@@ -135,9 +135,9 @@ def multiply_adds(long rounds, int n_threads):
     """Do multiply-adds in registers, float32, at the level in use, on each thread; return
     how many floating point operations that were. For benchmarks."""
     cdef double done = 0
-    cdef int thread
+    cdef int _thread
     with nogil:
-        for thread in prange(n_threads, num_threads=n_threads, schedule="static"):
+        for _thread in prange(n_threads, num_threads=n_threads, schedule="static"):
             done += multiply_adds_float(rounds)
     return done
 

@@ -25,6 +25,7 @@
 #include "_block.h"
 enum {
     ROWS_AT_ONCE = 96, /* of A, which stay in cache from panel to panel */
+    ROWS_AHEAD = 8,     /* of weights, on their way into the cache */
     STEPS_AT_ONCE = 64 /* rows of Z that stay in cache from tile to tile */
 };
 /* Some columns of a matrix A: A[r, k] = start[r * row + k * step], k < n. */
@@ -141,8 +142,11 @@ static void NAME(product)(
             width = NAME(at_most)(PANEL, NAME(at_most)(block - c % block, padded - c));
             const ptrdiff_t wanted = NAME(at_most)(width, columns - c);
             const int vectors = (int)((wanted + LANES - 1) / LANES);
-            for (ptrdiff_t r = row; r < end; r += TILE_ROWS) {
-                const int rows = (int)NAME(at_most)(TILE_ROWS, end - r);
+            int rows;
+            for (ptrdiff_t r = row; r < end; r += rows) {
+                /* Tiles of about equal rows: 8 are 4 and 4, where 2 would wait for b. */
+                const ptrdiff_t tiles = (end - r + TILE_ROWS - 1) / TILE_ROWS;
+                rows = (int)((end - r + tiles - 1) / tiles);
                 if (wanted % LANES == 0) {
                     NAME(any_tile)(rows, vectors, n_parts, parts, r, packed + K * c, width,
                                    out + r * out_width + c, out_width, 0);
@@ -209,6 +213,9 @@ static void NAME(pack_gates)(
             real *w = weights + (c / BLOCK_UNITS * H + unit) * n;
             ptrdiff_t width;
             real *p = packed + NAME(column_start)(K, block, c, &width) + at * width;
+            /* Rows of wide layers are pages apart, beyond what a CPU foresees. */
+            for (ptrdiff_t k = from; k < to; k += 64 / (ptrdiff_t)sizeof(real))
+                __builtin_prefetch(w + ROWS_AHEAD * n + k);
             if (unit >= H) {
                 for (ptrdiff_t k = from; k < to && !back; k++)
                     p[k * width] = 0;

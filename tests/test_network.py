@@ -1,9 +1,6 @@
 """The engine against numerical derivatives, the NumPy oracle and PyTorch."""
 
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +8,11 @@ import pytest
 import reference_lstm as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problem import NOISE, N_SCORES, Problem, assert_close_to_largest, numerical_gradient
+from problem import N_SCORES, NOISE, Problem, assert_close_to_largest, numerical_gradient
 
 from cylstm import _engine
 from cylstm._network import Architecture, Network
-from cylstm._sequences import Sequences, ragged_to_sequences
+from cylstm._sequences import Sequences
 
 LENGTHS = {"equal": [5] * 9, "ragged": [4, 9, 1, 6, 2, 9, 3, 8, 5], "single": [7]}
 SIZES = {"one layer": (5,), "two layers": (4, 3), "three layers": (3, 5, 2)}

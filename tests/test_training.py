@@ -136,7 +136,7 @@ class Recorder:
     def __init__(self):
         self.gradients = []
 
-    def step(self, parameters, gradients):
+    def step(self, parameters, gradients, n_threads):
         self.gradients.append(gradients.flat.copy())
         return True
 

@@ -1,0 +1,89 @@
+"""What cylstm takes beside time: memory of a training step, import, disk.
+
+    python benchmarks/bench_footprint.py [--shapes 128,50,8,64 128,100,64,256]
+
+Memory is how much the peak of a fresh process grows over three training steps; import is
+the median of fresh processes, and sklearn.neural_network's beside it.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, *arguments], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def peak_mib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def growth(who, shape):
+    """In this process: MiB that three training steps add to its peak."""
+    from bench_step import cylstm_steps, torch_steps
+
+    # Small steps first, for what a library loads and reserves at its first use.
+    small = (2, 3, *shape[2:3], 8)
+    if who == "torch":
+        torch_steps(*small)[0]()
+        train, _ = torch_steps(*shape)
+    else:
+        cylstm_steps(2, *small)[0]()
+        train, _ = cylstm_steps(2, *shape)
+    before = peak_mib()
+    for _ in range(3):
+        train()
+    return peak_mib() - before
+
+
+def seconds_to_import(name, repeats):
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        run("-c", f"import {name}")
+        times.append(time.perf_counter() - begin)
+    begin = time.perf_counter()
+    run("-c", "pass")
+    return statistics.median(times) - (time.perf_counter() - begin)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--shapes", nargs="+", default=["32,50,8,64", "128,50,8,64", "128,100,64,256"]
+    )
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        who, shape = arguments.measure
+        print(json.dumps(growth(who, tuple(map(int, shape.split(","))))))
+        return
+    print("| B, T, I, H | cylstm MiB | torch MiB |\n|---|---|---|")
+    for shape in arguments.shapes:
+        own, other = (
+            float(run(__file__, "--measure", who, shape)) for who in ("cylstm", "torch")
+        )
+        print(f"| {shape.replace(',', ', ')} | {own:.1f} | {other:.1f} |")
+    own, other = (
+        seconds_to_import(name, arguments.repeats)
+        for name in ("cylstm", "sklearn.neural_network")
+    )
+    print(f"\nimport cylstm: {own:.2f} s, {own / other:.2f} times sklearn.neural_network")
+    folder = Path(run("-c", "import cylstm; print(cylstm.__file__)").strip()).parent
+    size = sum(
+        file.stat().st_size for file in folder.rglob("*") if "__pycache__" not in file.parts
+    )
+    print(f"installed: {size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()
