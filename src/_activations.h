@@ -32,16 +32,34 @@ static inline float NAME(half_tanh)(float x)
     return copysignf(y, x);
 }
 
+/* exp(x) for x <= 0: 2^n exp(r), |r| <= ln(2)/2, exp(r) by its Taylor series to r^7
+ * (truncation 5e-9 of it). Below -87 it is exp(-87), 1.6e-38. */
+static inline float NAME(exp_of)(float x)
+{
+    const float t = x < -87.0f ? -87.0f : x;
+    /* Adding 1.5 * 2^23 rounds to an integer, left in the low bits of the sum. */
+    const float shifted = t * 1.442695041f + 12582912.0f;
+    const float n = shifted - 12582912.0f;
+    const float r = (t - n * 6.931457520e-01f) - n * 1.428606820e-06f;
+    float p = 1.984126984e-04f;
+    p = p * r + 1.388888889e-03f;
+    p = p * r + 8.333333333e-03f;
+    p = p * r + 4.166666667e-02f;
+    p = p * r + 1.666666667e-01f;
+    p = p * r + 0.5f;
+    p = p * (r * r) + r;
+    union { float number; uint32_t bits; } scale;
+    scale.number = shifted;
+    scale.bits = (scale.bits << 23) + UINT32_C(0x3f800000);
+    return scale.number * p + scale.number;
+}
+
 #else
 
-/* tanh(x) / 2 = e / (2 e + 4) with e = exp(2x) - 1, which keeps its relative accuracy
- * near zero. exp(t) = 2^n exp(r), |r| <= ln(2)/2, exp(r) - 1 by its Taylor series
- * to r^14 (truncation 6e-18 of r). |x| >= 20 is 1 in float64. */
-static inline double NAME(half_tanh)(double x)
+/* exp(t) = scale + scale p: scale = 2^n, p = exp(r) - 1, |r| <= ln(2)/2, by its Taylor series
+ * to r^14 (truncation 6e-18 of r). For |t| <= 708. */
+static inline double NAME(exp_parts)(double t, double *scale)
 {
-    double a = x > 20.0 ? 20.0 : x;
-    a = a < -20.0 ? -20.0 : a;
-    const double t = 2.0 * a;
     /* Adding 1.5 * 2^52 rounds to an integer, left in the low bits of the sum. */
     const double shifted = t * 1.4426950408889634074 + 6755399441055744.0;
     const double n = shifted - 6755399441055744.0;
@@ -60,11 +78,31 @@ static inline double NAME(half_tanh)(double x)
     p = p * r + 1.6666666666666666667e-01;
     p = p * r + 0.5;
     p = p * (r * r) + r;
-    union { double number; int64_t bits; } scale;
-    scale.number = shifted;
-    scale.bits = (int64_t)((uint64_t)scale.bits << 52) + INT64_C(0x3ff0000000000000);
-    const double e = scale.number * p + (scale.number - 1.0);
+    union { double number; int64_t bits; } power;
+    power.number = shifted;
+    power.bits = (int64_t)((uint64_t)power.bits << 52) + INT64_C(0x3ff0000000000000);
+    *scale = power.number;
+    return p;
+}
+
+/* tanh(x) / 2 = e / (2 e + 4) with e = exp(2x) - 1, which keeps its relative accuracy near
+ * zero. |x| >= 20 is 1 in float64. */
+static inline double NAME(half_tanh)(double x)
+{
+    double a = x > 20.0 ? 20.0 : x;
+    a = a < -20.0 ? -20.0 : a;
+    double scale;
+    const double p = NAME(exp_parts)(2.0 * a, &scale);
+    const double e = scale * p + (scale - 1.0);
     return e / (2.0 * e + 4.0);
+}
+
+/* exp(x) for x <= 0; below -700 it is exp(-700), 1e-304. */
+static inline double NAME(exp_of)(double x)
+{
+    double scale;
+    const double p = NAME(exp_parts)(x < -700.0 ? -700.0 : x, &scale);
+    return scale * p + scale;
 }
 
 #endif

@@ -4,7 +4,6 @@
  * A new cell needs its two functions here and one row in the table CELLS of
  * _cells_simd.h. CONTRIBUTING.md shows how.
  */
-#include "_activations.h"
 
 /* One unit of one sequence at one step. */
 typedef struct {

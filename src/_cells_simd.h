@@ -8,7 +8,9 @@
     X(coupled, "igo", 3, 0, 1)             \
     X(input_gated, "ifgo", 4, 0, 0)
 
+#include "_activations_simd.h"
 #include "_block.h"
+
 #define SIMD_SOURCE "_cells.h"
 #include "_simd.h"
 

@@ -5,9 +5,17 @@ K scores; targets as _estimators encodes them. Every function returns the loss a
 writes d loss / d score; both are exact derivatives of one another.
 """
 
-from libc.math cimport exp, fabs, log, log1p
+from libc.math cimport exp, fabs, log1p
 
 from _blas cimport real
+
+
+cdef extern from "_softmax_simd.h" nogil:
+    double softmax_float "softmax_float[simd_level()]" (
+        Py_ssize_t K, const float* scores, Py_ssize_t label, float* dscores)
+    double softmax_double "softmax_double[simd_level()]" (
+        Py_ssize_t K, const double* scores, Py_ssize_t label, double* dscores)
+
 
 cdef enum Loss:
     # Means over the K outputs, with the residual r = score - y:
@@ -29,22 +37,6 @@ cdef inline double logistic(double score, double y, double* slope) noexcept nogi
     return log1p(e) + (score if score > 0 else 0) - y * score
 
 
-cdef inline double softmax(
-    Py_ssize_t K, const real* scores, const real* y, real* dscores
-) noexcept nogil:
-    cdef Py_ssize_t k, label = <Py_ssize_t> y[0]
-    cdef double highest = scores[0], total = 0
-    for k in range(1, K):
-        # Written so that a NaN score is kept and reaches the loss.
-        highest = highest if scores[k] <= highest else scores[k]
-    for k in range(K):
-        total += exp(scores[k] - highest)
-    for k in range(K):
-        dscores[k] = <real> (exp(scores[k] - highest) / total)
-    dscores[label] -= 1
-    return log(total) + highest - scores[label]
-
-
 cdef inline double loss_and_gradient(
     Loss loss,
     const double* levels,     # (K,) of QUANTILE
@@ -58,7 +50,10 @@ cdef inline double loss_and_gradient(
     cdef double total = 0, score, target, r, value, slope
     cdef double share = 1 if loss == LOGISTIC or loss == LINEAR else 1.0 / K
     if loss == SOFTMAX:
-        return softmax(K, scores, y, dscores)
+        if real is float:
+            return softmax_float(K, scores, <Py_ssize_t> y[0], dscores)
+        else:
+            return softmax_double(K, scores, <Py_ssize_t> y[0], dscores)
     for k in range(K):
         score = scores[k]
         target = y[k] if n_targets == K else y[0]

@@ -25,6 +25,7 @@
 #include "_block.h"
 enum {
     ROWS_AT_ONCE = 96, /* of A, which stay in cache from panel to panel */
+    FAR_APART = 256,    /* numbers from one row to the next */
     ROWS_AHEAD = 8,     /* of weights, on their way into the cache */
     STEPS_AT_ONCE = 64 /* rows of Z that stay in cache from tile to tile */
 };
@@ -173,15 +174,28 @@ static void NAME(add_transposed_product)(
     for (ptrdiff_t c = first; c < last; c += width) {
         width = NAME(at_most)(PANEL, block - c % block);
         for (ptrdiff_t row = 0; row < N; row += STEPS_AT_ONCE) {
+            const ptrdiff_t n = NAME(at_most)(STEPS_AT_ONCE, N - row);
+            const real *panel = z + row * z_width + c;
+            ptrdiff_t stride = z_width;
+            /* Rows far apart, by a power of two as often as not, would push each other out
+             * of the cache: 7% of a training step with AVX2 at 256 units. */
+            real copied[STEPS_AT_ONCE * PANEL] __attribute__((aligned(64)));
+            if (z_width > FAR_APART) {
+                for (ptrdiff_t k = 0; k < n; k++)
+                    memcpy(copied + k * width, panel + k * z_width,
+                           (size_t)width * sizeof(real));
+                panel = copied;
+                stride = width;
+            }
             real *out = packed + K * c;
             for (int p = 0; p < n_parts; p++)
                 for (ptrdiff_t k = 0; k < parts[p].n; k += TILE_ROWS) {
                     const int rows = (int)NAME(at_most)(TILE_ROWS, parts[p].n - k);
                     const product_part transposed = {
                         (const real *)parts[p].start + row * parts[p].row, 1, parts[p].row,
-                        NAME(at_most)(STEPS_AT_ONCE, N - row)};
-                    NAME(any_tile)(rows, (int)(width / LANES), 1, &transposed, k,
-                                   z + row * z_width + c, z_width, out, width, 1);
+                        n};
+                    NAME(any_tile)(rows, (int)(width / LANES), 1, &transposed, k, panel,
+                                   stride, out, width, 1);
                     out += rows * width;
                 }
         }
