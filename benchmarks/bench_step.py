@@ -5,8 +5,9 @@
 A training step is forward, backward and Adam on one batch; the network is one LSTM
 layer (or as many as a fifth number of the shape says, both ways with a sixth, 2), a linear
 head on the last state and squared error. Medians of alternating repeats. FLOP =
-2 B T 4H (I + H) for inference and three times that for training; the peak is that of
-multiply-adds in registers, measured before each shape. onnxruntime may be missing.
+2 B T 4H (I + H) for inference and three times that for training. GFLOP/s are those of the
+fastest training step, beside the peak of multiply-adds in registers, the fastest of five
+runs before each shape. onnxruntime may be missing.
 """
 
 import argparse
@@ -174,10 +175,10 @@ def flop(B, T, n_inputs, n_units, n_layers=1, n_directions=1):
 
 
 def peak(n_threads, rounds=10_000_000):
-    """GFLOP/s of multiply-adds in registers, the best of three."""
+    """GFLOP/s of multiply-adds in registers, the best of five."""
     _engine.multiply_adds(rounds, n_threads)
     best = 0
-    for _ in range(3):
+    for _ in range(5):
         begin = time.perf_counter()
         done = _engine.multiply_adds(rounds, n_threads)
         best = max(best, done / (time.perf_counter() - begin) / 1e9)
@@ -186,6 +187,11 @@ def peak(n_threads, rounds=10_000_000):
 
 def medians(functions, repeats):
     """Median microseconds of each function, the repeats of all taken in turn."""
+    return [statistics.median(t) for t in microseconds(functions, repeats)]
+
+
+def microseconds(functions, repeats):
+    """For each function its repeats, which are taken in turn."""
     loops = []
     for function in functions:
         function()
@@ -202,7 +208,7 @@ def medians(functions, repeats):
             for _ in range(loops[k]):
                 function()
             times[k].append((time.perf_counter() - begin) / loops[k] * 1e6)
-    return [statistics.median(t) for t in times]
+    return times
 
 
 def geometric_mean(values):
@@ -227,14 +233,15 @@ def compare(shape, n_threads, arguments):
         functions += torch_steps(*shape)
     nan = onnx_infer = float("nan")
     with single_threaded_blas():
-        train, infer, *others = medians(functions, arguments.repeats)
+        times = microseconds(functions, arguments.repeats)
+        train, infer, *others = map(statistics.median, times)
         torch_train, torch_infer = others or (nan, nan)
         # Its idle threads spin for very long: only while nothing else is measured.
         session = None if arguments.no_onnxruntime else onnxruntime_step(n_threads, *shape)
         if session:
             (onnx_infer,) = medians([session], arguments.repeats)
             del session
-    gflops = 3 * flop(*shape) / train / 1e3
+    gflops = 3 * flop(*shape) / min(times[0]) / 1e3
     print(
         f"| {', '.join(map(str, shape))} | {n_threads} "
         f"| {train:.0f} | {torch_train:.0f} | {torch_train / train:.2f} "
