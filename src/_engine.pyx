@@ -9,7 +9,7 @@ H units, D features and K scores of the head, S numbers of a state, P parameters
 #
 # a) A shard (some rows of the batch) goes through the whole network, forward and
 #    backward through all steps and layers, on one thread: no barrier per step, and
-#    its history is still in cache when it is needed again (_shard_pass.pxd).
+#    its history is still in cache when it is needed again (_train_pass.pxd).
 # b) A lane takes its shards one after the other into one gradient buffer; lanes run
 #    in parallel and are added in their order at the end. Shards and lanes depend on
 #    the data only, so the bits do not depend on the number of threads.
@@ -26,7 +26,7 @@ H units, D features and K scores of the head, S numbers of a state, P parameters
 #    together and share the units of its layers.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
@@ -38,17 +38,12 @@ from _blas cimport real
 from _losses cimport (
     ABSOLUTE_ERROR, HUBER, LINEAR, LOGISTIC, POISSON, QUANTILE, SOFTMAX, SQUARED_ERROR
 )
+from _forward_pass cimport load_states, store_states
+from _lanes cimport rest, run
 from _lstm cimport PORTION, Team, team_meeting
-from _model cimport (
-    MAX_LAYERS, Buffers, Model, Task, inputs_wanted, lay_out, take_buffers,
-    take_gradients
-)
-from _packing cimport (
-    COLUMNS, ROWS, ROWS_TO_INPUT, Wanted, count_items, move_item, plan_layers
-)
-from _shard_pass cimport (
-    load_states, predict_shard, store_states, stream_step, train_shard
-)
+from _model cimport MAX_LAYERS, Buffers, Model, Task, lay_out, take_buffers
+from _packing cimport COLUMNS, count_items, move_item, plan_layers
+from _predict_pass cimport stream_step
 from _shards cimport MAX_LANES, Row, count_shards, cut
 
 
@@ -72,8 +67,6 @@ cdef extern from "_peak_simd.h" nogil:
 
 cdef extern from "_openmp.h" nogil:
     int omp_get_max_threads()
-    int omp_get_num_threads()
-    void wait_for_all()
     bint CYLSTM_HAS_OPENMP
 
 LOSSES = {
@@ -104,7 +97,6 @@ cdef enum:
     # Packed rows that prediction holds of one shard: some hundred are enough for the
     # input product to run at full speed.
     CHUNK_ROWS = 512
-    REDUCTION_BLOCK = 4096
 
 # Lanes may hold this many gradient numbers together (256 MiB in float32).
 cdef Py_ssize_t LANE_BUDGET = 1 << 26
@@ -251,143 +243,6 @@ cdef class Workspace:
         self.order = Memory()
         self.lanes = Memory()
         self.weights = Memory()
-
-
-cdef Py_ssize_t rest(const Model* model, const Task* task) noexcept nogil:
-    """Gradients beside those of the layers."""
-    return model.n_dense - model.n_flat + task.n_touched * model.n_inputs
-
-
-cdef void train_lane(
-    const Model* model, const Task* task, Py_ssize_t worker, const Team* team,
-    Py_ssize_t lane, real* kind
-) noexcept nogil:
-    cdef Buffers buffers
-    cdef Py_ssize_t shard = lane
-    cdef double loss = 0
-    take_buffers(model, task, sizeof(real), worker, lane, &buffers)
-    if team.member == 0:
-        memset(buffers.layer_gradients, 0, model.n_gradients * sizeof(real))
-        memset(<real*> buffers.gradients + model.n_flat, 0,
-               rest(model, task) * sizeof(real))
-    while shard < task.n_shards:
-        loss += train_shard(model, task, &buffers, team, shard, kind)
-        shard += task.n_lanes
-    if team.member == 0:
-        task.losses[lane] = loss
-
-
-cdef void predict_lane(
-    const Model* model, const Task* task, Py_ssize_t worker, const Team* team,
-    Py_ssize_t lane, real* kind
-) noexcept nogil:
-    cdef Buffers buffers
-    cdef Py_ssize_t shard = lane
-    take_buffers(model, task, sizeof(real), worker, 0, &buffers)
-    while shard < task.n_shards:
-        predict_shard(model, task, &buffers, team, shard, kind)
-        shard += task.n_lanes
-
-
-cdef void run_lane(
-    const Model* model, const Task* task, Py_ssize_t worker, Py_ssize_t lane, real* kind
-) noexcept nogil:
-    """A lane on one thread."""
-    cdef team_meeting alone
-    cdef Team team
-    alone.members = 1
-    team.member = 0
-    team.portion = task.portion
-    team.meeting = &alone
-    if task.training:
-        train_lane(model, task, worker, &team, lane, kind)
-    else:
-        predict_lane(model, task, worker, &team, lane, kind)
-
-
-cdef void run_team(
-    const Model* model, const Task* task, int thread, int n_threads, real* kind
-) noexcept nogil:
-    """The lanes of a thread's team. OpenMP may have given fewer threads than were asked
-    for: then teams are smaller, or threads without a team go free."""
-    cdef int members = max(1, min(<int> task.n_members, n_threads // <int> task.n_lanes))
-    cdef Py_ssize_t n_teams = min(task.n_lanes, <Py_ssize_t> (n_threads // members))
-    cdef Py_ssize_t worker = thread // members, lane = worker
-    cdef Team team
-    if worker >= n_teams:
-        return
-    team.member = thread % members
-    team.portion = task.portion
-    team.meeting = &task.meetings[worker]
-    team.meeting.members = members
-    while lane < task.n_lanes:
-        if task.training:
-            train_lane(model, task, worker, &team, lane, kind)
-        else:
-            predict_lane(model, task, worker, &team, lane, kind)
-        lane += n_teams
-
-
-cdef void add_lanes(
-    const Model* model, const Task* task, Py_ssize_t block, real* kind
-) noexcept nogil:
-    """Add one block of the other lanes' gradients to those of the first, in their order:
-    blocks of the layers' come first, then those of the rest."""
-    cdef Py_ssize_t blocks = (model.n_gradients + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
-    cdef bint layers = block < blocks
-    cdef Py_ssize_t n = model.n_gradients if layers else rest(model, task)
-    cdef Py_ssize_t begin = (block if layers else block - blocks) * REDUCTION_BLOCK
-    cdef Py_ssize_t end = min(begin + REDUCTION_BLOCK, n), lane, j
-    cdef Buffers of_lane
-    cdef const real* source
-    cdef real* out = NULL
-    for lane in range(task.n_lanes):
-        take_gradients(model, task, sizeof(real), lane, &of_lane)
-        source = (<const real*> of_lane.layer_gradients if layers
-                  else <const real*> of_lane.gradients + model.n_flat)
-        if lane == 0:
-            out = <real*> source
-            continue
-        for j in range(begin, end):
-            out[j] += source[j]
-
-
-cdef Wanted weights_wanted(const Model* model, const Task* task) noexcept nogil:
-    if not task.training:
-        return COLUMNS
-    return ROWS_TO_INPUT if inputs_wanted(model, task) else ROWS
-
-
-cdef void run(
-    const Model* model, Task* task, int threads, real* kind
-) noexcept nogil:
-    """Pack the weights, go through all shards, sum the gradients and unpack them."""
-    cdef Py_ssize_t k, n_packed, n_sums = 0, n_unpacked = 0
-    cdef Wanted wanted = weights_wanted(model, task)
-    cdef real* weights = <real*> task.weights_of_layers
-    cdef real* flat = <real*> task.parameters
-    n_packed = count_items(model, wanted, task.portion)
-    if task.training:
-        n_unpacked = count_items(model, COLUMNS, task.portion)
-        if task.n_lanes > 1:
-            n_sums = ((model.n_gradients + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
-                      + (rest(model, task) + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK)
-    with parallel(num_threads=threads, use_threads_if=threads > 1):
-        for k in prange(n_packed, schedule="static"):
-            move_item(model, k, wanted, task.portion, flat, weights, False)
-        wait_for_all()  # which prange does not within a parallel block
-        if task.n_members > 1:
-            run_team(model, task, threadid(), omp_get_num_threads(), kind)
-        else:
-            for k in prange(task.n_lanes, schedule="dynamic", chunksize=1):
-                run_lane(model, task, threadid(), k, kind)
-        wait_for_all()
-        for k in prange(n_sums, schedule="static"):
-            add_lanes(model, task, k, kind)
-        wait_for_all()
-        for k in prange(n_unpacked, schedule="static"):
-            move_item(model, k, COLUMNS, task.portion, <real*> task.gradients,
-                      <real*> task.lanes, True)
 
 
 cdef void touch_tokens(
