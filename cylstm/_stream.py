@@ -8,7 +8,7 @@ import numpy as np
 
 from ._threads import single_threaded_blas
 
-# Numbers multiplied in a step from which on BLAS may use several threads.
+# Numbers multiplied in the head from which on BLAS may use several threads.
 LARGE = 1 << 18
 
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
@@ -47,7 +47,7 @@ class Stream:
         # itself keeps small products on one thread.
         self._blas = (
             single_threaded_blas
-            if n_sequences * len(estimator._network.parameters) > LARGE
+            if n_sequences * architecture.n_features * architecture.n_scores > LARGE
             else nullcontext
         )
         self._inputs = self._kernel.inputs

@@ -67,6 +67,7 @@ cdef extern from "_peak_simd.h" nogil:
 
 cdef extern from "_openmp.h" nogil:
     int omp_get_max_threads()
+    int omp_get_num_procs()
     bint CYLSTM_HAS_OPENMP
 
 LOSSES = {
@@ -106,7 +107,11 @@ cdef Py_ssize_t LANE_BUDGET = 1 << 26
 cdef double PARALLEL_WORK = 2e6
 
 # Likewise those of one member and one step, between two meetings of a team.
-cdef double MEMBER_WORK = 2e4
+cdef double MEMBER_WORK = 5e4
+
+# Threads that teams may have together: members that wait for each other at every step
+# must all be running.
+cdef int team_threads = omp_get_num_procs()
 
 
 def simd():
@@ -132,6 +137,14 @@ def multiply_adds(long rounds, int n_threads):
         for _thread in prange(n_threads, num_threads=n_threads, schedule="static"):
             done += multiply_adds_float(rounds)
     return done
+
+
+def allow_team_threads(int n):
+    """Let teams have n threads together, for tests; return how many they had before."""
+    global team_threads
+    before = team_threads
+    team_threads = n
+    return before
 
 
 def max_threads():
@@ -202,13 +215,19 @@ cdef class Plan:
             model.widest_inputs = max(model.widest_inputs, model.layers[k].n_inputs)
 
 
-cdef double step_work(const Model* model) noexcept nogil:
+cdef double layers_work(const Model* model) noexcept nogil:
     """Floating point operations of one step of one sequence, forward."""
     cdef Py_ssize_t k, I, H
     cdef double work = 0
     for k in range(model.n_layers * model.n_directions):
         I, H = model.layers[k].n_inputs, model.layers[k].n_units
         work += 2.0 * model.layers[k].n_gates * H * (I + H + 8)
+    return work
+
+
+cdef double step_work(const Model* model) noexcept nogil:
+    """Likewise with the head."""
+    cdef double work = layers_work(model)
     if model.per_step:
         work += 2.0 * model.n_features * model.n_scores
     return work
@@ -237,6 +256,7 @@ cdef class Workspace:
     time."""
 
     cdef Memory order, lanes, weights
+    cdef readonly Py_ssize_t n_members  # of a team, in the last call
     cdef int[::1] slots  # of every token, -1 for those that are not in the batch
 
     def __cinit__(self):
@@ -268,14 +288,14 @@ cdef void form_teams(
     """A team has the threads that the shards leave over, as many as a step of a shard has
     work for and as every layer has blocks."""
     cdef Py_ssize_t k, n_layers = model.n_layers * model.n_directions
-    cdef Py_ssize_t members = n_threads // task.n_lanes
+    cdef Py_ssize_t members = min(n_threads, <Py_ssize_t> team_threads) // task.n_lanes
     cdef Py_ssize_t fewest = model.layers[0].n_blocks
     cdef double rows = n_steps / (<double> task.rows[0].length * task.n_shards)
     for k in range(n_layers):
         fewest = min(fewest, model.layers[k].n_blocks)
     members = min(members, fewest)
     members = min(members, <Py_ssize_t> (
-        rows * step_work(model) / (n_layers * MEMBER_WORK)))
+        rows * layers_work(model) / (n_layers * MEMBER_WORK)))
     # Members of a team would draw the same masks.
     if not model.packed or task.recurrent_dropout > 0 or members < 1:
         members = 1
@@ -341,6 +361,7 @@ cdef int prepare(
     work *= step_work(model) * (3 if task.training else 1)
     if work < PARALLEL_WORK:
         n_threads = task.n_members = 1
+    workspace.n_members = task.n_members
     n_threads = max(1, min(n_threads, task.n_lanes * task.n_members))
     n_workers = max(1, n_threads // task.n_members)
     # In floating point, where no product overflows.

@@ -2,7 +2,7 @@
 """One layer in one direction over the packed steps of one shard, forward and backward.
 
 Letters: B rows (sequences) of the shard, T steps, N packed rows (sum of lengths),
-I inputs, H units, G gate columns (4H, or 3H where gates are coupled).
+I inputs, H units, S units with padding, G = 4S gate columns (3S where gates are coupled).
 
 Rows are sorted by length, longest first; packed arrays are time-major and step t
 holds the counts[t] rows still running. c and h carry B rows in front of their N
@@ -290,8 +290,8 @@ cdef inline void lstm_forward(
                      <real> 1, z, G)
             cells_forward(layer, weights, n, 0, 1, z, c_prev, c_now, phi, h + now * H)
         meet(team)
-        running_on = steps.counts[t + 1] if t + 1 < steps.T else 0
-        if running_on < n and team.member == 0:
+        if team.member == 0:
+            running_on = steps.counts[t + 1] if t + 1 < steps.T else 0
             memcpy(c_last + running_on * S, c_now + running_on * S,
                    (n - running_on) * S * sizeof(real))
             memcpy(h_last + running_on * H, h + (now + running_on) * H,

@@ -10,6 +10,7 @@ static inline void wait_for_all(void)
 #else
 #define CYLSTM_HAS_OPENMP 0
 static inline int omp_get_max_threads(void) { return 1; }
+static inline int omp_get_num_procs(void) { return 1; }
 static inline int omp_get_num_threads(void) { return 1; }
 static inline void wait_for_all(void) {}
 #endif

@@ -11,9 +11,9 @@ typedef struct {
     char padding[52];  /* a cache line for each meeting */
 } team_meeting;
 
-/* Wait until all members have come. Between two steps less than a microsecond passes, for
- * which sleeping does not pay; but where a member has lost its CPU to another process, the
- * others must not keep theirs from it. */
+/* Wait until all members have come. Between two steps some microseconds pass, for which
+ * sleeping does not pay. A member that has lost its CPU to another process holds all others
+ * up: on a busy machine a team may be slower than one thread. */
 static inline void team_meet(team_meeting *meeting)
 {
 #if defined(_OPENMP)

@@ -2,8 +2,8 @@
 # cython: initializedcheck=False
 """Gradient norm, penalty and optimizer steps, each in place on flat vectors.
 
-Long vectors are shared by the threads block by block; sums add the blocks' sums in their
-order, whatever the number of threads.
+The norm and the steps share long vectors among the threads block by block; the norm adds
+the blocks' sums in their order, whatever the number of threads.
 
 The last rows of the parameters may be an embedding, of which a batch touches some rows
 only. Gradients and parameters agree up to `n_dense`; from there on row k of the gradients

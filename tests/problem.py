@@ -72,8 +72,9 @@ class Problem:
         gradients = self.network.new_gradients(self.sequences.n_rows)
         if self.states is not None:
             options["state_in"] = self.states.astype(dtype)
+        self.workspace = _engine.Workspace()
         loss, _ = self.network.loss_and_gradients(
-            _engine.Workspace(),
+            self.workspace,
             self.sequences,
             self.ys.astype(dtype),
             self.weights.astype(dtype),

@@ -72,6 +72,18 @@ def test_packed_products_equal_blas(n_rows, n_inputs, n_units, monkeypatch):
         assert_close_to_largest(named[name], expected[name], 1e-12, name)
 
 
+def test_packed_products_of_long_sequences_equal_blas(monkeypatch):
+    # More rows than the products take at once.
+    results = []
+    for products in ("packed", "blas"):
+        monkeypatch.setenv("CYLSTM_PRODUCTS", products)
+        problem = Problem((20, 17), [150, 90, 140], "squared_error", vocabulary=7)
+        problem.network.parameters[:] *= 0.3
+        results.append(problem.named(problem.loss_and_gradients()[1]))
+    for name, expected in results[1].items():
+        assert_close_to_largest(results[0][name], expected, 1e-12, name)
+
+
 def activations(dtype, x):
     """sigmoid(x) and tanh(x) of the kernels: gates of a unit that sees x alone."""
     network = Network(Architecture(1, [1], 1, "squared_error", dtype))
@@ -110,7 +122,7 @@ def test_activations_in_float64():
     sigmoid, tanh = activations("float64", x)
     np.testing.assert_allclose(tanh, np.tanh(x), rtol=1e-15)
     with np.errstate(over="ignore"):
-        np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-x)), atol=3e-16)
+        np.testing.assert_allclose(sigmoid, 1 / (1 + np.exp(-x)), rtol=0, atol=3e-16)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -176,14 +188,35 @@ def assert_same_bits(problem):
         assert gradients.used.tobytes() == first.used.tobytes()
 
 
+def test_bits_where_one_thread_is_done_long_before_the_other():
+    assert_same_bits(Problem((40,), [400] + [1] * 8, "squared_error"))
+
+
+@pytest.fixture
+def teams():
+    """As many threads as are asked for, whatever the machine has."""
+    before = _engine.allow_team_threads(16)
+    yield
+    _engine.allow_team_threads(before)
+
+
+def test_teams_have_no_more_threads_than_the_machine(teams):
+    problem = Problem((130,), [60], "squared_error")
+    problem.loss_and_gradients(n_threads=2)
+    assert problem.workspace.n_members == 2
+    _engine.allow_team_threads(1)
+    problem.loss_and_gradients(n_threads=2)
+    assert problem.workspace.n_members == 1
+
+
 # So few rows that the threads of a team share the units, and work enough for that.
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("cell", _engine.CELLS)
 @pytest.mark.parametrize("lengths", [[60], [60, 31, 60, 7], [40] * 13], ids=len)
-def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step):
+def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step, teams):
     problem = Problem(
-        (100, 70),
+        (130, 90),
         lengths,
         "squared_error",
         cell=cell,
@@ -193,17 +226,22 @@ def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step):
     )
     problem.network.parameters[:] *= 0.2
     assert_same_bits(problem)
+    problem.loss_and_gradients(n_threads=4)
+    assert problem.workspace.n_members > 1
 
 
 @pytest.mark.parametrize("n_threads", [2, 3])
-def test_teams_equal_the_oracle(n_threads):
+def test_teams_equal_the_oracle(n_threads, teams):
     problem = Problem((100, 70), [30, 12], "squared_error", vocabulary=9, dropout=0.3)
     problem.network.parameters[:] *= 0.3
     problem.check_oracle(1e-10, n_threads)
+    assert problem.workspace.n_members > 1
 
 
-def test_teams_predict_the_same_bits():
-    problem = Problem((130,), [90, 400], "squared_error", dtype="float32")
+@pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
+def test_teams_predict_the_same_bits(per_step, teams):
+    # More steps than prediction holds at a time.
+    problem = Problem((130,), [900, 700], "squared_error", dtype="float32", per_step=per_step)
     forward = problem.network.forward
     expected = forward(problem.sequences, 1)[0].tobytes()
     assert {forward(problem.sequences, n)[0].tobytes() for n in (2, 3, 4, 7)} == {expected}
