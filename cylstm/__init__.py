@@ -2,7 +2,8 @@
 
 from . import _load  # noqa: F401  first of all: it loads the engine
 from ._estimators import LSTMClassifier, LSTMRegressor
+from ._language_model import LSTMLanguageModel
 
 __version__ = "0.1.0"
 
-__all__ = ["LSTMClassifier", "LSTMRegressor"]
+__all__ = ["LSTMClassifier", "LSTMLanguageModel", "LSTMRegressor"]

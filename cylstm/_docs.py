@@ -1,6 +1,7 @@
-"""Docstrings that both estimators share."""
+"""Docstrings that estimators share."""
 
 import functools
+import re
 
 PARAMETERS = """\
 hidden_layer_sizes : int or sequence of int, default=(64,)
@@ -179,6 +180,13 @@ X : array-like or list of arrays
             data frame (n_samples, n_columns), read as n_columns // n_step_features
             steps. With embedding_dim: an integer array (n_samples, n_timesteps) or a list
             of 1-D integer arrays. Never written to."""
+
+
+def parameter_docs(*names):
+    """Name -> description of some of the parameters in PARAMETERS."""
+    plain = PARAMETERS.format(loss="loss", stratified="", class_weight="")
+    entries = {re.match(r"\w+", entry).group(): entry for entry in plain.split("\n\n    ")}
+    return {name: entries[name] for name in names if name in entries}
 
 
 def inherit_docs(cls):

@@ -10,9 +10,10 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._base import BaseLSTM, unharmed
+from ._base import unharmed
 from ._callbacks import with_callbacks
 from ._docs import ATTRIBUTES, PARAMETERS, inherit_docs, shared_docs
+from ._supervised import BaseLSTM
 
 _REGRESSOR_LOSS = """loss : {"squared_error", "absolute_error", "huber", "quantile", \\
             "poisson"}, default="squared_error"

@@ -36,6 +36,8 @@ class Architecture:
         Tokens of the embedding; 0 where the inputs are numbers.
     levels : tuple of float
         One level for each score, for the quantile loss.
+    tied : bool
+        The first K rows of the embedding are the weights of the head as well.
     """
 
     n_inputs: int
@@ -49,6 +51,7 @@ class Architecture:
     per_step: bool = False
     vocabulary: int = 0
     levels: tuple = ()
+    tied: bool = False
 
     def __post_init__(self):
         self.hidden_layer_sizes = tuple(self.hidden_layer_sizes)
@@ -89,7 +92,8 @@ class Architecture:
                 if n_peepholes:
                     shapes[f"{name}peephole"] = (n_peepholes, n_units)
             n_inputs = n_units * len(self.directions)
-        shapes["head.weight"] = (self.n_scores, self.n_features)
+        if not self.tied:
+            shapes["head.weight"] = (self.n_scores, self.n_features)
         shapes["head.bias"] = (self.n_scores,)
         if self.vocabulary:  # last: a batch touches only some of its rows
             shapes["embedding.weight"] = (self.vocabulary, self.n_inputs)
@@ -181,10 +185,16 @@ class Network:
             layers,
             a.cell,
             a.activation,
-            (a.n_features, a.n_scores, offsets["head.weight"], offsets["head.bias"]),
+            (
+                a.n_features,
+                a.n_scores,
+                offsets["embedding.weight" if a.tied else "head.weight"],
+                offsets["head.bias"],
+            ),
             a.loss,
             a.per_step,
             a.vocabulary,
+            a.tied,
             len(self.parameters),
             np.array(a.levels, dtype=np.float64) if a.levels else None,
         )
@@ -207,13 +217,17 @@ class Network:
         other.__setstate__({**self.__getstate__(), "parameters": self.parameters.copy()})
         return other
 
-    def initialize(self, random_state):
-        """Draw all parameters.
+    def initialize(self, random_state, scale=None):
+        """Draw all parameters; with a scale all uniform between -scale and scale.
 
         Each gate has a matrix of its own: Glorot uniform from the inputs, orthogonal
         from the hidden state. Biases are 0, but 1 for the forget gate (Gers 2000);
         peepholes are 0. Embeddings are uniform between -0.05 and 0.05.
         """
+        if scale is not None:
+            n = len(self.parameters)
+            self.parameters[:] = random_state.uniform(-scale, scale, size=n)
+            return
         gates = self.architecture.gates
         for name, view in self.weights.items():
             what = name.rsplit(".", 1)[-1]
@@ -294,6 +308,36 @@ class Network:
         )
         return out_scores, out_features
 
+    def losses(self, sequences, targets, n_threads):
+        """Loss of every step (per_step), unweighted.
+
+        Parameters
+        ----------
+        sequences, targets
+            As loss_and_gradients takes them.
+        n_threads : int
+
+        Returns
+        -------
+        losses : float64 array of shape (n_rows,)
+            NaN where no sequence is.
+        """
+        losses = np.full(sequences.n_rows, np.nan)
+        self._forward(
+            self._plan,
+            _engine.Workspace(),
+            self.parameters,
+            sequences.values,
+            sequences.tokens,
+            sequences.starts,
+            sequences.lengths,
+            np.arange(len(sequences), dtype=np.int64),
+            n_threads,
+            targets=targets,
+            losses=losses,
+        )
+        return losses
+
     def stream(self, n_sequences):
         """An _engine.Stream over this network's parameters, with a state of zeros."""
         stream = _engine.Stream(self._plan, self.parameters, n_sequences)
@@ -312,7 +356,8 @@ class Network:
         """Room for the gradients of batches of at most so many different tokens."""
         a = self.architecture
         n_dense = len(self.parameters) - a.vocabulary * a.n_inputs
-        max_tokens = min(max_tokens, a.vocabulary)
+        # As weights of the head, all rows have gradients.
+        max_tokens = a.vocabulary if a.tied else min(max_tokens, a.vocabulary)
         return Gradients(
             np.empty(n_dense + max_tokens * a.n_inputs, dtype=self.dtype),
             n_dense,

@@ -94,28 +94,42 @@ class Optimizer:
     Parameters
     ----------
     rule : SGD, Adam or AdamW
-    schedule : {"constant", "invscaling", "adaptive", "cosine"}
+    schedule : {"constant", "invscaling", "adaptive", "cosine", "exponential"}
         "invscaling" divides the initial rate by sqrt(1 + samples seen) after each epoch;
         "adaptive" divides the rate by 5 whenever learning has come to a halt; "cosine"
         lowers it to 0 along half a cosine over n_epochs, then starts again (Loshchilov &
-        Hutter, arXiv:1608.03983).
+        Hutter, arXiv:1608.03983); "exponential" multiplies it by decay_rate before each
+        epoch but the first decay_after.
     learning_rate_init : float
     clip_norm : float or None
         Gradients with a larger Euclidean norm are scaled down to it.
     n_epochs : int
         Period of "cosine".
+    decay_rate, decay_after : float, int
+        Of "exponential".
     """
 
     # "adaptive" ends training below this rate, as in scikit-learn's MLP.
     LOWEST_RATE = 1e-6
 
-    def __init__(self, rule, schedule, learning_rate_init, clip_norm, n_epochs=1):
+    def __init__(
+        self,
+        rule,
+        schedule,
+        learning_rate_init,
+        clip_norm,
+        n_epochs=1,
+        decay_rate=1.0,
+        decay_after=0,
+    ):
         self.rule = rule
         self.schedule = schedule
         self.learning_rate_init = learning_rate_init
         self.learning_rate = float(learning_rate_init)
         self.clip_norm = clip_norm
         self.n_epochs = n_epochs
+        self.decay_rate = decay_rate
+        self.decay_after = decay_after
         self.n_epochs_done = 0  # of the period of "cosine"
         self.moments = None
         self.n_steps = 0
@@ -167,6 +181,9 @@ class Optimizer:
         elif self.schedule == "cosine":
             way = self.n_epochs_done % self.n_epochs / self.n_epochs
             self.learning_rate = self.learning_rate_init * (1 + np.cos(np.pi * way)) / 2
+        elif self.schedule == "exponential":
+            n_decays = max(0, self.n_epochs_done + 1 - self.decay_after)
+            self.learning_rate = self.learning_rate_init * self.decay_rate**n_decays
 
     def goes_on_after_halt(self):
         """Learning has come to a halt: lower the rate and go on, or stop."""

@@ -14,6 +14,13 @@ LARGE = 1 << 18
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
 
 
+def blas_for(n_sequences, architecture):
+    """The context of one step of a stream. Limiting BLAS costs some microseconds, which only
+    large steps are worth; BLAS itself keeps small products on one thread."""
+    n_products = n_sequences * architecture.n_features * architecture.n_scores
+    return single_threaded_blas if n_products > LARGE else nullcontext
+
+
 class Stream:
     """What `estimator.stream()` returns.
 
@@ -43,13 +50,7 @@ class Stream:
         self._decode = copy.copy(estimator)._decode
         self._method = method
         self._kernel = estimator._network.stream(n_sequences)
-        # Limiting BLAS costs some microseconds, which only large steps are worth; BLAS
-        # itself keeps small products on one thread.
-        self._blas = (
-            single_threaded_blas
-            if n_sequences * architecture.n_features * architecture.n_scores > LARGE
-            else nullcontext
-        )
+        self._blas = blas_for(n_sequences, architecture)
         self._inputs = self._kernel.inputs
         self._scores = self._kernel.scores
 

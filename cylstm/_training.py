@@ -8,6 +8,7 @@ import numpy as np
 
 from . import _engine, _updates
 from ._engine import PRECISIONS
+from ._sequences import Sequences
 
 
 class NonFiniteLossError(ValueError):
@@ -24,13 +25,79 @@ class History:
     t: int = 0  # samples seen
 
 
-class Trainer:
-    """Learns from sequences, one epoch at a time.
+class Learner:
+    """Steps of the optimizer on one batch after the other; a subclass picks them (epoch,
+    n_samples).
 
     Parameters
     ----------
     network : Network
     optimizer : Optimizer
+    max_tokens : int
+        Steps of the largest batch.
+    l1, l2 : float
+        Penalty l1 |w|_1 + l2/2 |w|_2^2 on weight matrices.
+    n_threads : int
+    **dropout
+        dropout, recurrent_dropout, seed.
+    """
+
+    def __init__(self, network, optimizer, max_tokens, *, l1, l2, n_threads, **dropout):
+        self.network = network
+        self.optimizer = optimizer
+        self.l1 = l1
+        self.l2 = l2
+        self.n_threads = n_threads
+        self.dropout = dropout
+        self._workspace = _engine.Workspace()
+        self._gradients = network.new_gradients(max_tokens)
+
+    def _learn(self, sequences, targets, weights, batch, **options):
+        network = self.network
+        loss, weight = network.loss_and_gradients(
+            self._workspace,
+            sequences,
+            targets,
+            weights,
+            batch,
+            self._gradients,
+            self.n_threads,
+            **options,
+            **self.dropout,
+        )
+        if weight == 0:  # nothing to learn from
+            return 0.0, 0.0
+        if self.l1 or self.l2:
+            loss += _updates.penalize[PRECISIONS[network.dtype]](
+                network.parameters,
+                self._gradients.flat,
+                network.penalized,
+                self.l1,
+                self.l2,
+            )
+        if not np.isfinite(loss) or not self.optimizer.step(
+            network.parameters, self._gradients, self.n_threads
+        ):
+            raise NonFiniteLossError
+        return loss, weight
+
+
+def weighted_mean(steps):
+    """Of pairs (value, weight)."""
+    total = total_weight = 0.0
+    for value, weight in steps:
+        total += value * weight
+        total_weight += weight
+    return total / total_weight
+
+
+class Trainer(Learner):
+    """Learns from sequences, one epoch at a time.
+
+    Parameters
+    ----------
+    network, optimizer, **settings
+        As Learner takes them.
     sequences, targets, weights
         As Network.loss_and_gradients takes them.
     rows : int64 array
@@ -38,14 +105,9 @@ class Trainer:
     batch_size : int
     shuffle : bool
         Draw a new order in each epoch.
-    l1, l2 : float
-        Penalty l1 |w|_1 + l2/2 |w|_2^2 on weight matrices.
-    n_threads : int
     random_state : RandomState
     bptt_steps : int or None
         Learn in chunks of so many steps, the state carried over.
-    **dropout
-        dropout, recurrent_dropout, seed.
     """
 
     def __init__(
@@ -59,42 +121,35 @@ class Trainer:
         *,
         batch_size,
         shuffle,
-        l1,
-        l2,
-        n_threads,
         random_state,
         bptt_steps=None,
-        **dropout,
+        **settings,
     ):
-        self.network = network
-        self.optimizer = optimizer
         self.sequences = sequences
         self.targets = targets
         self.weights = weights
         self.rows = rows
+        self.n_samples = len(rows)
         self.batch_size = min(batch_size, len(rows))
         self.shuffle = shuffle
-        self.l1 = l1
-        self.l2 = l2
-        self.n_threads = n_threads
         self.random_state = random_state
         self.bptt_steps = bptt_steps
-        self.dropout = dropout
-        self._workspace = _engine.Workspace()
         longest = np.partition(sequences.lengths[rows], -self.batch_size)
-        self._gradients = network.new_gradients(int(longest[-self.batch_size :].sum()))
+        max_tokens = int(longest[-self.batch_size :].sum())
+        super().__init__(network, optimizer, max_tokens, **settings)
 
     def epoch(self):
         """One pass over the rows; return the mean objective over it."""
         rows = self.random_state.permutation(self.rows) if self.shuffle else self.rows
-        total = total_weight = 0.0
-        for start in range(0, len(rows), self.batch_size):
-            batch = rows[start : start + self.batch_size]
-            whole = self.bptt_steps is None
-            for loss, weight in [self.step(batch)] if whole else self.steps_in_chunks(batch):
-                total += loss * weight
-                total_weight += weight
-        return total / total_weight
+        return weighted_mean(
+            step
+            for start in range(0, len(rows), self.batch_size)
+            for step in self.steps(rows[start : start + self.batch_size])
+        )
+
+    def steps(self, batch):
+        """Learn from a batch; yield objective and weight of each step of the optimizer."""
+        return [self.step(batch)] if self.bptt_steps is None else self.steps_in_chunks(batch)
 
     def step(self, batch):
         """One step of the optimizer; return objective and weight of the batch."""
@@ -140,34 +195,109 @@ class Trainer:
             else:
                 yield self._learn(chunk, targets, weights, np.arange(len(rows)), **options)
 
-    def _learn(self, sequences, targets, weights, batch, **options):
+
+class TextTrainer(Learner):
+    """Learns to predict each token of some sequences from those before it.
+
+    The sequences stand one after the other, cut into parallel streams of about equal
+    length, which go on side by side in chunks of steps. States are carried from chunk to
+    chunk, gradients are not (Zaremba et al., arXiv:1409.2329), and where a sequence begins
+    within a chunk, so does a state of zeros: a stream's part of a chunk is one piece for each
+    sequence in it, and the pieces are the batch.
+
+    Parameters
+    ----------
+    network, optimizer, **settings
+        As Learner takes them.
+    texts : list of int arrays
+        What is to be predicted of each sequence.
+    boundary : int
+        The token before the first of a sequence, and of a stream.
+    batch_size : int
+        Streams; fewer where there are fewer tokens.
+    bptt_steps : int
+        Steps of a chunk.
+    shuffle : bool
+        Draw a new order of the sequences in each epoch.
+    random_state : RandomState
+    """
+
+    def __init__(
+        self,
+        network,
+        optimizer,
+        texts,
+        boundary,
+        *,
+        batch_size,
+        bptt_steps,
+        shuffle,
+        random_state,
+        **settings,
+    ):
+        self.texts = texts
+        self.boundary = boundary
+        self.n_samples = sum(map(len, texts))
+        self.batch_size = min(batch_size, self.n_samples)
+        self.bptt_steps = bptt_steps
+        self.shuffle = shuffle and len(texts) > 1
+        self.random_state = random_state
+        self._laid_out = None
+        max_tokens = self.batch_size * min(bptt_steps, self.n_samples)
+        super().__init__(network, optimizer, max_tokens, **settings)
+
+    def epoch(self):
+        """One pass over all tokens; return the mean objective over it."""
+        if self.shuffle or self._laid_out is None:
+            self._laid_out = self._lay_out()
+        return weighted_mean(self.steps_in_chunks(*self._laid_out))
+
+    def _lay_out(self):
+        """Inputs and targets of all streams, one after the other; where streams and where
+        pieces begin."""
+        texts = self.texts
+        if self.shuffle:
+            texts = [texts[k] for k in self.random_state.permutation(len(texts))]
+        tokens = np.concatenate(texts)
+        n_streams = self.batch_size
+        streams = np.arange(n_streams + 1) * len(tokens) // n_streams
+        begins = np.union1d(np.cumsum([0, *map(len, texts)])[:-1], streams[:-1])
+        inputs = np.empty(len(tokens), np.int64)
+        inputs[1:] = tokens[:-1]
+        inputs[begins] = self.boundary
+        return inputs, tokens.astype(self.network.dtype)[:, None], streams, begins
+
+    def steps_in_chunks(self, inputs, targets, streams, begins):
+        """A step of the optimizer for each chunk; yield objective and weight of each."""
         network = self.network
-        loss, weight = network.loss_and_gradients(
-            self._workspace,
-            sequences,
-            targets,
-            weights,
-            batch,
-            self._gradients,
-            self.n_threads,
-            **options,
-            **self.dropout,
-        )
-        if weight == 0:  # nothing to learn from
-            return 0.0, 0.0
-        if self.l1 or self.l2:
-            loss += _updates.penalize[PRECISIONS[network.dtype]](
-                network.parameters,
-                self._gradients.flat,
-                network.penalized,
-                self.l1,
-                self.l2,
+        weights = np.ones(len(inputs), network.dtype)
+        states = np.zeros((self.batch_size, network.architecture.n_state), network.dtype)
+        for first in range(0, int(np.diff(streams).max()), self.bptt_steps):
+            starts = streams[:-1] + first
+            running = np.flatnonzero(starts < streams[1:])
+            starts = starts[running]
+            stops = np.minimum(starts + self.bptt_steps, streams[running + 1])
+            # Of each stream the begins within this chunk, its first step left out.
+            low, high = begins.searchsorted(starts, "right"), begins.searchsorted(stops)
+            states[running[begins[low - 1] == starts]] = 0
+            within = np.concatenate([begins[i:j] for i, j in zip(low, high, strict=True)])
+            cuts = np.sort(np.concatenate([starts, within]))
+            head = cuts.searchsorted(starts)  # the first piece of each stream
+            tail = np.append(head[1:], len(cuts)) - 1
+            lengths = np.append(cuts[1:], 0) - cuts
+            lengths[tail] = stops - cuts[tail]
+            state = np.zeros((len(cuts), states.shape[1]), states.dtype)
+            state[head] = states[running]
+            yield self._learn(
+                Sequences(None, cuts, lengths, inputs),
+                targets,
+                weights,
+                np.arange(len(cuts)),
+                update=self.optimizer.n_steps,
+                state_in=state,
+                state_out=state,  # read before it is written
             )
-        if not np.isfinite(loss) or not self.optimizer.step(
-            network.parameters, self._gradients, self.n_threads
-        ):
-            raise NonFiniteLossError
-        return loss, weight
+            states[running] = state[tail]
 
 
 def train(
@@ -216,7 +346,7 @@ def train(
                 raise NonFiniteLossError
             last_finite[:] = parameters
             history.n_iter += 1
-            history.t += len(trainer.rows)
+            history.t += trainer.n_samples
             history.loss_curve.append(loss)
             if validate is not None:
                 history.validation_scores.append(validate())

@@ -167,6 +167,8 @@ cdef class Plan:
         Scores for every step, not for the last alone.
     vocabulary : int
         Tokens of the embedding, 0 without. Its weights stand at the end of the vector.
+    tied : bool
+        The head's weights are those of the embedding.
     n_parameters : int
         Length of the flat vector.
     levels : float64 array of shape (K,) or None
@@ -178,7 +180,7 @@ cdef class Plan:
 
     def __init__(
         self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
-        Py_ssize_t n_parameters, levels=None
+        bint tied, Py_ssize_t n_parameters, levels=None
     ):
         if len(layers) > MAX_LAYERS:
             raise ValueError(
@@ -194,6 +196,7 @@ cdef class Plan:
         model.n_features, model.n_scores, model.head_weight, model.head_bias = head
         model.per_step = per_step
         model.vocabulary = vocabulary
+        model.tied = tied
         model.n_dense = n_parameters - vocabulary * model.n_inputs
         model.loss = LOSSES[loss]
         if levels is not None:
@@ -208,7 +211,7 @@ cdef class Plan:
              model.layers[k].weight_ih, model.layers[k].weight_hh,
              model.layers[k].bias, model.layers[k].peephole) = direction
             model.n_state += 2 * model.layers[k].n_units
-        model.n_flat = model.head_weight
+        model.n_flat = model.head_bias if tied else model.head_weight
         plan_layers(model, products() == "packed")
         for k in range(model.n_layers * model.n_directions):
             model.widest_units = max(model.widest_units, model.layers[k].n_padded)
@@ -266,13 +269,20 @@ cdef class Workspace:
 
 
 cdef void touch_tokens(
-    const Task* task, const int64_t[::1] lengths, const int64_t[::1] batch,
-    int* slots, int64_t[::1] touched, Py_ssize_t* n_touched
+    const Model* model, const Task* task, const int64_t[::1] lengths,
+    const int64_t[::1] batch, int* slots, int64_t[::1] touched, Py_ssize_t* n_touched
 ) noexcept:
-    """Number the different tokens of the batch, in the order of their coming."""
+    """Number the different tokens of the batch, in the order of their coming; all tokens,
+    where they are the head's."""
     cdef Py_ssize_t k, t
     cdef int64_t token
     n_touched[0] = 0
+    if model.tied:
+        for k in range(model.vocabulary):
+            slots[k] = <int> k
+            touched[k] = k
+        n_touched[0] = model.vocabulary
+        return
     for k in range(batch.shape[0]):
         for t in range(lengths[batch[k]]):
             token = task.tokens[task.starts[batch[k]] + t]
@@ -489,7 +499,7 @@ def loss_and_gradients(
         if workspace.slots is None or workspace.slots.shape[0] < model.vocabulary:
             workspace.slots = np.full(model.vocabulary, -1, dtype=np.intc)
         task.slots = &workspace.slots[0]
-        touch_tokens(&task, lengths, batch, &workspace.slots[0], touched,
+        touch_tokens(model, &task, lengths, batch, &workspace.slots[0], touched,
                      &task.n_touched)
     else:
         task.values = &values[0, 0]
@@ -521,6 +531,8 @@ def forward(
     const real[:, ::1] state_in=None,
     real[:, ::1] state_out=None,
     traces=None,
+    const real[:, ::1] targets=None,
+    double[::1] losses=None,
     double dropout=0,
     double recurrent_dropout=0,
     uint64_t seed=0,
@@ -529,9 +541,9 @@ def forward(
 ):
     """Fill what is given: scores (B, K), features (B, D), state_out (B, S), traces: for
     each layer and direction (n_steps of all sequences, G + 2H), gates, c and h side by
-    side. Scores and features per step have a row for each row of values; those that
-    belong to no sequence of the batch stay as they are. The other arguments are those of
-    loss_and_gradients."""
+    side; losses, of networks per step alone, from targets. Scores, features and losses per
+    step have a row for each row of values; those that belong to no sequence of the batch
+    stay as they are. The other arguments are those of loss_and_gradients."""
     cdef const Model* model = &plan.model
     cdef Task task
     cdef int threads
@@ -565,6 +577,10 @@ def forward(
             trace = traces[k]
             trace_starts[k] = &trace[0, 0]
         task.traces = trace_starts
+    if losses is not None:
+        task.targets = &targets[0, 0]
+        task.n_targets = targets.shape[1]
+        task.step_losses = &losses[0]
     threads = prepare(model, &task, workspace, lengths, batch, sizeof(real), n_threads)
     with nogil:
         run(model, &task, threads, kind)

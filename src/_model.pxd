@@ -23,6 +23,7 @@ cdef struct Model:
     Py_ssize_t n_state            # S, numbers of one sequence's state
     bint per_step                 # scores for every step, not for the last alone
     Py_ssize_t vocabulary         # rows of the embedding; 0 where there is none
+    bint tied                     # its weights are the head's as well
     Py_ssize_t n_dense            # parameters before the embedding, which comes last
     Py_ssize_t head_weight        # (K, D)
     Py_ssize_t head_bias          # (K,)
@@ -55,6 +56,7 @@ cdef struct Task:
     void* state_out            # (B, S) or NULL
     void* scores               # (B, K), per step (*, K) by the rows of values; or NULL
     void* features             # (B, D), per step (*, D); or NULL
+    double* step_losses        # (*,) by the rows of values; or NULL
     void** traces              # for each layer and direction (*, G + 2H); or NULL
     void* input_gradients      # (*, I) or NULL
     # Dropout.
@@ -175,6 +177,8 @@ cdef inline Py_ssize_t lay_out(
     out.features = place(&at, M * model.n_features, item, own)
     out.scores = place(&at, M * model.n_scores, item, True)
     out.dscores = place(&at, M * model.n_scores, item, training)
+    if task.step_losses != NULL:  # one row of them, which nobody wants
+        out.dscores = place(&at, model.n_scores, item, True)
     out.dy = place(&at, N * W, item, training and (
         model.per_step or model.n_layers > 1 or inputs_wanted(model, task)))
     out.dfeatures = place(

@@ -8,9 +8,10 @@ from _blas cimport real
 from _forward_pass cimport (
     begin_shard, forward_chunk, head_forward, head_inputs, store_states
 )
+from _losses cimport loss_and_gradient
 from _lstm cimport Layer, Steps, Team, meet
 from _model cimport Buffers, Model, Task
-from _rows cimport count_steps, scatter_rows, scatter_steps
+from _rows cimport count_steps, scatter_rows, scatter_steps, source_row
 from _shards cimport Row
 
 
@@ -42,6 +43,25 @@ cdef inline void trace_chunk(
                       out + G + H, G + 2 * H, mirrored)
 
 
+cdef inline void put_out_losses(
+    const Model* model, const Task* task, const Row* rows, int64_t first,
+    const Buffers* buffers, real* kind
+) noexcept nogil:
+    """Losses of a chunk's steps, from their scores."""
+    cdef const Steps* steps = buffers.steps
+    cdef Py_ssize_t t, row
+    cdef int64_t at
+    cdef const real* scores = <real*> buffers.scores
+    cdef const real* targets = <const real*> task.targets
+    for t in range(steps.T):
+        for row in range(steps.counts[t]):
+            at = source_row(task, &rows[row]) + first + t
+            task.step_losses[at] = loss_and_gradient(
+                model.loss, model.levels, model.n_scores, scores, task.n_targets,
+                targets + at * task.n_targets, <real*> buffers.dscores)
+            scores += model.n_scores
+
+
 cdef inline void put_out_steps(
     const Model* model, const Task* task, const Row* rows, int64_t first,
     const Buffers* buffers, real* kind
@@ -55,10 +75,13 @@ cdef inline void put_out_steps(
     if not model.per_step:
         return
     features = head_inputs(model, task, rows, steps, buffers, kind)
-    if task.scores != NULL:
+    if task.scores != NULL or task.step_losses != NULL:
         head_forward(model, task, steps.N, features, <real*> buffers.scores)
+    if task.scores != NULL:
         scatter_steps(task, rows, steps, first, K, <real*> buffers.scores, K,
                       <real*> task.scores, K, False)
+    if task.step_losses != NULL:
+        put_out_losses(model, task, rows, first, buffers, kind)
     if task.features != NULL:
         scatter_steps(task, rows, steps, first, D, features, D, <real*> task.features, D,
                       False)

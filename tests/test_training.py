@@ -29,7 +29,7 @@ class FakeTrainer:
     def __init__(self, losses, optimizer=None):
         self.network = self
         self.parameters = np.zeros(1)
-        self.rows = np.arange(7)
+        self.n_samples = 7
         self.losses = iter(losses)
         self.optimizer = optimizer or FakeOptimizer()
 

@@ -1,0 +1,764 @@
+"""LSTMLanguageModel: learns the next token, scores texts and writes them."""
+
+import functools
+import itertools
+import time
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils.validation import check_is_fitted
+
+from ._base import NetworkEstimator, unharmed
+from ._callbacks import with_callbacks
+from ._checks import PARAMETER_CONSTRAINTS
+from ._docs import parameter_docs, shared_docs
+from ._sampling import draw_tokens
+from ._sequences import Sequences
+from ._stream import blas_for
+from ._threads import effective_n_threads, single_threaded_blas
+from ._training import TextTrainer
+from ._vocabulary import Vocabulary, read_texts
+
+# Targets are numbers of the model's precision, exact in float32 up to here.
+MAX_TOKENS = (1 << 24) - 1
+
+EMBEDDING_DIM = 64
+
+_SHARED = [
+    "hidden_layer_sizes",
+    "cell",
+    "activation",
+    "dropout",
+    "recurrent_dropout",
+    "alpha",
+    "l1_ratio",
+    "solver",
+    "learning_rate_init",
+    "momentum",
+    "nesterovs_momentum",
+    "beta_1",
+    "beta_2",
+    "epsilon",
+    "clip_norm",
+    "max_iter",
+    "n_iter_no_change",
+    "tol",
+    "warm_start",
+    "dtype",
+    "n_jobs",
+    "random_state",
+    "verbose",
+]
+
+_X = """X : str, list of str, list of lists of str, array-like of int or list of such
+            One sequence: a str, whose characters are the tokens, or a 1-D array of
+            integers. Or several, each a document or a sentence: a list of str, of lists of
+            words, or of 1-D arrays of integers."""
+
+_SAMPLE_CONSTRAINTS = {
+    "prompt": "no_validation",  # the vocabulary does it
+    "temperature": [Interval(Real, 0, None, closed="left")],
+    "top_k": [Interval(Integral, 1, None, closed="left"), None],
+    "top_p": [Interval(Real, 0, 1, closed="right"), None],
+    "random_state": ["random_state"],
+}
+
+_HOW = """prompt : str, list of words or array of int, default=None
+            What was written before, in the form of one sequence; None or empty is the
+            begin of a sequence.
+        temperature : float, default=1.0
+            The scores are divided by it: below 1 likely tokens become likelier. At 0 the
+            most likely token is taken.
+        top_k : int, default=None
+            Draw from the k most likely tokens alone (Fan et al., arXiv:1805.04833).
+        top_p : float, default=None
+            Draw from the fewest tokens that together have this probability (Holtzman et
+            al., arXiv:1904.09751), after top_k.
+        random_state : int, RandomState instance or None, default=None
+            The same int gives the same tokens."""
+
+
+@shared_docs(X=_X, how=_HOW, **parameter_docs(*_SHARED))
+class LSTMLanguageModel(NetworkEstimator):
+    """Language model: a stacked LSTM that learns, scores and writes sequences of tokens.
+
+    Tokens are characters, words or integers. The model gives the probability of each token
+    from all tokens before it in its sequence: embedding, LSTM layers, softmax. It learns by
+    truncated backpropagation through time over parallel streams, as Zaremba, Sutskever &
+    Vinyals (arXiv:1409.2329).
+
+    A sequence begins with a state of zeros and an input of its own, so that its first token
+    is predicted as well. Where fit is given a list, the end of each sequence is a token that
+    the model predicts and that ends what it writes.
+
+    Parameters
+    ----------
+    <<hidden_layer_sizes>>
+
+    <<cell>>
+
+    <<activation>>
+
+    vocabulary : iterable of tokens, default=None
+        All tokens that will ever come, for partial_fit and cross-validation, where the data
+        at hand may lack some. None: those of X.
+
+    min_count : int, default=1
+        Tokens that come less often in X are left out: an unknown token ("<unk>" for words)
+        is learnt in their place, and stands for all that were never seen.
+
+    max_vocabulary : int or None, default=None
+        Most tokens, the most frequent ones, the unknown token among them.
+
+    embedding_dim : int or None, default=None
+        Length of the trained vector that stands for a token. None is 64, or with
+        tie_weights the units of the last layer.
+
+    tie_weights : bool, default=False
+        The output matrix is the embedding's (Press & Wolf, arXiv:1608.05859): fewer
+        parameters. Then embedding_dim must be the units of the last layer.
+
+    init_scale : float or None, default=None
+        Draw all weights uniformly between -init_scale and init_scale (Zaremba). None:
+        Glorot's uniform and orthogonal matrices, a bias of 1 for the forget gate.
+
+    <<dropout>>
+
+    <<recurrent_dropout>>
+
+    <<alpha>>
+
+    <<l1_ratio>>
+
+    <<solver>>
+
+    <<learning_rate_init>>
+
+    learning_rate : {"constant", "invscaling", "adaptive", "cosine", "exponential"}, \\
+            default="constant"
+        As LSTMClassifier's; "exponential" multiplies the rate by decay_rate before each
+        epoch but the first decay_after.
+
+    decay_rate, decay_after : float, int, default=0.5, 4
+        Of learning_rate="exponential".
+
+    <<momentum>>
+
+    <<nesterovs_momentum>>
+
+    <<beta_1>>
+
+    <<epsilon>>
+
+    <<clip_norm>>
+
+    batch_size : int, default=32
+        Streams that the text is cut into; they are learnt from side by side.
+
+    <<max_iter>>
+
+    shuffle : bool, default=True
+        Draw a new order of the sequences in each epoch.
+
+    bptt_steps : int, default=35
+        Tokens of each stream per step of the solver. The state goes on to the next ones,
+        gradients do not.
+
+    early_stopping : bool, default=False
+        Stop when the validation score stops rising, and keep the weights that scored best.
+        The score is taken on X_val where fit is given it, otherwise on a part of the
+        sequences that is set aside, or on the end of a single one.
+
+    validation_fraction : float, default=0.1
+        The part set aside, between 0 and 1.
+
+    <<n_iter_no_change>>
+
+    <<tol>>
+
+    <<warm_start>>
+
+    <<dtype>>
+
+    <<n_jobs>>
+
+    <<random_state>>
+
+    <<verbose>>
+
+    Attributes
+    ----------
+    vocabulary_ : dict of token to int
+        The tokens and their columns in predict_proba. The end of a sequence, where there is
+        one, has the column after the last.
+
+    weights_ : dict of str to array
+        Named views of all parameters, as LSTMClassifier's. ``embedding.weight`` has a row
+        for each token and a last one for the begin of a sequence; with tie_weights there is
+        no ``head.weight``.
+
+    loss_ : float
+        Mean objective over the last epoch: negative log-likelihood per token in nats, and
+        penalty.
+
+    loss_curve_ : list of float
+        The same for every epoch.
+
+    validation_scores_ : list of float or None
+        `score` on the validation data after each epoch, if there were any.
+
+    best_validation_score_ : float or None
+        The highest of them.
+
+    n_iter_ : int
+        Epochs run, over all calls that continued the same training.
+
+    t_ : int
+        Tokens learnt from, over all epochs.
+
+    See Also
+    --------
+    LSTMClassifier : Classes of sequences.
+
+    Examples
+    --------
+    >>> from cylstm import LSTMLanguageModel
+    >>> text = "to be or not to be, that is the question. " * 50
+    >>> model = LSTMLanguageModel(32, learning_rate_init=0.01, batch_size=4, random_state=0)
+    >>> bool(model.fit(text).perplexity(text) < 1.2)
+    True
+    >>> model.sample(15, prompt="to be or ", temperature=0)
+    'not to be, that'
+    """
+
+    _parameter_constraints = {
+        **{name: PARAMETER_CONSTRAINTS[name] for name in _SHARED},
+        "vocabulary": "no_validation",  # by Vocabulary.given
+        "min_count": [Interval(Integral, 1, None, closed="left")],
+        "max_vocabulary": [Interval(Integral, 2, MAX_TOKENS, closed="both"), None],
+        "embedding_dim": PARAMETER_CONSTRAINTS["embedding_dim"],
+        "tie_weights": ["boolean"],
+        "init_scale": [Interval(Real, 0, None, closed="neither"), None],
+        "learning_rate": [
+            StrOptions({"constant", "invscaling", "adaptive", "cosine", "exponential"})
+        ],
+        "decay_rate": [Interval(Real, 0, 1, closed="right")],
+        "decay_after": [Interval(Integral, 0, None, closed="left")],
+        "batch_size": PARAMETER_CONSTRAINTS["batch_size"],
+        "shuffle": ["boolean"],
+        "bptt_steps": [Interval(Integral, 1, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": PARAMETER_CONSTRAINTS["validation_fraction"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(256,),
+        *,
+        cell="lstm",
+        activation="tanh",
+        vocabulary=None,
+        min_count=1,
+        max_vocabulary=None,
+        embedding_dim=None,
+        tie_weights=False,
+        init_scale=None,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        alpha=0.0,
+        l1_ratio=0.0,
+        solver="adam",
+        learning_rate_init=2e-3,
+        learning_rate="constant",
+        decay_rate=0.5,
+        decay_after=4,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        clip_norm=1.0,
+        batch_size=32,
+        max_iter=20,
+        shuffle=True,
+        bptt_steps=35,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        tol=1e-4,
+        warm_start=False,
+        dtype="float32",
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.cell = cell
+        self.activation = activation
+        self.vocabulary = vocabulary
+        self.min_count = min_count
+        self.max_vocabulary = max_vocabulary
+        self.embedding_dim = embedding_dim
+        self.tie_weights = tie_weights
+        self.init_scale = init_scale
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.learning_rate = learning_rate
+        self.decay_rate = decay_rate
+        self.decay_after = decay_after
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.clip_norm = clip_norm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.bptt_steps = bptt_steps
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @unharmed
+    @with_callbacks
+    def fit(self, X, y=None, *, X_val=None):
+        """Learn from texts.
+
+        Ctrl-C ends training and keeps the weights reached, with a warning.
+
+        Parameters
+        ----------
+        <<X>>
+        y : ignored
+        X_val : default=None
+            Validation texts, in any form that X may have. The score on them is kept for each
+            epoch in `validation_scores_`; with early_stopping it decides when to stop.
+
+        Returns
+        -------
+        self : LSTMLanguageModel
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an input is invalid; a model fitted before stays as it was.
+            If the loss becomes NaN or infinite; the model then keeps the weights from
+            before that epoch.
+        """
+        going_on = self.warm_start and self.__sklearn_is_fitted__()
+        return self._learn(X, y, X_val, going_on=going_on, n_epochs=self.max_iter)
+
+    @unharmed
+    @with_callbacks
+    def partial_fit(self, X, y=None):
+        """Go on learning: one pass over X.
+
+        The first call learns the vocabulary, unless `vocabulary` gives it.
+
+        Parameters
+        ----------
+        <<X>>
+        y : ignored
+
+        Returns
+        -------
+        self : LSTMLanguageModel
+        """
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True.")
+        going_on = self.__sklearn_is_fitted__()
+        return self._learn(X, y, None, going_on=going_on, n_epochs=1, new_period=False)
+
+    def score(self, X, y=None):
+        """Mean log-likelihood per token, in nats; with ends of sequences counted as tokens.
+
+        Each token is predicted from all those before it in its sequence, whatever bptt_steps
+        and batch_size are.
+
+        Parameters
+        ----------
+        <<X>>
+        y : ignored
+
+        Returns
+        -------
+        score : float
+        """
+        return self._log_likelihood(self._encode(X)[0])
+
+    def perplexity(self, X):
+        """exp(-score): as uncertain as a choice among so many equally likely tokens.
+
+        Parameters
+        ----------
+        <<X>>
+
+        Returns
+        -------
+        perplexity : float
+        """
+        with np.errstate(over="ignore"):
+            return float(np.exp(-self.score(X)))
+
+    def bits_per_token(self, X):
+        """-score / log(2), in bits.
+
+        Parameters
+        ----------
+        <<X>>
+
+        Returns
+        -------
+        bits : float
+        """
+        return -self.score(X) / np.log(2)
+
+    def predict_proba(self, X):
+        """Distribution of the next token after each token of X.
+
+        Parameters
+        ----------
+        <<X>>
+
+        Returns
+        -------
+        p : float64 array of shape (n_tokens, n_outputs), or a list of one for each sequence
+            Columns are those of `vocabulary_`, and the end of the sequence where fit was
+            given a list.
+        """
+        (scores, _), lengths, single = self._forward(X)
+        return _in_form(softmax(scores.astype(np.float64), axis=1), lengths, single)
+
+    def transform(self, X):
+        """Hidden states of the last layer: what the model makes of a text.
+
+        Parameters
+        ----------
+        <<X>>
+
+        Returns
+        -------
+        states : array of shape (n_sequences, n_units), or (n_tokens, n_units)
+            Of several sequences the state after the last token of each, of a single one that
+            after each token.
+        """
+        (_, states), lengths, single = self._forward(X, scores=False, features=True)
+        return states if single else states[np.cumsum(lengths) - 1]
+
+    @validate_params(
+        {
+            "n_tokens": [Interval(Integral, 1, None, closed="left")],
+            "n_samples": [Interval(Integral, 1, None, closed="left"), None],
+            **_SAMPLE_CONSTRAINTS,
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def sample(
+        self,
+        n_tokens,
+        prompt=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        random_state=None,
+        n_samples=None,
+    ):
+        """Write what may come next.
+
+        Parameters
+        ----------
+        n_tokens : int
+            Tokens to write; fewer where the sequence ends before, which it can where fit was
+            given a list.
+        <<how>>
+        n_samples : int, default=None
+            How many to write, side by side; None is one that does not stand in a list.
+
+        Returns
+        -------
+        sample : str, list of words or int64 array, as in fit, or a list of n_samples
+            Without the prompt. The unknown token is never written.
+        """
+        drawn = [[] for _ in range(n_samples or 1)]
+        for tokens in self._draw_tokens(
+            n_tokens, prompt, temperature, top_k, top_p, random_state, len(drawn)
+        ):
+            for sequence, token in zip(drawn, tokens, strict=True):
+                if token >= 0:
+                    sequence.append(token)
+        written = [self._vocabulary.decode(sequence) for sequence in drawn]
+        return written[0] if n_samples is None else written
+
+    @validate_params(
+        {
+            "n_tokens": [Interval(Integral, 1, None, closed="left"), None],
+            **_SAMPLE_CONSTRAINTS,
+        },
+        prefer_skip_nested_validation=True,
+    )
+    def iter_sample(
+        self,
+        n_tokens=None,
+        prompt=None,
+        temperature=1.0,
+        top_k=None,
+        top_p=None,
+        random_state=None,
+    ):
+        """Write token by token.
+
+        Parameters
+        ----------
+        n_tokens : int, default=None
+            Tokens to write; None goes on until the sequence ends, which it never does where
+            fit was given a single one.
+        <<how>>
+
+        Returns
+        -------
+        tokens : iterator of str or int
+            Joined they are what `sample` returns for the same random_state.
+        """
+        drawn = self._draw_tokens(n_tokens, prompt, temperature, top_k, top_p, random_state, 1)
+        tokens = list(self.vocabulary_)
+        return (tokens[numbers[0]] for numbers in drawn)
+
+    @property
+    def vocabulary_(self):
+        check_is_fitted(self)
+        return dict(self._vocabulary.numbers)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        return tags
+
+    # Learning
+
+    def _learn(self, X, y, X_val, *, going_on, n_epochs, new_period=True):
+        self._validate_params()
+        if self.cell == "input_gated" and self.recurrent_dropout:
+            raise ValueError(
+                f"recurrent_dropout={self.recurrent_dropout} cannot go with "
+                'cell="input_gated", whose gates see no hidden state.'
+            )
+        texts = read_texts(X)
+        if not going_on:
+            self._vocabulary = self._make_vocabulary(texts)
+            self._ends = not texts.single
+        encoded = self._vocabulary.encode(texts)
+        network = self._make_network(going_on, **self._layout())
+        self._draw(network, going_on, scale=self.init_scale)
+        validation = None
+        if X_val is not None:
+            validation = self._vocabulary.encode(read_texts(X_val, "X_val"), "X_val")
+        elif self.early_stopping:
+            encoded, validation = self._set_aside(encoded)
+        make_trainer = functools.partial(
+            TextTrainer,
+            texts=[self._targets(numbers) for numbers in encoded],
+            boundary=self._boundary,
+            batch_size=self.batch_size,
+            bptt_steps=self.bptt_steps,
+            shuffle=self.shuffle,
+            random_state=self._random_state,
+        )
+        self._begin = time.perf_counter(), getattr(self, "t_", 0) if going_on else 0
+        return self._train(
+            network,
+            make_trainer,
+            (X, y, None),
+            going_on=going_on,
+            new_period=new_period,
+            n_epochs=n_epochs,
+            validate=validation and (lambda: self._log_likelihood(validation)),
+        )
+
+    def _make_vocabulary(self, texts):
+        if self.vocabulary is not None:
+            if self.min_count > 1 or self.max_vocabulary is not None:
+                raise ValueError(
+                    "min_count and max_vocabulary choose among the tokens of X; they cannot "
+                    "go with a vocabulary that is given."
+                )
+            vocabulary = Vocabulary.given(self.vocabulary, texts.kind)
+        else:
+            vocabulary = Vocabulary.learn(texts, self.min_count, self.max_vocabulary)
+        if len(vocabulary) > MAX_TOKENS:
+            raise ValueError(
+                f"X has {len(vocabulary)} different tokens, more than {MAX_TOKENS}; give "
+                "min_count or max_vocabulary."
+            )
+        return vocabulary
+
+    @property
+    def _boundary(self):
+        """The token before the first and, where there are ends, after the last."""
+        return len(self._vocabulary)
+
+    def _layout(self):
+        n_units = np.ravel(self.hidden_layer_sizes)[-1:]
+        dimension = self.embedding_dim
+        if dimension is None:
+            dimension = int(n_units[0]) if self.tie_weights and len(n_units) else EMBEDDING_DIM
+        elif self.tie_weights and [dimension] != list(n_units):
+            raise ValueError(
+                f"embedding_dim={dimension} must be the units of the last layer, "
+                f"{n_units[0] if len(n_units) else 'of which there is none'}, with "
+                "tie_weights=True."
+            )
+        return {
+            "n_inputs": int(dimension),
+            "n_scores": len(self._vocabulary) + self._ends,
+            "loss": "softmax",
+            "per_step": True,
+            "vocabulary": len(self._vocabulary) + 1,
+            "tied": bool(self.tie_weights),
+        }
+
+    def _set_aside(self, encoded):
+        """Sequences (of a single one the begin) to learn from, and others to validate on."""
+        if len(encoded) == 1:
+            numbers = encoded[0]
+            n_learnt = len(numbers) - int(np.ceil(len(numbers) * self.validation_fraction))
+            if n_learnt < 1:
+                raise ValueError(
+                    f"early_stopping cannot set validation_fraction="
+                    f"{self.validation_fraction} of {len(numbers)} tokens aside."
+                )
+            return [numbers[:n_learnt]], [numbers[n_learnt:]]
+        try:
+            rows, held_out = train_test_split(
+                np.arange(len(encoded)),
+                test_size=self.validation_fraction,
+                random_state=self._split_seed,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"early_stopping cannot set validation_fraction={self.validation_fraction} "
+                f"of {len(encoded)} sequences aside: {error}"
+            ) from error
+        return [encoded[k] for k in rows], [encoded[k] for k in held_out]
+
+    def _progress(self, history):
+        seconds = time.perf_counter() - self._begin[0]
+        line = f"{history.loss_curve[-1] / np.log(2):.3f} bits per token"
+        if history.validation_scores:
+            line += f", {-history.validation_scores[-1] / np.log(2):.3f} held out"
+        return f"{line}, {(history.t - self._begin[1]) / seconds:,.0f} tokens/s"
+
+    # Reading
+
+    def _encode(self, X):
+        check_is_fitted(self)
+        texts = read_texts(X)
+        return self._vocabulary.encode(texts), texts.single
+
+    def _targets(self, numbers):
+        return np.append(numbers, self._boundary) if self._ends else numbers
+
+    def _log_likelihood(self, encoded):
+        """Mean over all tokens."""
+        targets = [self._targets(numbers) for numbers in encoded]
+        lengths = np.array([len(target) for target in targets], dtype=np.int64)
+        starts = np.cumsum(lengths) - lengths
+        targets = np.concatenate(targets)
+        inputs = np.empty_like(targets)
+        inputs[1:] = targets[:-1]
+        inputs[starts] = self._boundary
+        network = self._network
+        with single_threaded_blas():
+            losses = network.losses(
+                Sequences(None, starts, lengths, inputs),
+                targets.astype(network.dtype)[:, None],
+                effective_n_threads(self.n_jobs),
+            )
+        return -float(losses.mean())
+
+    def _forward(self, X, **wanted):
+        """Scores and states after each token, all sequences' one after the other; their
+        lengths, and whether X was a single one."""
+        encoded, single = self._encode(X)
+        lengths = np.array([len(numbers) + 1 for numbers in encoded], dtype=np.int64)
+        starts = np.cumsum(lengths) - lengths
+        inputs = np.full(lengths.sum(), self._boundary)
+        after = np.ones(len(inputs), dtype=bool)
+        after[starts] = False
+        inputs[after] = np.concatenate(encoded)
+        with single_threaded_blas():
+            outputs = self._network.forward(
+                Sequences(None, starts, lengths, inputs),
+                effective_n_threads(self.n_jobs),
+                **wanted,
+            )
+        outputs = [None if output is None else output[after] for output in outputs]
+        return outputs, lengths - 1, single
+
+    # Writing
+
+    def _draw_tokens(
+        self, n_tokens, prompt, temperature, top_k, top_p, random_state, n_samples
+    ):
+        """Iterator over arrays of a token for each sample, -1 after its end. All is checked
+        before it begins."""
+        check_is_fitted(self)
+        vocabulary, network = self._vocabulary, self._network
+        if len(vocabulary) == 1 and vocabulary.unknown is not None:
+            raise ValueError("The model knows no token but the unknown one: nothing to write.")
+        read = np.array([self._boundary])
+        if prompt is not None and np.size(prompt):
+            words = vocabulary.kind == "words" and not isinstance(prompt, str)
+            texts = read_texts([prompt] if words else prompt, "prompt")
+            if len(texts.sequences) > 1:
+                raise ValueError("prompt is several sequences; give one.")
+            read = np.append(read, vocabulary.encode(texts, "prompt")[0])
+        random_state = check_random_state(random_state)
+        state = np.zeros((1, network.architecture.n_state), network.dtype)
+        one_blas_thread = blas_for(n_samples, network.architecture)
+        if len(read) > 1:
+            start, length = np.zeros(1, np.int64), np.array([len(read) - 1])
+            with one_blas_thread():
+                network.forward(
+                    Sequences(None, start, length, read), 1, scores=False, state_out=state
+                )
+        stream = network.stream(n_samples)
+        stream.load(np.repeat(state, n_samples, axis=0))
+
+        def draw():
+            tokens = np.full(n_samples, read[-1])
+            running = np.ones(n_samples, dtype=bool)
+            for _ in itertools.count() if n_tokens is None else range(n_tokens):
+                stream.inputs[:] = tokens
+                with one_blas_thread():
+                    stream.step()
+                scores = stream.scores.astype(np.float64)
+                if vocabulary.unknown is not None:
+                    scores[:, vocabulary.unknown] = -np.inf
+                uniform = random_state.uniform(size=n_samples)
+                tokens = draw_tokens(scores, uniform, temperature, top_k, top_p)
+                running &= tokens < len(vocabulary)
+                if not running.any():
+                    return
+                yield np.where(running, tokens, -1)
+
+        return draw()
+
+
+def _in_form(rows, lengths, single):
+    return rows if single else np.split(rows, np.cumsum(lengths)[:-1])

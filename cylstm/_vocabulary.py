@@ -1,0 +1,257 @@
+"""Texts in every accepted form, and the numbers that their tokens get."""
+
+from collections import Counter
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+
+# What stands for tokens that a vocabulary leaves out.
+UNKNOWN = {"characters": "\ufffd", "words": "<unk>", "ids": -1}
+
+FORMS = (
+    "a str (its characters are the tokens), a list of str, a list of lists of words, a 1-D "
+    "array of integers or a list of such"
+)
+
+
+@dataclass
+class Texts:
+    """Sequences of tokens.
+
+    Parameters
+    ----------
+    kind : {"characters", "words", "ids"}
+    sequences : list of str, of lists of words, or of int64 arrays
+    single : bool
+        Whether it was one sequence and not a list of them.
+    """
+
+    kind: str
+    sequences: list
+    single: bool
+
+
+def read_texts(X, name="X"):
+    """Texts from any of FORMS.
+
+    Raises
+    ------
+    ValueError
+        If X is something else, mixes kinds of tokens, or has an empty sequence.
+    """
+    if isinstance(X, str):
+        texts = Texts("characters", [X], True)
+    else:
+        X = _as_list_or_ids(X, name)
+        if isinstance(X, np.ndarray):
+            texts = Texts("ids", [X], True)
+        elif all(isinstance(x, str) for x in X):
+            texts = Texts("characters", [str(x) for x in X], False)
+        else:
+            texts = _read_list(X, name)
+    if len(texts.sequences) == 0:
+        raise ValueError(f"{name} is empty; at least one sequence is required.")
+    for k, sequence in enumerate(texts.sequences):
+        if len(sequence) == 0:
+            raise ValueError(
+                f"{name if texts.single else f'{name}[{k}]'} is empty: every sequence needs "
+                "at least one token."
+            )
+    return texts
+
+
+def _read_list(X, name):
+    """A list of sequences of words or of ids."""
+    sequences = []
+    for k, x in enumerate(X):
+        if isinstance(x, str) or np.isscalar(x) or x is None:
+            raise ValueError(
+                f"{name}[{k}] is {x!r} beside other kinds of elements; expected {FORMS}."
+            )
+        x = _as_list_or_ids(x, f"{name}[{k}]")
+        if isinstance(x, list):
+            for position, word in enumerate(x):
+                if not isinstance(word, str):
+                    raise ValueError(
+                        f"{name}[{k}][{position}] is {word!r}; the tokens of a sequence are "
+                        "either all words (str) or all integers."
+                    )
+        sequences.append(x)
+    kinds = {
+        "ids" if isinstance(x, np.ndarray) else "words": k
+        for k, x in enumerate(sequences)
+        if len(x)
+    }
+    if len(kinds) > 1:
+        raise ValueError(
+            f"{name}[{kinds['words']}] holds words, but {name}[{kinds['ids']}] integers."
+        )
+    return Texts(next(iter(kinds), "words"), sequences, False)
+
+
+def _as_list_or_ids(x, name):
+    """An int64 array where x holds integers alone, else a list."""
+    if hasattr(x, "to_numpy"):  # pandas
+        x = x.to_numpy()
+    if isinstance(x, np.ndarray):
+        if x.ndim == 1 and x.dtype.kind in "iu":
+            return _as_ids(x, name)
+        if x.ndim == 0 or x.dtype.kind not in "iuUOT" or (x.dtype.kind in "iu" and x.ndim > 2):
+            raise ValueError(
+                f"{name} is an array of {x.dtype} and shape {x.shape}; expected {FORMS}."
+            )
+        return list(x)
+    if not isinstance(x, (list, tuple)):
+        raise ValueError(f"{name} is of type {type(x).__name__}; expected {FORMS}.")
+    if len(x) and all(isinstance(k, Integral) and not isinstance(k, bool) for k in x):
+        return _as_ids(x, name)
+    return list(x)
+
+
+def _as_ids(x, name):
+    ids = np.asarray(x)
+    if ids.dtype.kind not in "iu" or (ids.dtype == np.uint64 and (ids >> 63).any()):
+        raise ValueError(f"{name} has integers beyond 64 bits.")
+    return ids.astype(np.int64)
+
+
+class Vocabulary:
+    """The tokens that a model knows.
+
+    Parameters
+    ----------
+    kind : {"characters", "words", "ids"}
+    tokens : list
+        In the order of their numbers.
+    left_out : bool
+        Whether there are others, for which the unknown token stands.
+
+    Attributes
+    ----------
+    numbers : dict of token to int
+    unknown : int or None
+        The number of the unknown token. "<unk>" among the words is it in any case.
+    """
+
+    def __init__(self, kind, tokens, left_out=False):
+        self.kind = kind
+        unknown = UNKNOWN[kind]
+        if left_out and unknown not in tokens:
+            tokens = [*tokens, unknown]
+        self.numbers = {token: k for k, token in enumerate(tokens)}
+        self.unknown = None
+        if left_out or kind == "words":
+            self.unknown = self.numbers.get(unknown)
+
+    def __len__(self):
+        return len(self.numbers)
+
+    @classmethod
+    def learn(cls, texts, min_count, max_vocabulary):
+        """The tokens of some texts in sorted order, but for those that come less than
+        min_count times, and for the rarest where there are more than max_vocabulary (the
+        unknown token among them)."""
+        counts = _count(texts)
+        kept = sorted(token for token, count in counts.items() if count >= min_count)
+        if (
+            max_vocabulary is not None
+            and len(kept) + (len(kept) < len(counts)) > max_vocabulary
+        ):
+            room = max_vocabulary - (UNKNOWN[texts.kind] not in counts)
+            # The sort is stable: of equally frequent ones the first in order.
+            kept.sort(key=lambda token: (token != UNKNOWN[texts.kind], -counts[token]))
+            kept = sorted(kept[:room])
+        return cls(texts.kind, kept, left_out=len(kept) < len(counts))
+
+    @classmethod
+    def given(cls, vocabulary, kind):
+        """The tokens that a user names.
+
+        Raises
+        ------
+        ValueError
+            If they are none, of another kind than the texts, or not all different.
+        """
+        tokens = list(vocabulary)
+        expected = Integral if kind == "ids" else str
+        for token in tokens:
+            if not isinstance(token, expected) or (kind == "characters" and len(token) != 1):
+                raise ValueError(
+                    f"vocabulary has the token {token!r}, but the tokens of X are {kind}."
+                )
+        if not tokens or len(set(tokens)) < len(tokens):
+            raise ValueError("vocabulary must hold at least one token, and each of them once.")
+        return cls(kind, [int(k) for k in tokens] if kind == "ids" else tokens)
+
+    def encode(self, texts, name="X"):
+        """Their tokens' numbers.
+
+        Returns
+        -------
+        numbers : list of int64 arrays
+
+        Raises
+        ------
+        ValueError
+            If the texts have another kind of tokens, or one that is not known, where there
+            is no unknown token.
+        """
+        if texts.kind != self.kind:
+            raise ValueError(f"{name} holds {texts.kind}, but the model knows {self.kind}.")
+        read = self._encode_words if self.kind == "words" else self._encode_codes
+        encoded = []
+        for k, sequence in enumerate(texts.sequences):
+            numbers = read(sequence)
+            missing = np.flatnonzero(numbers < 0)
+            if len(missing) and self.unknown is None:
+                token = sequence[missing[0]]
+                where = "" if texts.single else f" of {name}[{k}]"
+                raise ValueError(
+                    f"{name} has the token {token!r} at position {missing[0]}{where}, which "
+                    "is not in vocabulary_. Give all tokens that may come in `vocabulary`, "
+                    "or let a min_count of 2 or more, or max_vocabulary, train an unknown "
+                    "token."
+                )
+            numbers[missing] = -1 if self.unknown is None else self.unknown
+            encoded.append(numbers)
+        return encoded
+
+    def decode(self, numbers):
+        """Tokens in the form of one sequence: a str, a list of words or an int64 array."""
+        tokens = list(self.numbers)
+        tokens = [tokens[k] for k in numbers]
+        if self.kind == "ids":
+            return np.array(tokens, dtype=np.int64)
+        return "".join(tokens) if self.kind == "characters" else tokens
+
+    def _encode_words(self, words):
+        get = self.numbers.get
+        return np.array([get(word, -1) for word in words], dtype=np.int64)
+
+    def _encode_codes(self, sequence):
+        """Of characters (by their code points) and ids."""
+        known = _codes(
+            "".join(self.numbers) if self.kind == "characters" else list(self.numbers)
+        )
+        order = np.argsort(known)
+        codes = _codes(sequence)
+        at = np.minimum(np.searchsorted(known, codes, sorter=order), len(known) - 1)
+        return np.where(known[order[at]] == codes, order[at], -1)
+
+
+def _codes(sequence):
+    if isinstance(sequence, str):
+        # Single surrogates, which no encoding has, are characters of a str as well.
+        sequence = np.frombuffer(sequence.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.asarray(sequence, dtype=np.int64)
+
+
+def _count(texts):
+    if texts.kind != "ids":
+        counts = Counter()
+        for sequence in texts.sequences:
+            counts.update(sequence)
+        return counts
+    ids, counts = np.unique(np.concatenate(texts.sequences), return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
