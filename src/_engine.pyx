@@ -41,10 +41,11 @@ from _losses cimport (
 from _forward_pass cimport load_states, store_states
 from _lanes cimport rest, run
 from _lstm cimport PORTION, Team, team_meeting
-from _model cimport MAX_LAYERS, Buffers, Model, Task, lay_out, take_buffers
+from _model cimport MAX_LAYERS, Buffers, Model, Task, Wide, lay_out, take_buffers
 from _packing cimport COLUMNS, count_items, move_item, plan_layers
 from _predict_pass cimport stream_step
 from _shards cimport MAX_LANES, Row, count_shards, cut
+from _wide_head cimport MAX_SCORES, MULTIPLY_SCRATCH
 
 
 cdef extern from "_simd.h" nogil:
@@ -113,6 +114,9 @@ cdef double MEMBER_WORK = 5e4
 # must all be running.
 cdef int team_threads = omp_get_num_procs()
 
+# Scores per step from which on a head is wide (_wide_head.pxd).
+cdef Py_ssize_t wide_scores = 512
+
 
 def simd():
     """Names of the instruction level in use and of the highest this CPU has."""
@@ -144,6 +148,15 @@ def allow_team_threads(int n):
     global team_threads
     before = team_threads
     team_threads = n
+    return before
+
+
+def wide_heads_from(Py_ssize_t n_scores):
+    """Let heads be wide from so many scores on, for tests; return from how many they
+    were."""
+    global wide_scores
+    before = wide_scores
+    wide_scores = n_scores
     return before
 
 
@@ -258,7 +271,8 @@ cdef class Workspace:
     """What the kernels work in, kept from one call to the next; for one caller at a
     time."""
 
-    cdef Memory order, lanes, weights
+    cdef Memory order, lanes, weights, head
+    cdef Wide wide
     cdef readonly Py_ssize_t n_members  # of a team, in the last call
     cdef int[::1] slots  # of every token, -1 for those that are not in the batch
 
@@ -266,6 +280,7 @@ cdef class Workspace:
         self.order = Memory()
         self.lanes = Memory()
         self.weights = Memory()
+        self.head = Memory()
 
 
 cdef void touch_tokens(
@@ -316,6 +331,39 @@ cdef void form_teams(
             <Py_ssize_t> PORTION, fewest // members))
 
 
+cdef int prepare_head(
+    const Model* model, Task* task, Workspace workspace, Py_ssize_t n_steps,
+    Py_ssize_t item, Py_ssize_t n_threads
+) except -1:
+    """Memory for a wide head, where the task has one."""
+    cdef Py_ssize_t n_features, n_scores, n_rows, n_first, shard, k, M = 0
+    cdef Wide* wide = &workspace.wide
+    cdef char* memory
+    if task.wide == NULL:
+        return 0
+    n_features = (n_steps * model.n_features * item + 63) // 64 * 64
+    n_scores = (n_steps * model.n_scores * item + 63) // 64 * 64
+    n_rows = (n_steps * sizeof(int64_t) + 63) // 64 * 64
+    n_first = (task.n_shards * sizeof(Py_ssize_t) + 63) // 64 * 64
+    memory = workspace.head.reserve(
+        2 * n_features + n_scores + 2 * n_rows + n_first
+        + n_threads * MULTIPLY_SCRATCH * item)
+    wide.n_steps = n_steps
+    wide.features = memory
+    wide.dfeatures = memory + n_features
+    wide.scores = memory + 2 * n_features
+    memory += 2 * n_features + n_scores
+    wide.rows = <int64_t*> memory
+    wide.losses = <double*> (memory + n_rows)
+    wide.first = <Py_ssize_t*> (memory + 2 * n_rows)
+    wide.scratch = memory + 2 * n_rows + n_first
+    for shard in range(task.n_shards):
+        wide.first[shard] = M
+        for k in range(task.bounds[shard], task.bounds[shard + 1]):
+            M += task.rows[k].length
+    return 0
+
+
 cdef int prepare(
     const Model* model, Task* task, Workspace workspace, const int64_t[::1] lengths,
     const int64_t[::1] batch, Py_ssize_t item, Py_ssize_t n_threads
@@ -329,6 +377,11 @@ cdef int prepare(
     cdef Buffers unused
     cdef Py_ssize_t meetings_bytes
     task.n_shards = count_shards(B)
+    for k in range(B):
+        work += lengths[batch[k]]
+    if task.training and model.packed and model.per_step and model.n_scores >= wide_scores and (
+            work * model.n_scores <= MAX_SCORES):
+        task.wide = &workspace.wide
     if task.training:
         task.n_lanes = min(task.n_shards, <Py_ssize_t> MAX_LANES)
         n_gradients = model.n_gradients + rest(model, task)
@@ -350,7 +403,6 @@ cdef int prepare(
     for k in range(B):
         task.rows[k].position = k
         task.rows[k].length = lengths[batch[k]]
-        work += lengths[batch[k]]
     cut(task.rows, B, task.n_shards, task.bounds)
 
     for shard in range(task.n_shards):
@@ -368,12 +420,16 @@ cdef int prepare(
     # BLAS multiplies x W over all steps of a chunk, into the history.
     task.history = task.training or task.traces != NULL or not model.packed
     form_teams(model, task, n_threads, work)
-    work *= step_work(model) * (3 if task.training else 1)
-    if work < PARALLEL_WORK:
+    n_threads = max(1, n_threads)
+    if work * step_work(model) * (3 if task.training else 1) < PARALLEL_WORK:
         n_threads = task.n_members = 1
     workspace.n_members = task.n_members
-    n_threads = max(1, min(n_threads, task.n_lanes * task.n_members))
-    n_workers = max(1, n_threads // task.n_members)
+    if task.wide == NULL:
+        n_threads = min(n_threads, task.n_lanes * task.n_members)
+        n_workers = max(1, n_threads // task.n_members)
+    else:  # its pieces are more than the lanes, and all shards keep their history
+        n_workers = task.n_shards
+    prepare_head(model, task, workspace, <Py_ssize_t> work, item, n_threads)
     # In floating point, where no product overflows.
     n_bytes = 64.0 * task.max_packed * model.n_layers * n_workers * (
         model.widest_units + model.widest_inputs + model.n_scores)
@@ -508,8 +564,12 @@ def loss_and_gradients(
             model, &task, workspace, lengths, batch, sizeof(real), n_threads)
         with nogil:
             run(model, &task, threads, kind)
-        for lane in range(task.n_lanes):
-            loss += task.losses[lane]
+        if task.wide == NULL:
+            for lane in range(task.n_lanes):
+                loss += task.losses[lane]
+        else:
+            for k in range(task.wide.n_steps):
+                loss += task.wide.losses[k]
     finally:
         for k in range(task.n_touched):
             workspace.slots[touched[k]] = -1

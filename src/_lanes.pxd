@@ -11,7 +11,11 @@ from _lstm cimport Team, team_meeting
 from _model cimport Buffers, Model, Task, inputs_wanted, take_buffers, take_gradients
 from _packing cimport COLUMNS, ROWS, ROWS_TO_INPUT, Wanted, count_items, move_item
 from _predict_pass cimport predict_shard
-from _train_pass cimport train_shard
+from _train_pass cimport BACKWARD, FORWARD, train_shard
+from _wide_head cimport (
+    CLASSES, INPUTS, SOFTMAX_STEPS, count_backward, pieces, wide_backward, wide_embedding,
+    wide_losses, wide_scores
+)
 
 
 cdef extern from "_openmp.h" nogil:
@@ -23,24 +27,28 @@ cdef enum:
 
 
 cdef inline Py_ssize_t rest(const Model* model, const Task* task) noexcept nogil:
-    """Gradients beside those of the layers."""
+    """Gradients of a lane beside those of the layers."""
+    if task.wide != NULL:
+        return 0
     return model.n_dense - model.n_flat + task.n_touched * model.n_inputs
 
 
 cdef inline void train_lane(
     const Model* model, const Task* task, Py_ssize_t worker, const Team* team,
-    Py_ssize_t lane, real* kind
+    Py_ssize_t lane, int stages, real* kind
 ) noexcept nogil:
     cdef Buffers buffers
     cdef Py_ssize_t shard = lane
     cdef double loss = 0
     take_buffers(model, task, sizeof(real), worker, lane, &buffers)
-    if team.member == 0:
+    if team.member == 0 and stages & BACKWARD:
         memset(buffers.layer_gradients, 0, model.n_gradients * sizeof(real))
         memset(<real*> buffers.gradients + model.n_flat, 0,
                rest(model, task) * sizeof(real))
     while shard < task.n_shards:
-        loss += train_shard(model, task, &buffers, team, shard, kind)
+        if task.wide != NULL:  # whose shards keep their history
+            take_buffers(model, task, sizeof(real), shard, lane, &buffers)
+        loss += train_shard(model, task, &buffers, team, shard, stages, kind)
         shard += task.n_lanes
     if team.member == 0:
         task.losses[lane] = loss
@@ -59,7 +67,8 @@ cdef inline void predict_lane(
 
 
 cdef inline void run_lane(
-    const Model* model, const Task* task, Py_ssize_t worker, Py_ssize_t lane, real* kind
+    const Model* model, const Task* task, Py_ssize_t worker, Py_ssize_t lane, int stages,
+    real* kind
 ) noexcept nogil:
     """A lane on one thread."""
     cdef team_meeting alone
@@ -69,13 +78,13 @@ cdef inline void run_lane(
     team.portion = task.portion
     team.meeting = &alone
     if task.training:
-        train_lane(model, task, worker, &team, lane, kind)
+        train_lane(model, task, worker, &team, lane, stages, kind)
     else:
         predict_lane(model, task, worker, &team, lane, kind)
 
 
 cdef inline void run_team(
-    const Model* model, const Task* task, int thread, int n_threads, real* kind
+    const Model* model, const Task* task, int thread, int n_threads, int stages, real* kind
 ) noexcept nogil:
     """The lanes of a thread's team. OpenMP may have given fewer threads than were asked
     for: then teams are smaller, or threads without a team go free."""
@@ -91,7 +100,7 @@ cdef inline void run_team(
     team.meeting.members = members
     while lane < task.n_lanes:
         if task.training:
-            train_lane(model, task, worker, &team, lane, kind)
+            train_lane(model, task, worker, &team, lane, stages, kind)
         else:
             predict_lane(model, task, worker, &team, lane, kind)
         lane += n_teams
@@ -131,7 +140,8 @@ cdef inline void run(
     const Model* model, Task* task, int threads, real* kind
 ) noexcept nogil:
     """Pack the weights, go through all shards, sum the gradients and unpack them."""
-    cdef Py_ssize_t k, n_packed, n_sums = 0, n_unpacked = 0
+    cdef Py_ssize_t k, n_packed, n_sums = 0, n_unpacked = 0, n_embedding = 0
+    cdef int stages = FORWARD | BACKWARD
     cdef Wanted wanted = weights_wanted(model, task)
     cdef real* weights = <real*> task.weights_of_layers
     cdef real* flat = <real*> task.parameters
@@ -141,16 +151,38 @@ cdef inline void run(
         if task.n_lanes > 1:
             n_sums = ((model.n_gradients + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK
                       + (rest(model, task) + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK)
+    if task.wide != NULL:
+        stages = BACKWARD
+        if model.vocabulary > 0:
+            n_embedding = pieces(model.n_inputs, INPUTS)
     with parallel(num_threads=threads, use_threads_if=threads > 1):
         for k in prange(n_packed, schedule="static"):
             move_item(model, k, wanted, task.portion, flat, weights, False)
         wait_for_all()  # which prange does not within a parallel block
+        if task.wide != NULL:
+            if task.n_members > 1:
+                run_team(model, task, threadid(), omp_get_num_threads(), FORWARD, kind)
+            else:
+                for k in prange(task.n_lanes, schedule="dynamic", chunksize=1):
+                    run_lane(model, task, threadid(), k, FORWARD, kind)
+            wait_for_all()
+            for k in prange(pieces(model.n_scores, CLASSES), schedule="dynamic"):
+                wide_scores(model, task, k, threadid(), kind)
+            wait_for_all()
+            for k in prange(pieces(task.wide.n_steps, SOFTMAX_STEPS), schedule="dynamic"):
+                wide_losses(model, task, k, kind)
+            wait_for_all()
+            for k in prange(count_backward(model, task), schedule="dynamic"):
+                wide_backward(model, task, k, threadid(), kind)
+            wait_for_all()
         if task.n_members > 1:
-            run_team(model, task, threadid(), omp_get_num_threads(), kind)
+            run_team(model, task, threadid(), omp_get_num_threads(), stages, kind)
         else:
             for k in prange(task.n_lanes, schedule="dynamic", chunksize=1):
-                run_lane(model, task, threadid(), k, kind)
+                run_lane(model, task, threadid(), k, stages, kind)
         wait_for_all()
+        for k in prange(n_embedding, schedule="static"):
+            wide_embedding(model, task, k, kind)
         for k in prange(n_sums, schedule="static"):
             add_lanes(model, task, k, kind)
         wait_for_all()

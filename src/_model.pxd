@@ -39,6 +39,19 @@ cdef struct Model:
     const double* levels          # (K,)
 
 
+cdef struct Wide:
+    # The head's part of a batch, where it is wide (_wide_head.pxd): M steps of all shards,
+    # shard by shard.
+    Py_ssize_t n_steps         # M
+    Py_ssize_t* first          # (n_shards,) of each shard
+    int64_t* rows              # (M,) rows of values
+    double* losses             # (M,) weighted
+    void* features             # (M, D)
+    void* dfeatures            # (M, D)
+    void* scores               # (M, K), then their gradients
+    void* scratch              # (n_threads, MULTIPLY_SCRATCH)
+
+
 cdef struct Task:
     # What a call works on; the pointers are to numbers of the call's precision.
     const void* parameters     # (P,)
@@ -90,6 +103,7 @@ cdef struct Task:
     bint training
     bint history               # all gates and cells are wanted
     double* losses             # (n_lanes,)
+    Wide* wide                 # or NULL
 
 
 cdef struct Buffers:
@@ -153,6 +167,7 @@ cdef inline Py_ssize_t lay_out(
     cdef Py_ssize_t k, H, S, B = task.max_rows, N = task.max_packed
     cdef Py_ssize_t kept = N if task.history else B
     cdef Py_ssize_t M = N if model.per_step else B
+    cdef bint scores = task.wide == NULL
     cdef Py_ssize_t W = max(model.widest_inputs, model.n_features)
     cdef Py_ssize_t widest = model.widest_units
     cdef bint two = model.n_directions == 2, training = task.training
@@ -175,8 +190,8 @@ cdef inline Py_ssize_t lay_out(
         out.mask[k] = place(&at, B * H, item, masked)
     out.masked_h = place(&at, B * widest, item, masked)
     out.features = place(&at, M * model.n_features, item, own)
-    out.scores = place(&at, M * model.n_scores, item, True)
-    out.dscores = place(&at, M * model.n_scores, item, training)
+    out.scores = place(&at, M * model.n_scores, item, scores)
+    out.dscores = place(&at, M * model.n_scores, item, training and scores)
     if task.step_losses != NULL:  # one row of them, which nobody wants
         out.dscores = place(&at, model.n_scores, item, True)
     out.dy = place(&at, N * W, item, training and (

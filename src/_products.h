@@ -27,7 +27,10 @@ enum {
     ROWS_AT_ONCE = 96, /* of A, which stay in cache from panel to panel */
     FAR_APART = 256,    /* numbers from one row to the next */
     ROWS_AHEAD = 8,     /* of weights, on their way into the cache */
-    STEPS_AT_ONCE = 64 /* rows of Z that stay in cache from tile to tile */
+    STEPS_AT_ONCE = 64, /* rows of Z that stay in cache from tile to tile */
+    ROWS_OF_MULTIPLY = 1024, /* for which a panel is copied once */
+    DEPTH = 256, /* terms of a sum between two visits of what they add up to */
+    MULTIPLY_SCRATCH = DEPTH * (64 + ROWS_AT_ONCE) /* the widest panel, and columns of A */
 };
 /* Some columns of a matrix A: A[r, k] = start[r * row + k * step], k < n. */
 typedef struct {
@@ -198,6 +201,84 @@ static void NAME(add_transposed_product)(
                                    stride, out, width, 1);
                     out += rows * width;
                 }
+        }
+    }
+}
+
+/* Rows `from` to `from + n` of op(B), columns c to c + width, into a panel; beyond `wanted`
+ * columns zeros. */
+static void NAME(copy_panel)(
+    int transpose, ptrdiff_t n, ptrdiff_t width, ptrdiff_t wanted, const real *b,
+    ptrdiff_t ldb, ptrdiff_t from, ptrdiff_t c, real *panel)
+{
+    if (!transpose) {
+        for (ptrdiff_t k = 0; k < n; k++)
+            memcpy(panel + k * width, b + (from + k) * ldb + c,
+                   (size_t)wanted * sizeof(real));
+    }
+    else {
+        for (ptrdiff_t j = 0; j < wanted; j++) {
+            const real *column = b + (c + j) * ldb + from;
+            for (ptrdiff_t k = 0; k < n; k++) {
+                panel[k * width + j] = column[k];
+                NOT_IN_VECTORS;
+            }
+        }
+    }
+    for (ptrdiff_t k = 0; wanted < width && k < n; k++)
+        memset(panel + k * width + wanted, 0, (size_t)(width - wanted) * sizeof(real));
+}
+
+/* C (m x n) = op(A) (m x k) op(B) (k x n), row-major as they stand in memory; at least one
+ * term. A transposed A is copied 96 columns at a time, B panel by panel, into `scratch` of
+ * MULTIPLY_SCRATCH numbers. Every sum runs over k in order, DEPTH terms at a time. */
+static void NAME(multiply)(
+    int transpose_a, int transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a,
+    ptrdiff_t lda, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc, real *scratch)
+{
+    real *const b_panel = scratch, *const a_columns = scratch + DEPTH * PANEL;
+    const ptrdiff_t at_once = transpose_a ? ROWS_AT_ONCE : ROWS_OF_MULTIPLY;
+    for (ptrdiff_t row = 0; row < m; row += at_once) {
+        const ptrdiff_t n_rows = NAME(at_most)(at_once, m - row);
+        for (ptrdiff_t from = 0; from < k; from += DEPTH) {
+            const ptrdiff_t depth = NAME(at_most)(DEPTH, k - from);
+            product_part part = {a + row * lda + from, lda, 1, depth};
+            if (transpose_a) {
+                for (ptrdiff_t j = 0; j < depth; j++)
+                    memcpy(a_columns + j * n_rows, a + (from + j) * lda + row,
+                           (size_t)n_rows * sizeof(real));
+                part = (product_part){a_columns, 1, n_rows, depth};
+            }
+            for (ptrdiff_t first = 0; first < n; first += PANEL) {
+                const ptrdiff_t wanted = NAME(at_most)(PANEL, n - first);
+                const int vectors = (int)((wanted + LANES - 1) / LANES);
+                const real *panel = b + from * ldb + first;
+                ptrdiff_t width = ldb;
+                if (transpose_b || ldb > FAR_APART || wanted % LANES) {
+                    width = vectors * LANES;
+                    NAME(copy_panel)(transpose_b, depth, width, wanted, b, ldb, from, first,
+                                     b_panel);
+                    panel = b_panel;
+                }
+                int rows;
+                for (ptrdiff_t r = 0; r < n_rows; r += rows) {
+                    const ptrdiff_t tiles = (n_rows - r + TILE_ROWS - 1) / TILE_ROWS;
+                    rows = (int)((n_rows - r + tiles - 1) / tiles);
+                    real *out = c + (row + r) * ldc + first;
+                    if (wanted % LANES == 0) {
+                        NAME(any_tile)(rows, vectors, 1, &part, r, panel, width, out, ldc,
+                                       from > 0);
+                        continue;
+                    }
+                    real whole[TILE_ROWS * PANEL];
+                    NAME(any_tile)(rows, vectors, 1, &part, r, panel, width, whole, PANEL,
+                                   0);
+                    for (int i = 0; i < rows; i++)
+                        for (ptrdiff_t j = 0; j < wanted; j++)
+                            out[i * ldc + j] =
+                                whole[i * PANEL + j] + (from > 0 ? out[i * ldc + j] : 0);
+                }
+            }
         }
     }
 }

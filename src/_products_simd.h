@@ -4,5 +4,6 @@
 
 SIMD_TABLE(product)
 SIMD_TABLE(add_transposed_product)
+SIMD_TABLE(multiply)
 SIMD_TABLE(pack_gates)
 SIMD_TABLE(pack_rows)

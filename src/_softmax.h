@@ -1,10 +1,12 @@
 /* The softmax loss of one sample, compiled for every level and precision through _simd.h. */
 
-/* -log softmax(scores)[label]; dscores gets softmax(scores), less 1 at the label. Sums are
- * in double. A NaN among the scores reaches the loss, by the sum. */
+/* -log softmax(scores)[label]; dscores, which may be where the scores are, gets
+ * softmax(scores), less 1 at the label. Sums are in double. A NaN among the scores reaches
+ * the loss, by the sum. */
 static double NAME(softmax)(
-    ptrdiff_t K, const real *restrict scores, ptrdiff_t label, real *restrict dscores)
+    ptrdiff_t K, const real *scores, ptrdiff_t label, real *dscores)
 {
+    const double score = scores[label];
     real highest = scores[0];
 #pragma omp simd reduction(max : highest)
     for (ptrdiff_t k = 1; k < K; k++)
@@ -21,5 +23,5 @@ static double NAME(softmax)(
     for (ptrdiff_t k = 0; k < K; k++)
         dscores[k] *= share;
     dscores[label] -= (real)1;
-    return log(total) + (double)highest - (double)scores[label];
+    return log(total) + (double)highest - score;
 }

@@ -40,6 +40,12 @@ static void NAME(sgd)(
     double scale, double rate, double momentum, int nesterov)
 {
     const real step = (real)(rate * scale), m = (real)momentum;
+    if (m == 0) { /* the velocity stays 0, and out of the cache */
+#pragma omp simd
+        for (ptrdiff_t j = 0; j < n; j++)
+            w[j] -= step * gradient[j];
+        return;
+    }
     const real ahead = nesterov ? m : (real)1, direct = nesterov ? step : (real)0;
 #pragma omp simd
     for (ptrdiff_t j = 0; j < n; j++) {

@@ -14,6 +14,7 @@ from _lstm cimport Steps, Team, lstm_backward, meet
 from _model cimport Buffers, Model, Task, inputs_wanted
 from _rows cimport copy_columns, count_steps, drop, drop_packed, scatter_steps, source_row
 from _shards cimport Row
+from _wide_head cimport put_features, take_dfeatures
 
 
 cdef inline double weigh_losses(
@@ -152,55 +153,79 @@ cdef inline void embedding_backward(
             dx += I
 
 
+cdef inline void drop_dfeatures(
+    const Model* model, const Task* task, const Row* rows, const Steps* steps,
+    const Buffers* buffers, real* kind
+) noexcept nogil:
+    cdef Py_ssize_t row, D = model.n_features
+    cdef real* dfeatures = <real*> buffers.dfeatures
+    if task.dropout == 0:
+        return
+    if model.per_step:
+        drop_packed(task, D, <real*> buffers.dy, model.n_layers, rows, steps)
+        return
+    for row in range(steps.B):
+        drop(task, D, dfeatures + row * D, dfeatures + row * D, model.n_layers, &rows[row],
+             0)
+
+
 cdef inline double learn_head(
     const Model* model, const Task* task, const Row* rows, const Steps* steps,
     const Buffers* buffers, real* kind
 ) noexcept nogil:
     """Weighted loss of a shard; its gradients of the head are added, and those of the
     head's inputs left in dy (per step) or dfeatures."""
-    cdef Py_ssize_t row, D = model.n_features, M = steps.N if model.per_step else steps.B
+    cdef Py_ssize_t M = steps.N if model.per_step else steps.B
     cdef const real* features = head_inputs(model, task, rows, steps, buffers, kind)
     cdef real* dfeatures = <real*> (buffers.dy if model.per_step else buffers.dfeatures)
     cdef double loss
     head_forward(model, task, M, features, <real*> buffers.scores)
     loss = weigh_losses(model, task, rows, steps, buffers, kind)
     head_backward(model, task, M, features, buffers, dfeatures)
-    if task.dropout > 0:
-        if model.per_step:
-            drop_packed(task, D, dfeatures, model.n_layers, rows, steps)
-        else:
-            for row in range(steps.B):
-                drop(task, D, dfeatures + row * D, dfeatures + row * D, model.n_layers,
-                     &rows[row], 0)
+    drop_dfeatures(model, task, rows, steps, buffers, kind)
     return loss
+
+
+cdef enum Stage:
+    # Of a shard's way; both at once where its head is not wide.
+    FORWARD = 1
+    BACKWARD = 2
 
 
 cdef inline double train_shard(
     const Model* model, const Task* task, const Buffers* buffers, const Team* team,
-    Py_ssize_t shard, real* kind
+    Py_ssize_t shard, int stages, real* kind
 ) noexcept nogil:
     """Add the shard's gradients to its lane's; return its weighted loss, the first member
-    of the team alone."""
+    of the team alone. A wide head stands between the stages, and has the loss."""
     cdef Steps* steps = buffers.steps
     cdef const Row* rows = task.rows + task.bounds[shard]
     cdef Py_ssize_t n_rows = task.bounds[shard + 1] - task.bounds[shard]
     cdef bint leads = team.member == 0
     cdef double loss = 0
-    if leads:
-        begin_shard(model, task, rows, n_rows, buffers, kind)
-        count_steps(task, rows, n_rows, 0, steps)
-    meet(team)
-    forward_chunk(model, task, rows, steps, 0, team, buffers, kind)
-    if leads:
-        store_states(model, task, rows, n_rows, buffers, kind)
-        loss = learn_head(model, task, rows, steps, buffers, kind)
-    layers_backward(model, task, rows, steps, team, buffers, kind)
-    if leads:
-        if model.vocabulary > 0:
-            embedding_backward(model, task, rows, steps, buffers, kind)
-        if task.input_gradients != NULL:
-            scatter_steps(task, rows, steps, 0, model.n_inputs, <real*> buffers.dy,
-                          model.n_inputs, <real*> task.input_gradients, model.n_inputs,
-                          False)
+    if stages & FORWARD:
+        if leads:
+            begin_shard(model, task, rows, n_rows, buffers, kind)
+            count_steps(task, rows, n_rows, 0, steps)
+        meet(team)
+        forward_chunk(model, task, rows, steps, 0, team, buffers, kind)
+        if leads:
+            store_states(model, task, rows, n_rows, buffers, kind)
+            if task.wide != NULL:
+                put_features(model, task, rows, shard, buffers, kind)
+    if stages & BACKWARD:
+        if leads and task.wide != NULL:
+            take_dfeatures(model, task, shard, buffers, kind)
+            drop_dfeatures(model, task, rows, steps, buffers, kind)
+        elif leads:
+            loss = learn_head(model, task, rows, steps, buffers, kind)
+        layers_backward(model, task, rows, steps, team, buffers, kind)
+        if leads:
+            if model.vocabulary > 0 and task.wide == NULL:
+                embedding_backward(model, task, rows, steps, buffers, kind)
+            if task.input_gradients != NULL:
+                scatter_steps(task, rows, steps, 0, model.n_inputs, <real*> buffers.dy,
+                              model.n_inputs, <real*> task.input_gradients,
+                              model.n_inputs, False)
     meet(team)
     return loss
