@@ -122,6 +122,13 @@ class LSTMLanguageModel(NetworkEstimator):
         The output matrix is the embedding's (Press & Wolf, arXiv:1608.05859): fewer
         parameters. Then embedding_dim must be the units of the last layer.
 
+    softmax_samples : int or None, default=None
+        For vocabularies of many thousands: learn from about so many classes of the softmax
+        instead of all, drawn for each step of the solver, frequent ones more often. Each
+        counts for as many as it stands for, so that the sum over all classes is right in the
+        mean (Bengio & Senecal 2008; Horvitz & Thompson 1952). Scores and samples are exact
+        in any case. None is the whole softmax.
+
     init_scale : float or None, default=None
         Draw all weights uniformly between -init_scale and init_scale (Zaremba). None:
         Glorot's uniform and orthogonal matrices, a bias of 1 for the forget gate.
@@ -242,6 +249,7 @@ class LSTMLanguageModel(NetworkEstimator):
         "max_vocabulary": [Interval(Integral, 2, MAX_TOKENS, closed="both"), None],
         "embedding_dim": PARAMETER_CONSTRAINTS["embedding_dim"],
         "tie_weights": ["boolean"],
+        "softmax_samples": [Interval(Integral, 1, None, closed="left"), None],
         "init_scale": [Interval(Real, 0, None, closed="neither"), None],
         "learning_rate": [
             StrOptions({"constant", "invscaling", "adaptive", "cosine", "exponential"})
@@ -266,6 +274,7 @@ class LSTMLanguageModel(NetworkEstimator):
         max_vocabulary=None,
         embedding_dim=None,
         tie_weights=False,
+        softmax_samples=None,
         init_scale=None,
         dropout=0.0,
         recurrent_dropout=0.0,
@@ -304,6 +313,7 @@ class LSTMLanguageModel(NetworkEstimator):
         self.max_vocabulary = max_vocabulary
         self.embedding_dim = embedding_dim
         self.tie_weights = tie_weights
+        self.softmax_samples = softmax_samples
         self.init_scale = init_scale
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
@@ -558,6 +568,11 @@ class LSTMLanguageModel(NetworkEstimator):
                 f"recurrent_dropout={self.recurrent_dropout} cannot go with "
                 'cell="input_gated", whose gates see no hidden state.'
             )
+        if self.softmax_samples is not None and self.alpha and self.solver != "adamw":
+            raise ValueError(
+                f"alpha={self.alpha} cannot go with softmax_samples, of which a step touches "
+                'some classes alone, but as the weight decay of solver="adamw".'
+            )
         texts = read_texts(X)
         if not going_on:
             self._vocabulary = self._make_vocabulary(texts)
@@ -576,6 +591,7 @@ class LSTMLanguageModel(NetworkEstimator):
             boundary=self._boundary,
             batch_size=self.batch_size,
             bptt_steps=self.bptt_steps,
+            n_sampled=self.softmax_samples,
             shuffle=self.shuffle,
             random_state=self._random_state,
         )
@@ -722,7 +738,7 @@ class LSTMLanguageModel(NetworkEstimator):
         if len(vocabulary) == 1 and vocabulary.unknown is not None:
             raise ValueError("The model knows no token but the unknown one: nothing to write.")
         read = np.array([self._boundary])
-        if prompt is not None and np.size(prompt):
+        if prompt is not None and not (hasattr(prompt, "__len__") and len(prompt) == 0):
             words = vocabulary.kind == "words" and not isinstance(prompt, str)
             texts = read_texts([prompt] if words else prompt, "prompt")
             if len(texts.sequences) > 1:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import _engine
+from . import _engine, _updates
 from ._engine import CELLS, PRECISIONS
 
 DIRECTIONS = ("", "reverse.")
@@ -113,19 +113,21 @@ class Architecture:
 class Gradients:
     """Gradients of a batch, in memory that is used again.
 
-    flat : dense part, then a row for each touched row of the embedding
-    touched : which rows those are; the first n_touched count
+    flat : the numbers, of which n_used count: those of the layers and the head as the
+        parameters have them, but of the head those classes alone that the batch has; then a
+        row for each token of the embedding that the batch has
+    tokens : room for which tokens those are
+    pieces : int64 array of shape (n, 3): where in the parameters, where in `flat`, how many
     """
 
     flat: np.ndarray
-    n_dense: int
-    row_size: int
-    touched: np.ndarray
-    n_touched: int = 0
+    tokens: np.ndarray
+    pieces: np.ndarray
+    n_used: int
 
     @property
     def used(self):
-        return self.flat[: self.n_dense + self.n_touched * self.row_size]
+        return self.flat[: self.n_used]
 
 
 class Network:
@@ -198,6 +200,7 @@ class Network:
             len(self.parameters),
             np.array(a.levels, dtype=np.float64) if a.levels else None,
         )
+        self._dense = _updates.cut(0, len(self.parameters) - a.vocabulary * a.n_inputs)
         precision = PRECISIONS[self.dtype]
         self._forward = _engine.forward[precision]
         self._loss_and_gradients = _engine.loss_and_gradients[precision]
@@ -360,10 +363,31 @@ class Network:
         max_tokens = a.vocabulary if a.tied else min(max_tokens, a.vocabulary)
         return Gradients(
             np.empty(n_dense + max_tokens * a.n_inputs, dtype=self.dtype),
-            n_dense,
-            a.n_inputs,
             np.empty(max_tokens, dtype=np.int64),
+            self._dense,
+            n_dense,
         )
+
+    def _place(self, gradients, n_tokens, classes):
+        """Where the gradients of a batch belong."""
+        a = self.architecture
+        if not a.vocabulary:
+            return
+        n_dense = len(self.parameters) - a.vocabulary * a.n_inputs
+        pieces = [self._dense]
+        if classes is not None:
+            offsets = a.offsets()
+            head = offsets["head.bias" if a.tied else "head.weight"]
+            pieces = [_updates.cut(0, head)]
+            for name in ["head.weight", "head.bias"][a.tied :]:
+                size = self.weights[name][0].size
+                pieces.append(_rows(offsets[name], head, size, classes))
+                head += len(classes) * size
+            n_dense = head
+        at = len(self.parameters) - a.vocabulary * a.n_inputs
+        pieces.append(_rows(at, n_dense, a.n_inputs, gradients.tokens[:n_tokens]))
+        gradients.pieces = np.concatenate(pieces)
+        gradients.n_used = n_dense + n_tokens * a.n_inputs
 
     def loss_and_gradients(
         self,
@@ -374,6 +398,7 @@ class Network:
         batch,
         gradients,
         n_threads,
+        classes=None,
         **options,
     ):
         """Weighted mean loss over a batch; its gradient fills `gradients`.
@@ -389,16 +414,18 @@ class Network:
             Which sequences to learn from.
         gradients : Gradients
         n_threads : int
+        classes : int64 array, optional
+            The only classes of the softmax that are looked at, the targets among them.
         **options
             dropout, recurrent_dropout, seed, update, first_step, state_in, state_out,
-            input_gradients, as _engine.loss_and_gradients takes them.
+            input_gradients, class_shares, as _engine.loss_and_gradients takes them.
 
         Returns
         -------
         loss, total_weight : float
             The mean, and the sum of the weights that it is a mean over.
         """
-        loss, total_weight, gradients.n_touched = self._loss_and_gradients(
+        loss, total_weight, n_tokens = self._loss_and_gradients(
             self._plan,
             workspace,
             self.parameters,
@@ -410,8 +437,16 @@ class Network:
             weights,
             batch,
             gradients.flat,
-            gradients.touched,
+            gradients.tokens,
             n_threads,
+            classes=classes,
             **options,
         )
+        self._place(gradients, n_tokens, classes)
         return loss, total_weight
+
+
+def _rows(at, of, size, rows):
+    """Pieces of some rows of a matrix, whose gradients stand one after the other."""
+    order = np.arange(len(rows))
+    return np.column_stack([at + rows * size, of + order * size, np.full(len(rows), size)])

@@ -3,6 +3,7 @@ layers."""
 
 import warnings
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -216,7 +217,10 @@ class TextTrainer(Learner):
     batch_size : int
         Streams; fewer where there are fewer tokens.
     bptt_steps : int
-        Steps of a chunk.
+        Steps of a chunk at most. Chunks are of about equal length: the mean over a short
+        last one would move the weights as far as any other.
+    n_sampled : int or None
+        Classes that stand for all others in the softmax, drawn anew for each chunk.
     shuffle : bool
         Draw a new order of the sequences in each epoch.
     random_state : RandomState
@@ -231,6 +235,7 @@ class TextTrainer(Learner):
         *,
         batch_size,
         bptt_steps,
+        n_sampled,
         shuffle,
         random_state,
         **settings,
@@ -243,6 +248,11 @@ class TextTrainer(Learner):
         self.shuffle = shuffle and len(texts) > 1
         self.random_state = random_state
         self._laid_out = None
+        self._shares = None
+        n_classes = network.architecture.n_scores
+        if n_sampled is not None and n_sampled < n_classes:
+            counts = np.bincount(np.concatenate(texts), minlength=n_classes)
+            self._shares = sampling_shares(counts, n_sampled)
         max_tokens = self.batch_size * min(bptt_steps, self.n_samples)
         super().__init__(network, optimizer, max_tokens, **settings)
 
@@ -272,11 +282,13 @@ class TextTrainer(Learner):
         network = self.network
         weights = np.ones(len(inputs), network.dtype)
         states = np.zeros((self.batch_size, network.architecture.n_state), network.dtype)
-        for first in range(0, int(np.diff(streams).max()), self.bptt_steps):
+        longest = int(np.diff(streams).max())
+        n_chunks = -(-longest // self.bptt_steps)
+        for first, last in pairwise(np.arange(n_chunks + 1) * longest // n_chunks):
             starts = streams[:-1] + first
             running = np.flatnonzero(starts < streams[1:])
             starts = starts[running]
-            stops = np.minimum(starts + self.bptt_steps, streams[running + 1])
+            stops = np.minimum(streams[running] + last, streams[running + 1])
             # Of each stream the begins within this chunk, its first step left out.
             low, high = begins.searchsorted(starts, "right"), begins.searchsorted(stops)
             states[running[begins[low - 1] == starts]] = 0
@@ -296,8 +308,35 @@ class TextTrainer(Learner):
                 update=self.optimizer.n_steps,
                 state_in=state,
                 state_out=state,  # read before it is written
+                **self._sample(targets, starts, stops),
             )
             states[running] = state[tail]
+
+    def _sample(self, targets, starts, stops):
+        """Classes of a chunk's softmax: a sample, then the targets that it lacks."""
+        if self._shares is None:
+            return {}
+        steps = [targets[i:j, 0] for i, j in zip(starts, stops, strict=True)]
+        needed = np.unique(np.concatenate(steps)).astype(np.int64)
+        drawn = self.random_state.random_sample(len(self._shares)) < self._shares
+        sample = np.flatnonzero(drawn)
+        return {
+            "classes": np.concatenate([sample, needed[~drawn[needed]]]),
+            "log_shares": np.log(self._shares[sample]).astype(targets.dtype),
+        }
+
+
+def sampling_shares(counts, n):
+    """Probability of each class to be in a sample of n on average: as the counts to the power
+    of 3/4 (Mikolov et al., arXiv:1310.4546), but at most 1."""
+    weights = np.maximum(counts, 1) ** 0.75
+    shares = np.zeros(len(weights))
+    while (rest := shares < 1).any():
+        wanted = weights * ((n - np.count_nonzero(~rest)) / weights[rest].sum())
+        shares[rest] = np.minimum(wanted[rest], 1)
+        if (wanted[rest] < 1).all():
+            break
+    return shares
 
 
 def train(

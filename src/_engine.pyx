@@ -275,8 +275,10 @@ cdef class Workspace:
     cdef Wide wide
     cdef readonly Py_ssize_t n_members  # of a team, in the last call
     cdef int[::1] slots  # of every token, -1 for those that are not in the batch
+    cdef int[::1] class_slots  # of the classes in the batch
 
     def __cinit__(self):
+        self.slots = self.class_slots = np.empty(0, dtype=np.intc)
         self.order = Memory()
         self.lanes = Memory()
         self.weights = Memory()
@@ -285,19 +287,19 @@ cdef class Workspace:
 
 cdef void touch_tokens(
     const Model* model, const Task* task, const int64_t[::1] lengths,
-    const int64_t[::1] batch, int* slots, int64_t[::1] touched, Py_ssize_t* n_touched
+    const int64_t[::1] batch, const int64_t[::1] classes, int* slots, int64_t[::1] touched,
+    Py_ssize_t* n_touched
 ) noexcept:
-    """Number the different tokens of the batch, in the order of their coming; all tokens,
-    where they are the head's."""
+    """Number the different tokens of the batch, in the order of their coming; before them
+    the classes of the head, where its weights are theirs."""
     cdef Py_ssize_t k, t
     cdef int64_t token
     n_touched[0] = 0
     if model.tied:
-        for k in range(model.vocabulary):
-            slots[k] = <int> k
-            touched[k] = k
-        n_touched[0] = model.vocabulary
-        return
+        n_touched[0] = model.vocabulary if classes is None else classes.shape[0]
+        for k in range(n_touched[0]):
+            touched[k] = k if classes is None else classes[k]
+            slots[touched[k]] = <int> k
     for k in range(batch.shape[0]):
         for t in range(lengths[batch[k]]):
             token = task.tokens[task.starts[batch[k]] + t]
@@ -336,31 +338,68 @@ cdef int prepare_head(
     Py_ssize_t item, Py_ssize_t n_threads
 ) except -1:
     """Memory for a wide head, where the task has one."""
-    cdef Py_ssize_t n_features, n_scores, n_rows, n_first, shard, k, M = 0
-    cdef Wide* wide = &workspace.wide
+    cdef Wide* wide = task.wide
+    cdef Py_ssize_t k, shard, M = 0
+    cdef Py_ssize_t sizes[9]
+    cdef Py_ssize_t starts[10]
     cdef char* memory
-    if task.wide == NULL:
+    if wide == NULL:
         return 0
-    n_features = (n_steps * model.n_features * item + 63) // 64 * 64
-    n_scores = (n_steps * model.n_scores * item + 63) // 64 * 64
-    n_rows = (n_steps * sizeof(int64_t) + 63) // 64 * 64
-    n_first = (task.n_shards * sizeof(Py_ssize_t) + 63) // 64 * 64
-    memory = workspace.head.reserve(
-        2 * n_features + n_scores + 2 * n_rows + n_first
-        + n_threads * MULTIPLY_SCRATCH * item)
     wide.n_steps = n_steps
-    wide.features = memory
-    wide.dfeatures = memory + n_features
-    wide.scores = memory + 2 * n_features
-    memory += 2 * n_features + n_scores
-    wide.rows = <int64_t*> memory
-    wide.losses = <double*> (memory + n_rows)
-    wide.first = <Py_ssize_t*> (memory + 2 * n_rows)
-    wide.scratch = memory + 2 * n_rows + n_first
+    sizes[0] = task.n_shards * sizeof(Py_ssize_t)
+    sizes[1] = n_steps * sizeof(int64_t)
+    sizes[2] = n_steps * sizeof(double)
+    sizes[3] = sizes[4] = n_steps * model.n_features * item
+    sizes[5] = n_steps * wide.K * item
+    sizes[6] = n_threads * MULTIPLY_SCRATCH * item
+    sizes[7] = 0 if wide.classes == NULL else wide.K * model.n_features * item
+    sizes[8] = 0 if wide.classes == NULL else wide.K * item
+    starts[0] = 0
+    for k in range(9):
+        starts[k + 1] = starts[k] + (sizes[k] + 63) // 64 * 64
+    memory = workspace.head.reserve(starts[9])
+    wide.first = <Py_ssize_t*> memory
+    wide.rows = <int64_t*> (memory + starts[1])
+    wide.losses = <double*> (memory + starts[2])
+    wide.features = memory + starts[3]
+    wide.dfeatures = memory + starts[4]
+    wide.scores = memory + starts[5]
+    wide.scratch = memory + starts[6]
+    if wide.classes != NULL:
+        wide.weights = memory + starts[7]
+        wide.bias = memory + starts[8]
     for shard in range(task.n_shards):
         wide.first[shard] = M
         for k in range(task.bounds[shard], task.bounds[shard + 1]):
             M += task.rows[k].length
+    return 0
+
+
+cdef int plan_head(
+    const Model* model, Task* task, Workspace workspace, double n_steps,
+    const int64_t[::1] classes, Py_ssize_t item
+) except -1:
+    """Whether the head is wide, and then its classes and the places of their gradients."""
+    cdef Wide* wide = &workspace.wide
+    cdef Py_ssize_t K = model.n_scores if classes is None else classes.shape[0]
+    if classes is None and not (
+        model.packed and model.per_step and model.n_scores >= wide_scores
+        and n_steps * model.n_scores <= MAX_SCORES
+    ):
+        return 0
+    task.wide = wide
+    wide.K = K
+    wide.weights = <const char*> task.parameters + model.head_weight * item
+    wide.bias = <const char*> task.parameters + model.head_bias * item
+    wide.classes = NULL if classes is None else &classes[0]
+    wide.in_weights = model.head_weight
+    wide.in_bias = model.head_bias
+    wide.in_embedding = model.n_dense
+    if classes is not None:
+        wide.in_bias = model.n_flat + (0 if model.tied else K * model.n_features)
+        wide.in_embedding = wide.in_bias + K
+    if model.tied:
+        wide.in_weights = wide.in_embedding
     return 0
 
 
@@ -379,9 +418,6 @@ cdef int prepare(
     task.n_shards = count_shards(B)
     for k in range(B):
         work += lengths[batch[k]]
-    if task.training and model.packed and model.per_step and model.n_scores >= wide_scores and (
-            work * model.n_scores <= MAX_SCORES):
-        task.wide = &workspace.wide
     if task.training:
         task.n_lanes = min(task.n_shards, <Py_ssize_t> MAX_LANES)
         n_gradients = model.n_gradients + rest(model, task)
@@ -473,6 +509,8 @@ def loss_and_gradients(
     const real[:, ::1] state_in=None,
     real[:, ::1] state_out=None,
     real[:, ::1] input_gradients=None,
+    const int64_t[::1] classes=None,
+    const real[::1] log_shares=None,
 ):
     """Weighted mean loss of a batch; its gradient goes into `gradients`.
 
@@ -509,6 +547,12 @@ def loss_and_gradients(
         order.
     input_gradients : (n_steps of all sequences, I), optional
         Written where the batch has steps: dL / d inputs (or embedded tokens).
+    classes : (n,), optional
+        Of a softmax per step: the only classes that are looked at. `gradients` then has
+        theirs alone, one after the other. The first len(log_shares) are a sample, the others
+        there as targets.
+    log_shares : (n_sampled,)
+        Logarithms of the probabilities with which the sampled classes are there.
 
     Returns
     -------
@@ -519,10 +563,11 @@ def loss_and_gradients(
     cdef Task task
     cdef int threads
     cdef Py_ssize_t k, t, lane
-    cdef double loss = 0, total_weight = 0
+    cdef double loss = 0, total_weight = 0, n_steps = 0
     cdef real* kind = NULL
     memset(&task, 0, sizeof(Task))
     for k in range(batch.shape[0]):
+        n_steps += lengths[batch[k]]
         if model.per_step:
             for t in range(lengths[batch[k]]):
                 total_weight += weights[starts[batch[k]] + t]
@@ -530,6 +575,9 @@ def loss_and_gradients(
             total_weight += weights[batch[k]]
     if total_weight == 0:
         return 0.0, 0.0, 0
+    if classes is not None and not (
+            model.packed and model.per_step and model.loss == SOFTMAX):
+        raise ValueError("A sample of classes needs packed layers and a softmax per step.")
     task.training = True
     task.gradients = &gradients[0]
     task.parameters = &parameters[0]
@@ -552,13 +600,23 @@ def loss_and_gradients(
         task.input_gradients = &input_gradients[0, 0]
     if model.vocabulary > 0:
         task.tokens = &tokens[0]
-        if workspace.slots is None or workspace.slots.shape[0] < model.vocabulary:
+        if workspace.slots.shape[0] < model.vocabulary:
             workspace.slots = np.full(model.vocabulary, -1, dtype=np.intc)
         task.slots = &workspace.slots[0]
-        touch_tokens(model, &task, lengths, batch, &workspace.slots[0], touched,
+        touch_tokens(model, &task, lengths, batch, classes, &workspace.slots[0], touched,
                      &task.n_touched)
     else:
         task.values = &values[0, 0]
+    plan_head(model, &task, workspace, n_steps, classes, sizeof(real))
+    if classes is not None:
+        if workspace.class_slots.shape[0] != model.n_scores:
+            workspace.class_slots = np.zeros(model.n_scores, dtype=np.intc)
+        for k in range(classes.shape[0]):
+            workspace.class_slots[classes[k]] = <int> k
+        task.wide.slots = &workspace.class_slots[0]
+        task.wide.n_sampled = log_shares.shape[0]
+        if log_shares.shape[0]:
+            task.wide.log_shares = &log_shares[0]
     try:
         threads = prepare(
             model, &task, workspace, lengths, batch, sizeof(real), n_threads)

@@ -13,7 +13,7 @@ from _packing cimport COLUMNS, ROWS, ROWS_TO_INPUT, Wanted, count_items, move_it
 from _predict_pass cimport predict_shard
 from _train_pass cimport BACKWARD, FORWARD, train_shard
 from _wide_head cimport (
-    CLASSES, INPUTS, SOFTMAX_STEPS, count_backward, pieces, wide_backward, wide_embedding,
+    CLASSES, INPUTS, SOFTMAX_STEPS, count_backward, gather_classes, pieces, wide_backward, wide_embedding,
     wide_losses, wide_scores
 )
 
@@ -141,6 +141,7 @@ cdef inline void run(
 ) noexcept nogil:
     """Pack the weights, go through all shards, sum the gradients and unpack them."""
     cdef Py_ssize_t k, n_packed, n_sums = 0, n_unpacked = 0, n_embedding = 0
+    cdef Py_ssize_t n_gathered = 0
     cdef int stages = FORWARD | BACKWARD
     cdef Wanted wanted = weights_wanted(model, task)
     cdef real* weights = <real*> task.weights_of_layers
@@ -153,6 +154,8 @@ cdef inline void run(
                       + (rest(model, task) + REDUCTION_BLOCK - 1) // REDUCTION_BLOCK)
     if task.wide != NULL:
         stages = BACKWARD
+        if task.wide.classes != NULL:
+            n_gathered = pieces(task.wide.K, CLASSES)
         if model.vocabulary > 0:
             n_embedding = pieces(model.n_inputs, INPUTS)
     with parallel(num_threads=threads, use_threads_if=threads > 1):
@@ -160,13 +163,15 @@ cdef inline void run(
             move_item(model, k, wanted, task.portion, flat, weights, False)
         wait_for_all()  # which prange does not within a parallel block
         if task.wide != NULL:
+            for k in prange(n_gathered, schedule="static"):
+                gather_classes(model, task, k, kind)
             if task.n_members > 1:
                 run_team(model, task, threadid(), omp_get_num_threads(), FORWARD, kind)
             else:
                 for k in prange(task.n_lanes, schedule="dynamic", chunksize=1):
                     run_lane(model, task, threadid(), k, FORWARD, kind)
             wait_for_all()
-            for k in prange(pieces(model.n_scores, CLASSES), schedule="dynamic"):
+            for k in prange(pieces(task.wide.K, CLASSES), schedule="dynamic"):
                 wide_scores(model, task, k, threadid(), kind)
             wait_for_all()
             for k in prange(pieces(task.wide.n_steps, SOFTMAX_STEPS), schedule="dynamic"):

@@ -50,6 +50,18 @@ cdef struct Wide:
     void* dfeatures            # (M, D)
     void* scores               # (M, K), then their gradients
     void* scratch              # (n_threads, MULTIPLY_SCRATCH)
+    # The classes in the order of the scores: all K of them, or those of a sample.
+    Py_ssize_t K
+    const void* weights        # (K, D)
+    const void* bias           # (K,)
+    const int64_t* classes     # (K,), or NULL for all
+    const int* slots           # (n_scores,) of each class its place among them
+    Py_ssize_t n_sampled       # the others are there as targets alone
+    const void* log_shares     # (n_sampled,) of the classes that each one stands for
+    # Where their gradients stand.
+    Py_ssize_t in_weights
+    Py_ssize_t in_bias
+    Py_ssize_t in_embedding
 
 
 cdef struct Task:

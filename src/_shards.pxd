@@ -32,8 +32,9 @@ cdef inline int longer_first(const void* a, const void* b) noexcept nogil:
 
 
 cdef inline Py_ssize_t count_shards(Py_ssize_t n_rows) noexcept nogil:
+    """An even number, where there are several, for two threads or four to share."""
     cdef Py_ssize_t rows = SMALL_SHARD_ROWS if n_rows < FEW_ROWS else SHARD_ROWS
-    return (n_rows + rows - 1) // rows
+    return 1 if n_rows <= rows else 2 * max(<Py_ssize_t> 1, (n_rows + rows) // (2 * rows))
 
 
 cdef inline void cut(

@@ -25,6 +25,14 @@ static double NAME(penalize)(
     return sum;
 }
 
+/* out += x */
+static void NAME(add)(ptrdiff_t n, const real *restrict x, real *restrict out)
+{
+#pragma omp simd
+    for (ptrdiff_t j = 0; j < n; j++)
+        out[j] += x[j];
+}
+
 /* w *= factor */
 static void NAME(shrink)(ptrdiff_t n, real *restrict w, double factor)
 {

@@ -4,6 +4,7 @@
 
 SIMD_TABLE(sum_of_squares)
 SIMD_TABLE(penalize)
+SIMD_TABLE(add)
 SIMD_TABLE(shrink)
 SIMD_TABLE(sgd)
 SIMD_TABLE(adam)

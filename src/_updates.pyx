@@ -5,10 +5,10 @@
 The norm and the steps share long vectors among the threads block by block; the norm adds
 the blocks' sums in their order, whatever the number of threads.
 
-The last rows of the parameters may be an embedding, of which a batch touches some rows
-only. Gradients and parameters agree up to `n_dense`; from there on row k of the gradients
-belongs to row touched[k] of the parameters. Rows that are not touched stay as they are,
-moments and all.
+A batch may touch only some of the parameters (rows of an embedding, classes of the head):
+its gradients come in pieces, each with where it stands among the parameters (at), where
+among the gradients (of), and how many numbers it has (n). What is in no piece stays as it
+is, moments and all.
 """
 
 from cython.parallel cimport prange
@@ -51,6 +51,21 @@ cdef extern from "_steps_simd.h" nogil:
         Py_ssize_t n, double* w, const double* gradient, double* m, double* v,
         double scale, double rate, double correction,
         double beta_1, double beta_2, double epsilon)
+
+
+def cut(Py_ssize_t begin, Py_ssize_t end):
+    """Pieces of the parameters from begin to end, whose gradients stand at the same places,
+    small enough for threads to share."""
+    at = np.arange(begin, end, BLOCK)
+    return np.column_stack([at, at, np.minimum(end - at, BLOCK)]).astype(np.int64)
+
+
+cdef inline bint worth_threads(
+    const real[::1] w, const int64_t[:, ::1] pieces
+) noexcept nogil:
+    """Whether there are more numbers than one thread does while another wakes."""
+    cdef Py_ssize_t k = pieces.shape[0] - 1
+    return k >= 0 and pieces[k, 1] + pieces[k, 2] > BLOCK
 
 
 cdef inline Py_ssize_t count_blocks(Py_ssize_t n) noexcept nogil:
@@ -105,49 +120,27 @@ def shrink(real[::1] w, segments, double factor):
                 shrink_double(end - begin, &w[begin], factor)
 
 
-cdef inline void take_piece(
-    Py_ssize_t piece, Py_ssize_t n_dense, const int64_t[::1] touched, Py_ssize_t row_size,
-    Py_ssize_t* n, Py_ssize_t* at, Py_ssize_t* in_gradients
-) noexcept nogil:
-    """A piece of the parameters: a block of the dense part, then touched row by row."""
-    cdef Py_ssize_t dense_blocks = count_blocks(n_dense)
-    if piece < dense_blocks:
-        at[0] = in_gradients[0] = piece * BLOCK
-        n[0] = min(n_dense - at[0], BLOCK)
-    else:
-        piece -= dense_blocks
-        at[0] = n_dense + touched[piece] * row_size
-        in_gradients[0] = n_dense + piece * row_size
-        n[0] = row_size
-
-
 cdef inline void sgd_piece(
-    Py_ssize_t piece, real[::1] w, const real[::1] gradients, real[::1] velocity,
-    Py_ssize_t n_dense, const int64_t[::1] touched, Py_ssize_t row_size,
-    double scale, double rate, double momentum, bint nesterov
+    Py_ssize_t at, Py_ssize_t of, Py_ssize_t n, real[::1] w, const real[::1] gradients,
+    real[::1] velocity, double scale, double rate, double momentum, bint nesterov
 ) noexcept nogil:
-    cdef Py_ssize_t n, at, k
-    take_piece(piece, n_dense, touched, row_size, &n, &at, &k)
     if real is float:
-        sgd_float(n, &w[at], &gradients[k], &velocity[at], scale, rate, momentum, nesterov)
+        sgd_float(n, &w[at], &gradients[of], &velocity[at], scale, rate, momentum, nesterov)
     else:
-        sgd_double(n, &w[at], &gradients[k], &velocity[at], scale, rate, momentum,
+        sgd_double(n, &w[at], &gradients[of], &velocity[at], scale, rate, momentum,
                    nesterov)
 
 
 cdef inline void adam_piece(
-    Py_ssize_t piece, real[::1] w, const real[::1] gradients, real[::1] m, real[::1] v,
-    Py_ssize_t n_dense, const int64_t[::1] touched, Py_ssize_t row_size,
-    double scale, double rate, double correction, double beta_1, double beta_2,
-    double epsilon
+    Py_ssize_t at, Py_ssize_t of, Py_ssize_t n, real[::1] w, const real[::1] gradients,
+    real[::1] m, real[::1] v, double scale, double rate, double correction,
+    double beta_1, double beta_2, double epsilon
 ) noexcept nogil:
-    cdef Py_ssize_t n, at, k
-    take_piece(piece, n_dense, touched, row_size, &n, &at, &k)
     if real is float:
-        adam_float(n, &w[at], &gradients[k], &m[at], &v[at], scale, rate, correction,
+        adam_float(n, &w[at], &gradients[of], &m[at], &v[at], scale, rate, correction,
                    beta_1, beta_2, epsilon)
     else:
-        adam_double(n, &w[at], &gradients[k], &m[at], &v[at], scale, rate, correction,
+        adam_double(n, &w[at], &gradients[of], &m[at], &v[at], scale, rate, correction,
                     beta_1, beta_2, epsilon)
 
 
@@ -155,9 +148,7 @@ def sgd(
     real[::1] w,
     const real[::1] gradients,
     real[::1] velocity,
-    Py_ssize_t n_dense,
-    const int64_t[::1] touched,
-    Py_ssize_t row_size,
+    const int64_t[:, ::1] pieces,
     double scale,
     double rate,
     double momentum,
@@ -166,13 +157,12 @@ def sgd(
 ):
     """velocity = momentum velocity - rate g;  w += velocity, or with Nesterov's momentum
     w += momentum velocity - rate g.  g = scale * gradients."""
-    cdef Py_ssize_t k, n_blocks = count_blocks(n_dense)
+    cdef Py_ssize_t k, n_pieces = pieces.shape[0]
     with nogil:
-        for k in prange(n_blocks + touched.shape[0], num_threads=n_threads,
-                        schedule="static",
-                        use_threads_if=n_blocks > 1 and n_threads > 1):
-            sgd_piece(k, w, gradients, velocity, n_dense, touched, row_size, scale, rate,
-                      momentum, nesterov)
+        for k in prange(n_pieces, num_threads=n_threads, schedule="dynamic",
+                        use_threads_if=n_threads > 1 and worth_threads(w, pieces)):
+            sgd_piece(pieces[k, 0], pieces[k, 1], pieces[k, 2], w, gradients, velocity,
+                      scale, rate, momentum, nesterov)
 
 
 def adam(
@@ -180,9 +170,7 @@ def adam(
     const real[::1] gradients,
     real[::1] m,
     real[::1] v,
-    Py_ssize_t n_dense,
-    const int64_t[::1] touched,
-    Py_ssize_t row_size,
+    const int64_t[:, ::1] pieces,
     double scale,
     double rate,
     double beta_1,
@@ -196,10 +184,9 @@ def adam(
     w -= rate m / (1 - b1^step) / (sqrt(v / (1 - b2^step)) + epsilon)."""
     cdef double unbiased = rate / (1 - beta_1 ** step)
     cdef double correction = 1 / (1 - beta_2 ** step)
-    cdef Py_ssize_t k, n_blocks = count_blocks(n_dense)
+    cdef Py_ssize_t k, n_pieces = pieces.shape[0]
     with nogil:
-        for k in prange(n_blocks + touched.shape[0], num_threads=n_threads,
-                        schedule="static",
-                        use_threads_if=n_blocks > 1 and n_threads > 1):
-            adam_piece(k, w, gradients, m, v, n_dense, touched, row_size, scale, unbiased,
-                       correction, beta_1, beta_2, epsilon)
+        for k in prange(n_pieces, num_threads=n_threads, schedule="dynamic",
+                        use_threads_if=n_threads > 1 and worth_threads(w, pieces)):
+            adam_piece(pieces[k, 0], pieces[k, 1], pieces[k, 2], w, gradients, m, v, scale,
+                       unbiased, correction, beta_1, beta_2, epsilon)

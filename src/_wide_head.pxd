@@ -1,13 +1,18 @@
 # cython: cdivision=True
 """The head over all steps of a batch, where it has many scores per step.
 
-Letters: M steps of all shards, D features, K scores.
+Letters: M steps of all shards, D features, K classes: all, or a sample of them.
 
 # Design: a lane's gradients of the head of a large vocabulary would be megabytes, to be
 # zeroed, added up and read again for a few hundred steps each; and rows, of which a batch
 # of text has twenty, are hard to share evenly. So all shards go forward first, then threads
 # share the head's products by classes or by steps, then all shards go backward. A sum is
 # always one thread's and runs in order, whoever has which classes.
+#
+# In a sample each class is with a probability of its own, q. Those that are there count as
+# 1 / q in the sum over all classes, which is right in the mean (Horvitz & Thompson 1952):
+# log 1 / q is added to their scores. The target of a step counts as 1, the targets of others
+# that are not sampled as 0.
 """
 
 from libc.stdint cimport int64_t
@@ -15,9 +20,9 @@ from libc.string cimport memcpy, memset
 
 from _blas cimport real
 from _forward_pass cimport head_inputs
-from _losses cimport loss_and_gradient
+from _losses cimport SOFTMAX, loss_and_gradient
 from _lstm cimport Steps
-from _model cimport Buffers, Model, Task, take_buffers
+from _model cimport Buffers, Model, Task, Wide, take_buffers
 from _rows cimport source_row
 from _shards cimport Row
 
@@ -34,13 +39,21 @@ cdef extern from "_products_simd.h" nogil:
         const double* a, Py_ssize_t lda, const double* b, Py_ssize_t ldb, double* c,
         Py_ssize_t ldc, double* scratch)
 
+cdef extern from "_steps_simd.h" nogil:
+    void add_float "add_float[simd_level()]" (Py_ssize_t n, const float* x, float* out)
+    void add_double "add_double[simd_level()]" (Py_ssize_t n, const double* x, double* out)
+    void shrink_float "shrink_float[simd_level()]" (Py_ssize_t n, float* w, double factor)
+    void shrink_double "shrink_double[simd_level()]" (
+        Py_ssize_t n, double* w, double factor)
+
 cdef enum:
     MAX_SCORES = 1 << 26  # of a batch (256 MiB in float32)
     # What a thread takes at a time.
-    CLASSES = 192
-    STEPS = 96
+    CLASSES = 384
+    STEPS = 192
     SOFTMAX_STEPS = 16
     INPUTS = 64           # columns of the embedding
+    ABSENT = -1000000     # a score whose exponential is nothing
 
 
 cdef inline void multiply(
@@ -55,8 +68,27 @@ cdef inline void multiply(
         multiply_double(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, c, ldc, scratch)
 
 
+cdef inline void add(Py_ssize_t n, const real* x, real* out) noexcept nogil:
+    if real is float:
+        add_float(n, x, out)
+    else:
+        add_double(n, x, out)
+
+
 cdef inline Py_ssize_t pieces(Py_ssize_t n, Py_ssize_t size) noexcept nogil:
     return (n + size - 1) // size
+
+
+cdef inline void gather_classes(
+    const Model* model, const Task* task, Py_ssize_t piece, real* kind
+) noexcept nogil:
+    """Weights and biases of some classes of a sample."""
+    cdef Py_ssize_t k, D = model.n_features, first = piece * CLASSES
+    cdef const real* parameters = <const real*> task.parameters
+    for k in range(first, min(task.wide.K, first + <Py_ssize_t> CLASSES)):
+        memcpy(<real*> task.wide.weights + k * D,
+               parameters + model.head_weight + task.wide.classes[k] * D, D * sizeof(real))
+        (<real*> task.wide.bias)[k] = parameters[model.head_bias + task.wide.classes[k]]
 
 
 cdef inline void put_features(
@@ -87,50 +119,75 @@ cdef inline void wide_scores(
     const Model* model, const Task* task, Py_ssize_t piece, Py_ssize_t thread, real* kind
 ) noexcept nogil:
     """Some classes' scores of all steps, without bias."""
-    cdef Py_ssize_t first = piece * CLASSES, D = model.n_features, K = model.n_scores
+    cdef Py_ssize_t first = piece * CLASSES, D = model.n_features, K = task.wide.K
     # S = F W'   (M x K) = (M x D) (D x K)
     multiply(False, True, task.wide.n_steps, min(K - first, <Py_ssize_t> CLASSES), D,
              <const real*> task.wide.features, D,
-             <const real*> task.parameters + model.head_weight + first * D, D,
+             <const real*> task.wide.weights + first * D, D,
              <real*> task.wide.scores + first, K,
              <real*> task.wide.scratch + thread * MULTIPLY_SCRATCH)
+
+
+cdef inline double sampled_loss(
+    const Wide* wide, Py_ssize_t label, real* scores
+) noexcept nogil:
+    """Loss of one step from a sample of the classes; scores become gradients."""
+    cdef Py_ssize_t k
+    cdef real target = wide.slots[label], score = scores[wide.slots[label]]
+    cdef double loss
+    for k in range(wide.n_sampled):
+        scores[k] -= (<const real*> wide.log_shares)[k]
+    for k in range(wide.n_sampled, wide.K):
+        scores[k] = ABSENT
+    scores[wide.slots[label]] = score
+    loss = loss_and_gradient(SOFTMAX, NULL, wide.K, scores, 1, &target, scores)
+    for k in range(wide.n_sampled, wide.K):
+        if k != wide.slots[label]:
+            scores[k] = 0
+    return loss
 
 
 cdef inline void wide_losses(
     const Model* model, const Task* task, Py_ssize_t piece, real* kind
 ) noexcept nogil:
     """Weighted losses of some steps; their scores become weighted gradients."""
-    cdef Py_ssize_t step, k, K = model.n_scores, first = piece * SOFTMAX_STEPS
+    cdef Py_ssize_t step, K = task.wide.K, first = piece * SOFTMAX_STEPS
     cdef Py_ssize_t last = min(task.wide.n_steps, first + <Py_ssize_t> SOFTMAX_STEPS)
-    cdef const real* bias = <const real*> task.parameters + model.head_bias
+    cdef const real* bias = <const real*> task.wide.bias
+    cdef const real* targets
     cdef real* scores = <real*> task.wide.scores + first * K
-    cdef double weight
+    cdef double weight, loss
     cdef int64_t at
     for step in range(first, last):
         at = task.wide.rows[step]
+        targets = <const real*> task.targets + at * task.n_targets
         weight = (<const real*> task.weights)[at] * task.weight_scale
-        for k in range(K):
-            scores[k] += bias[k]
-        task.wide.losses[step] = weight * loss_and_gradient(
-            model.loss, model.levels, K, scores, task.n_targets,
-            <const real*> task.targets + at * task.n_targets, scores)
-        for k in range(K):
-            scores[k] *= <real> weight
+        add(K, bias, scores)
+        if task.wide.classes == NULL:
+            loss = loss_and_gradient(
+                model.loss, model.levels, K, scores, task.n_targets, targets, scores)
+        else:
+            loss = sampled_loss(task.wide, <Py_ssize_t> targets[0], scores)
+        task.wide.losses[step] = weight * loss
+        if real is float:
+            shrink_float(K, scores, weight)
+        else:
+            shrink_double(K, scores, weight)
         scores += K
 
 
 cdef inline Py_ssize_t count_backward(const Model* model, const Task* task) noexcept nogil:
-    return pieces(task.wide.n_steps, STEPS) + pieces(model.n_scores, CLASSES)
+    return pieces(task.wide.n_steps, STEPS) + pieces(task.wide.K, CLASSES)
 
 
 cdef inline void wide_backward(
     const Model* model, const Task* task, Py_ssize_t piece, Py_ssize_t thread, real* kind
 ) noexcept nogil:
     """Gradients of some steps' features, or of some classes' weights."""
-    cdef Py_ssize_t M = task.wide.n_steps, D = model.n_features, K = model.n_scores
-    cdef Py_ssize_t first = piece * STEPS, n, k, step
+    cdef Py_ssize_t M = task.wide.n_steps, D = model.n_features, K = task.wide.K
+    cdef Py_ssize_t first = piece * STEPS, n, step
     cdef const real* dscores = <const real*> task.wide.scores
-    cdef const real* weights = <const real*> task.parameters + model.head_weight
+    cdef const real* weights = <const real*> task.wide.weights
     cdef real* gradients = <real*> task.gradients
     cdef real* dbias
     cdef real* scratch = <real*> task.wide.scratch + thread * MULTIPLY_SCRATCH
@@ -145,12 +202,11 @@ cdef inline void wide_backward(
     # dW = dS' F   (K x D) = (K x M) (M x D)
     multiply(True, False, n, D, M, dscores + first, K,
              <const real*> task.wide.features, D,
-             gradients + model.head_weight + first * D, D, scratch)
-    dbias = gradients + model.head_bias + first
+             gradients + task.wide.in_weights + first * D, D, scratch)
+    dbias = gradients + task.wide.in_bias + first
     memset(dbias, 0, n * sizeof(real))
     for step in range(M):
-        for k in range(n):
-            dbias[k] += dscores[step * K + first + k]
+        add(n, dscores + step * K + first, dbias)
 
 
 cdef inline void wide_embedding(
@@ -159,13 +215,13 @@ cdef inline void wide_embedding(
     """Some columns of the embedding's gradients, from dL/d inputs that all shards have
     left. Where the weights are the head's as well, its gradients stand there already."""
     cdef Py_ssize_t I = model.n_inputs, first = piece * INPUTS
-    cdef Py_ssize_t n = min(I - first, <Py_ssize_t> INPUTS), shard, t, row, i, slot
-    cdef real* gradients = <real*> task.gradients + model.n_dense + first
+    cdef Py_ssize_t n = min(I - first, <Py_ssize_t> INPUTS), shard, t, row, slot
+    cdef real* gradients = <real*> task.gradients + task.wide.in_embedding + first
     cdef real* gradient
     cdef const real* dx
     cdef const Row* rows
     cdef Buffers buffers
-    for slot in range(model.n_scores if model.tied else 0, task.n_touched):
+    for slot in range(task.wide.K if model.tied else 0, task.n_touched):
         memset(gradients + slot * I, 0, n * sizeof(real))
     for shard in range(task.n_shards):
         take_buffers(model, task, sizeof(real), shard, 0, &buffers)
@@ -175,6 +231,5 @@ cdef inline void wide_embedding(
             for row in range(buffers.steps.counts[t]):
                 gradient = gradients + I * (
                     task.slots[task.tokens[source_row(task, &rows[row]) + t]])
-                for i in range(n):
-                    gradient[i] += dx[i]
+                add(n, dx, gradient)
                 dx += I

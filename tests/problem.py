@@ -102,15 +102,15 @@ class Problem:
         return self.xs, ys, weights, self.states, self.dropout
 
     def named(self, gradients):
-        """Name -> gradient, the embedding's spread out over all tokens."""
+        """Name -> gradient; zeros where the batch has none."""
         other = self.network.copy()
         other.parameters[:] = 0
-        other.parameters[: gradients.n_dense] = gradients.flat[: gradients.n_dense]
-        if self.architecture.vocabulary:
-            touched = gradients.touched[: gradients.n_touched]
-            assert len(set(touched.tolist())) == len(touched)
-            rows = gradients.used[gradients.n_dense :].reshape(-1, gradients.row_size)
-            other.weights["embedding.weight"][touched] = rows
+        seen = np.zeros(len(other.parameters), dtype=int)
+        for at, of, n in gradients.pieces:
+            other.parameters[at : at + n] = gradients.used[of : of + n]
+            seen[at : at + n] += 1
+        assert seen.max() == 1
+        assert seen.sum() == gradients.n_used
         return other.weights
 
     def check_oracle(self, tolerance=1e-10, n_threads=1):

@@ -12,7 +12,15 @@ N = 103
 
 
 def dense(gradients):
-    return Gradients(gradients, len(gradients), 0, np.empty(0, np.int64))
+    n = len(gradients)
+    return Gradients(gradients, np.empty(0, np.int64), _updates.cut(0, n), n)
+
+
+def rows_of_4(flat, rows):
+    """Gradients of 5 dense parameters and of some rows of 4."""
+    places = [(5 + 4 * row, 5 + 4 * k, 4) for k, row in enumerate(rows)]
+    pieces = np.array([(0, 0, 5), *places])
+    return Gradients(flat, np.empty(0, np.int64), pieces, 5 + 4 * len(rows))
 
 
 def run(rule, n_steps=5, dtype="float64", **settings):
@@ -139,10 +147,8 @@ def test_rows_that_a_batch_does_not_touch_stay_as_they_are(rule):
     by_rows, by_all = start.copy(), start.copy()
     for touched in ([4, 1], [1], [5, 0, 4]):
         flat = rng.normal(size=5 + 24)
-        n = len(touched)
-        rows = Gradients(flat, 5, 4, np.array([*touched, 99]), n)
         before = by_rows.copy()
-        assert sparse.step(by_rows, rows)
+        assert sparse.step(by_rows, rows_of_4(flat, touched))
         embedding = (by_rows - before)[5:].reshape(6, 4)
         assert set(np.flatnonzero(embedding.any(axis=1))) == set(touched)
     # Where all rows are touched each time it is a step like any other.
@@ -153,7 +159,7 @@ def test_rows_that_a_batch_does_not_touch_stay_as_they_are(rule):
         by_rows, by_all = (by_all.copy() for _ in range(2))
         sparse.moments, sparse.n_steps = None, 0
         full.moments, full.n_steps = None, 0
-        sparse.step(by_rows, Gradients(shuffled, 5, 4, order, 6))
+        sparse.step(by_rows, rows_of_4(shuffled, order))
         full.step(by_all, dense(flat))
         np.testing.assert_allclose(by_rows, by_all, rtol=1e-12)
 
