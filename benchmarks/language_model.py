@@ -1,0 +1,387 @@
+"""How well and how fast a language model learns, beside n-grams and PyTorch.
+
+    python benchmarks/language_model.py characters [--data FILE] [--minutes 10] [--units 256]
+    python benchmarks/language_model.py words --train FILE --valid FILE --test FILE
+        [--setting small] [--torch]
+    python benchmarks/language_model.py speed [--setting small] [--threads 2 1]
+
+characters: bits per character on the last tenth of a text, held out, after each epoch of the
+time given, beside Kneser-Ney's n-grams of characters.
+
+words: perplexity in the settings "small" and "medium" (without and with dropout) of Zaremba,
+Sutskever & Vinyals (arXiv:1409.2329): words between blanks, each line's end is "<eos>". With
+--torch the same network with the same weights to begin with learns in PyTorch as well.
+
+speed: tokens per second of training in these settings, beside PyTorch; medians of steps of
+the solver taken in turn, on tokens drawn by Zipf's law.
+"""
+
+import argparse
+import lzma
+import math
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+from bench_step import medians
+from sklearn.base import clone
+
+from cylstm import LSTMLanguageModel
+from cylstm._threads import single_threaded_blas
+from cylstm._training import TextTrainer, weighted_mean
+from cylstm._vocabulary import Vocabulary, read_texts
+
+PLAYS = Path(__file__).parents[1] / "examples" / "tinyshakespeare.txt.xz"
+
+
+def zaremba(n_units, n_steps, n_epochs, **parameters):
+    """Parameters of a setting of Zaremba et al., section 4.1.
+
+    Their loss is the sum over the steps of a chunk and the mean over the streams. Ours is
+    the mean over all tokens, and its gradients are n_steps times as small: that much larger
+    is the rate, and smaller the norm that they are clipped to, for the same steps.
+    """
+    return {
+        "hidden_layer_sizes": (n_units, n_units),
+        "embedding_dim": n_units,
+        "batch_size": 20,
+        "bptt_steps": n_steps,
+        "max_iter": n_epochs,
+        "solver": "sgd",
+        "momentum": 0,
+        "nesterovs_momentum": False,
+        "learning_rate_init": 1.0 * n_steps,
+        "learning_rate": "exponential",
+        "clip_norm": 5.0 / n_steps,
+        **parameters,
+    }
+
+
+SETTINGS = {
+    "small": zaremba(200, 20, 13, decay_rate=0.5, decay_after=4, init_scale=0.1),
+    "medium": zaremba(
+        650, 35, 39, decay_rate=1 / 1.2, decay_after=6, init_scale=0.05, dropout=0.5
+    ),
+}
+
+
+class KneserNey:
+    """n-grams of characters, interpolated (Kneser & Ney 1995).
+
+    p(c | context) = (max(n(c) - D, 0) + D * #{n > 0} * p(c | shorter context)) / sum n
+
+    With the longest context n(c) is how often c follows it, with a shorter one after how
+    many different characters the two come. The shortest of all gives each the same p.
+    """
+
+    def __init__(self, text, order, vocabulary):
+        self.order = order
+        self.vocabulary = vocabulary
+        self.levels = [None] * order  # by the length of the context
+        counts = Counter(text[k : k + order] for k in range(len(text) - order + 1))
+        for length in reversed(range(order)):
+            following = defaultdict(dict)
+            for gram, count in counts.items():
+                following[gram[:-1]][gram[-1]] = count
+            # Ney, Essen & Kneser 1994; with the ones it is never 0, which would rule out
+            # what never came.
+            n = Counter(counts.values())
+            discount = (n[1] + 1) / (n[1] + 2 * n[2] + 2)
+            self.levels[length] = following, discount
+            counts = Counter(gram[1:] for gram in counts)
+
+    def probability(self, character, context):
+        shorter = (
+            self.probability(character, context[1:]) if context else 1 / len(self.vocabulary)
+        )
+        following, discount = self.levels[len(context)]
+        if context not in following:
+            return shorter
+        n = following[context]
+        own = max(n.get(character, 0) - discount, 0)
+        return (own + discount * len(n) * shorter) / sum(n.values())
+
+    def contexts(self, text):
+        """What stands before each of its characters."""
+        return [text[max(0, k + 1 - self.order) : k] for k in range(len(text))]
+
+    def bits(self, text):
+        """Per character."""
+        return -math.fsum(
+            math.log2(self.probability(character, context))
+            for character, context in zip(text, self.contexts(text), strict=True)
+        ) / len(text)
+
+
+def characters(arguments):
+    opened = lzma.open if arguments.data.suffix == ".xz" else open
+    with opened(arguments.data, "rt", encoding="utf-8") as file:
+        text = file.read()
+    n_learnt = len(text) * 9 // 10
+    learnt, held_out = text[:n_learnt], text[n_learnt:]
+    vocabulary = sorted(set(text))
+    print(
+        f"{len(learnt)} characters to learn, {len(held_out)} held out, {len(vocabulary)} "
+        f"different ones (seed {arguments.seed}, {arguments.threads[0]} threads)"
+    )
+    grams = KneserNey(learnt, arguments.order, vocabulary)
+    for context in grams.contexts(held_out)[:50]:
+        total = math.fsum(grams.probability(c, context) for c in vocabulary)
+        assert abs(total - 1) < 1e-9, (context, total)
+    print(f"Kneser-Ney, {arguments.order}-grams: {grams.bits(held_out):.3f} bits held out\n")
+    model = LSTMLanguageModel(
+        arguments.units,
+        vocabulary=vocabulary,
+        dropout=arguments.dropout,
+        learning_rate="cosine",
+        n_jobs=arguments.threads[0],
+        random_state=arguments.seed,
+    )
+    n_most = arguments.epochs or 1000
+    model.set_params(max_iter=n_most)
+    print("| epoch | seconds | train bits | held-out bits |\n|---|---|---|---|")
+    done = seconds = 0
+    while done < model.max_iter:
+        begin = time.perf_counter()
+        model.partial_fit(learnt)
+        seconds += time.perf_counter() - begin
+        done += 1
+        print(
+            f"| {done} | {seconds:.1f} | {model.loss_ / math.log(2):.3f} "
+            f"| {model.bits_per_token(held_out):.3f} |",
+            flush=True,
+        )
+        if done < model.max_iter:  # the rate falls to 0 as the time ends
+            n_epochs = int(60 * arguments.minutes / (seconds / done))
+            model.set_params(max_iter=max(1, min(n_most, n_epochs)))
+
+
+def read_words(path):
+    with open(path, encoding="utf-8") as file:
+        return [word for line in file for word in [*line.split(), "<eos>"]]
+
+
+def word_model(arguments, n_threads):
+    return LSTMLanguageModel(
+        **SETTINGS[arguments.setting],
+        max_vocabulary=arguments.vocabulary,
+        tie_weights=arguments.tied,
+        n_jobs=n_threads,
+        random_state=arguments.seed,
+    )
+
+
+def trainer_of(model, vocabulary, tokens):
+    """What a first call of partial_fit trains with, the same weights drawn."""
+    model = clone(model)
+    model._vocabulary, model._ends = vocabulary, True
+    network = model._make_network(False, **model._layout())
+    model._draw(network, False, scale=model.init_scale)
+    return TextTrainer(
+        network,
+        model._make_optimizer(network, going_on=False, new_period=True),
+        [np.append(tokens, model._boundary)],
+        model._boundary,
+        batch_size=model.batch_size,
+        bptt_steps=model.bptt_steps,
+        shuffle=False,
+        random_state=model._random_state,
+        l1=0.0,
+        l2=0.0,
+        n_threads=model.n_jobs,
+        dropout=model.dropout,
+        recurrent_dropout=0.0,
+        seed=model._dropout_seed,
+    )
+
+
+class TorchTwin:
+    """The network of a TextTrainer in PyTorch, which learns from the same streams."""
+
+    def __init__(self, trainer):
+        import torch
+
+        torch.manual_seed(0)
+        torch.set_num_threads(trainer.n_threads)
+        a = trainer.network.architecture
+        self.trainer = trainer
+        self.dropout = torch.nn.Dropout(trainer.dropout["dropout"])
+        self.embedding = torch.nn.Embedding(a.vocabulary, a.n_inputs)
+        n_layers = len(a.hidden_layer_sizes)
+        self.lstm = torch.nn.LSTM(a.n_inputs, a.n_features, n_layers, dropout=self.dropout.p)
+        self.head = torch.nn.Linear(a.n_features, a.n_scores)
+        if a.tied:
+            self.head.weight = self.embedding.weight
+        self.modules = torch.nn.ModuleDict(
+            {name: getattr(self, name) for name in ("embedding", "dropout", "lstm", "head")}
+        )
+        self.modules.load_state_dict(torch_weights(trainer.network))
+        for k in range(n_layers):
+            # With a second bias, gradient descent on the sum of both is twice as fast.
+            getattr(self.lstm, f"bias_hh_l{k}").requires_grad_(False)
+        self.parameters = [w for w in self.modules.parameters() if w.requires_grad]
+        self.solver = torch.optim.SGD(self.parameters, lr=1.0)
+
+    def forward(self, tokens, state):
+        """Scores of all steps, for tokens of shape (T, B); the new state."""
+        h, state = self.lstm(self.dropout(self.embedding(tokens)), state)
+        return self.head(self.dropout(h)).flatten(0, 1), tuple(s.detach() for s in state)
+
+    def updates(self, epoch=1):
+        """A step of the solver for each chunk; yield loss and number of tokens of each."""
+        import torch
+
+        own = self.trainer.optimizer
+        n_decays = max(0, epoch - own.decay_after)
+        self.solver.param_groups[0]["lr"] = own.learning_rate_init * own.decay_rate**n_decays
+        inputs, targets, streams, _ = self.trainer._lay_out()
+        # Where some streams are longer by a token, it is left out.
+        rows = streams[:-1] + np.arange(np.diff(streams).min())[:, None]
+        inputs = torch.from_numpy(inputs[rows])
+        targets = torch.from_numpy(targets[rows, 0].astype(np.int64))
+        n_steps = self.trainer.bptt_steps
+        state = None
+        self.modules.train()
+        for x, y in zip(inputs.split(n_steps), targets.split(n_steps), strict=True):
+            self.solver.zero_grad()
+            scores, state = self.forward(x, state)
+            loss = torch.nn.functional.cross_entropy(scores, y.flatten())
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.parameters, own.clip_norm)
+            self.solver.step()
+            yield loss.item(), y.numel()
+
+    def learn(self, epoch):
+        """Return the perplexity over an epoch."""
+        return math.exp(weighted_mean(self.updates(epoch)))
+
+    def perplexity(self, tokens):
+        """Each predicted from all before it, as by LSTMLanguageModel.perplexity."""
+        import torch
+
+        boundary = self.trainer.boundary
+        inputs = torch.from_numpy(np.append(boundary, tokens))[:, None].split(1000)
+        targets = torch.from_numpy(np.append(tokens, boundary)).split(1000)
+        total, state = 0.0, None
+        self.modules.eval()
+        with torch.no_grad():
+            for x, y in zip(inputs, targets, strict=True):
+                scores, state = self.forward(x, state)
+                total += torch.nn.functional.cross_entropy(scores, y, reduction="sum").item()
+        return math.exp(total / (len(tokens) + 1))
+
+
+def torch_weights(network):
+    """By PyTorch's names, in its modules embedding, lstm and head."""
+    import torch
+
+    own = network.weights
+    weights = {name: own[name] for name in own if not name.startswith("layers")}
+    weights.setdefault("head.weight", own["embedding.weight"])  # tied
+    for k in range(len(network.architecture.hidden_layer_sizes)):
+        weights[f"lstm.weight_ih_l{k}"] = own[f"layers.{k}.weight_ih"]
+        weights[f"lstm.weight_hh_l{k}"] = own[f"layers.{k}.weight_hh"]
+        weights[f"lstm.bias_ih_l{k}"] = own[f"layers.{k}.bias"]
+        weights[f"lstm.bias_hh_l{k}"] = np.zeros_like(own[f"layers.{k}.bias"])
+    return {name: torch.tensor(weight) for name, weight in weights.items()}
+
+
+def endless(epoch):
+    while True:
+        yield from epoch()
+
+
+def print_speeds(vocabulary, tokens, arguments):
+    print("| threads | cylstm tokens/s | torch tokens/s | ratio |\n|---|---|---|---|")
+    for n_threads in arguments.threads:
+        trainer = trainer_of(word_model(arguments, n_threads), vocabulary, tokens)
+        twin = TorchTwin(trainer)
+        own = endless(lambda trainer=trainer: trainer.steps_in_chunks(*trainer._lay_out()))
+        other = endless(twin.updates)
+        with single_threaded_blas():
+            times = medians([own.__next__, other.__next__], arguments.repeats)
+        n_tokens = trainer.batch_size * trainer.bptt_steps
+        own, other = (n_tokens / microseconds * 1e6 for microseconds in times)
+        print(f"| {n_threads} | {own:.0f} | {other:.0f} | {own / other:.2f} |", flush=True)
+
+
+def speed(arguments):
+    p = 1 / np.arange(1, arguments.vocabulary + 1)
+    rng = np.random.default_rng(arguments.seed)
+    tokens = rng.choice(arguments.vocabulary, 100_000, p=p / p.sum())
+    print_speeds(Vocabulary("ids", range(arguments.vocabulary)), tokens, arguments)
+
+
+def timed(learn, n_tokens):
+    """What learn() returns, and tokens per second."""
+    begin = time.perf_counter()
+    return learn(), n_tokens / (time.perf_counter() - begin)
+
+
+def words(arguments):
+    train, valid, test = texts = [
+        read_words(path) for path in (arguments.train, arguments.valid, arguments.test)
+    ]
+    model = word_model(arguments, arguments.threads[0])
+    twin = None
+    if arguments.torch:
+        vocabulary = Vocabulary.learn(read_texts([train]), 1, arguments.vocabulary)
+        tokens = [vocabulary.encode(read_texts([text]))[0] for text in texts]
+        print_speeds(vocabulary, tokens[0], arguments)
+        twin = TorchTwin(trainer_of(model, vocabulary, tokens[0]))
+    header = "epoch | train | valid | tokens/s"
+    if twin:
+        header += " | torch train | valid | tokens/s"
+    print(
+        f"\n{len(train)} words to learn, {len(valid)} and {len(test)} held out; perplexity\n"
+        f"| {header} |\n{'|---' * (header.count('|') + 1)}|"
+    )
+    for epoch in range(1, (arguments.epochs or model.max_iter) + 1):
+        _, rate = timed(lambda: model.partial_fit([train]), len(train))
+        row = f"| {epoch} | {math.exp(model.loss_):.2f} | {model.perplexity([valid]):.2f} "
+        row += f"| {rate:.0f} |"
+        if twin:
+            learnt, rate = timed(lambda epoch=epoch: twin.learn(epoch), len(train))
+            row += f" {learnt:.2f} | {twin.perplexity(tokens[1]):.2f} | {rate:.0f} |"
+        print(row, flush=True)
+    print(f"\ntest perplexity: {model.perplexity([test]):.2f}")
+    if twin:
+        print(f"PyTorch's: {twin.perplexity(tokens[2]):.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    modes = {"characters": characters, "words": words, "speed": speed}
+    parser.add_argument("mode", nargs="?", choices=modes, default="characters")
+    parser.add_argument("--threads", type=int, nargs="+", default=[2], help="several: speed")
+    parser.add_argument("--epochs", type=int, help="at most; default: time's, the setting's")
+    parser.add_argument("--seed", type=int, default=0)
+    group = parser.add_argument_group("characters")
+    group.add_argument("--data", type=Path, default=PLAYS)
+    group.add_argument("--minutes", type=float, default=10)
+    group.add_argument("--units", type=int, nargs="+", default=[256], help="of each layer")
+    group.add_argument("--dropout", type=float, default=0.0)
+    group.add_argument("--order", type=int, default=5, help="of the n-grams")
+    group = parser.add_argument_group("words, speed")
+    for name in ("train", "valid", "test"):
+        group.add_argument(f"--{name}", type=Path)
+    group.add_argument("--setting", choices=SETTINGS, default="small")
+    group.add_argument("--tied", action="store_true")
+    group.add_argument("--vocabulary", "--max-vocabulary", type=int, default=10_000)
+    group.add_argument("--torch", action="store_true")
+    group.add_argument("--repeats", type=int, default=9)
+    arguments = parser.parse_args()
+    if arguments.mode == "words" and None in (
+        arguments.train,
+        arguments.valid,
+        arguments.test,
+    ):
+        parser.error("words needs --train, --valid and --test")
+    modes[arguments.mode](arguments)
+
+
+if __name__ == "__main__":
+    main()
