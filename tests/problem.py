@@ -31,13 +31,14 @@ class Problem:
         dtype="float64",
         states=True,
         n_inputs=3,
+        n_scores=None,
         dropout=0.0,
         recurrent_dropout=0.0,
         first_step=0,
         **architecture,
     ):
         rng = np.random.default_rng(0)
-        n, n_scores = len(lengths), N_SCORES[loss]
+        n, n_scores = len(lengths), n_scores or N_SCORES[loss]
         if loss == "quantile":
             architecture["levels"] = (0.1, 0.5, 0.8)
         self.architecture = Architecture(
@@ -124,11 +125,13 @@ class Problem:
             if name != "x":
                 assert_close_to_largest(named[name], expected, tolerance, name)
 
-    def check_central_differences(self):
-        loss, gradients = self.loss_and_gradients()
+    def check_central_differences(self, **options):
+        loss, gradients = self.loss_and_gradients(**options)
         named = self.named(gradients)
         for name, weight in self.network.weights.items():
-            numerical = numerical_gradient(lambda: self.loss_and_gradients()[0], weight)
+            numerical = numerical_gradient(
+                lambda: self.loss_and_gradients(**options)[0], weight
+            )
             assert_close_to_largest(named[name], numerical, 1e-7, name, NOISE * abs(loss))
 
 

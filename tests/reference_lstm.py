@@ -151,6 +151,11 @@ class Dropout:
 # The whole network
 
 
+def head_weight(a, named):
+    """A view; of tied weights the first rows of the embedding."""
+    return named["embedding.weight"][: a.n_scores] if a.tied else named["head.weight"]
+
+
 def of_layer(named, layer, direction):
     prefix = f"layers.{layer}.{direction}"
     names = ("weight_ih", "weight_hh", "bias", "peephole")
@@ -199,7 +204,7 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
     else:
         masks[top] = dropout.last_state(top, row, len(last))
         features = last * masks[top]
-    scores = features @ weights["head.weight"].T + weights["head.bias"]
+    scores = features @ head_weight(a, weights).T + weights["head.bias"]
     return scores, (layers, features, masks)
 
 
@@ -262,9 +267,9 @@ def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=Non
                 for score, target, weight in per_score(a, scores, y, s)
             ]
         )
-        gradients["head.weight"] += dscores.T @ np.atleast_2d(features)
+        head_weight(a, gradients)[...] += dscores.T @ np.atleast_2d(features)
         gradients["head.bias"] += dscores.sum(axis=0)
-        dfeatures = dscores @ weights["head.weight"] * masks[len(layers)]
+        dfeatures = dscores @ head_weight(a, weights) * masks[len(layers)]
         dys = list(dfeatures) if a.per_step else None
         for k in reversed(range(len(layers))):
             n_units = a.hidden_layer_sizes[k]

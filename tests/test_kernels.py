@@ -179,9 +179,9 @@ def test_bits_do_not_depend_on_threads(lengths, dtype):
     assert_same_bits(problem)
 
 
-def assert_same_bits(problem):
+def assert_same_bits(problem, **options):
     (first_loss, first), *others = [
-        problem.loss_and_gradients(n_threads=n) for n in (1, 2, 3, 4, 1)
+        problem.loss_and_gradients(n_threads=n, **options) for n in (1, 2, 3, 4, 1)
     ]
     for loss, gradients in others:
         assert loss == first_loss
@@ -260,3 +260,118 @@ def test_a_row_has_the_same_bits_in_any_batch():
     for n in (1, 2, 3, 7, 8, 9, 40):
         rows = rng.permutation(75)[:n]
         np.testing.assert_array_equal(features(rows), whole[rows])
+
+
+@pytest.fixture
+def wide_heads():
+    """Heads of any number of scores go over all steps of a batch."""
+    before = _engine.wide_heads_from(1)
+    yield
+    _engine.wide_heads_from(before)
+
+
+HEADS = {
+    "numbers": {},
+    "tokens": {"vocabulary": 7},
+    "tied": {"vocabulary": 6, "n_inputs": 3, "tied": True},
+    "both ways": {"bidirectional": True},
+    "dropout": {"vocabulary": 7, "dropout": 0.3, "recurrent_dropout": 0.2, "first_step": 5},
+    "tied, dropout": {"vocabulary": 4, "n_inputs": 3, "tied": True, "dropout": 0.3},
+}
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("wide", [False, True], ids=["narrow", "wide"])
+def test_heads_by_central_differences(head, wide, request):
+    if wide:
+        request.getfixturevalue("wide_heads")
+    # 13 sequences are two shards.
+    lengths = [4, 5, 1, 2, 3, 1, 1, 2, 1, 1, 1, 1, 3]
+    problem = Problem((4, 3), lengths, "softmax", per_step=True, **HEADS[head])
+    problem.check_oracle(n_threads=3)
+    problem.check_central_differences()
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "logistic", "quantile", "poisson"])
+def test_wide_heads_of_every_loss(loss, wide_heads):
+    Problem((4, 3), [4, 5, 1] * 4, loss, per_step=True).check_oracle()
+
+
+# More classes and more steps than a thread takes at a time, none a multiple of a vector.
+LARGE_HEAD = {"sizes": (21, 37), "lengths": [9, 20, 30, 17] * 6, "loss": "softmax",
+              "per_step": True, "n_scores": 807}  # fmt: skip
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-5)])
+def test_large_heads_equal_the_oracle(dtype, tolerance, tied):
+    n_inputs = 37 if tied else 5
+    problem = Problem(**LARGE_HEAD, dtype=dtype, vocabulary=811, n_inputs=n_inputs, tied=tied)
+    problem.network.parameters[:] *= 0.3
+    problem.check_oracle(tolerance, n_threads=2)
+
+
+def test_a_large_head_has_the_bits_of_one_thread(teams):
+    problem = Problem(**LARGE_HEAD, dtype="float32", vocabulary=900, n_inputs=12, dropout=0.2)
+    assert_same_bits(problem)
+    few = Problem((130, 40), [60, 31, 60], "softmax", per_step=True, n_scores=600)
+    assert_same_bits(few)
+    few.loss_and_gradients(n_threads=4)
+    assert few.workspace.n_members > 1
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+def test_a_sample_of_all_classes_is_no_sample(tied):
+    options = {"vocabulary": 13, "n_inputs": 3, "tied": tied, "n_scores": 12}
+    problem = Problem((4, 3), [4, 5, 1, 7], "softmax", per_step=True, **options)
+    loss, gradients = problem.loss_and_gradients()
+    expected = problem.named(gradients)
+    order = np.random.default_rng(1).permutation(12)
+    sampled, gradients = problem.loss_and_gradients(classes=order, log_shares=np.zeros(12))
+    assert sampled == pytest.approx(loss, rel=1e-12)
+    for name, gradient in problem.named(gradients).items():
+        assert_close_to_largest(gradient, expected[name], 1e-12, name)
+
+
+def sample_of(problem, shares, drawn):
+    """The classes of a sample: those drawn, and the targets that it lacks."""
+    targets = np.unique(problem.ys.astype(int))
+    sample = np.flatnonzero(drawn)
+    return {
+        "classes": np.concatenate([sample, np.setdiff1d(targets, sample)]),
+        "log_shares": np.log(shares[sample]),
+    }
+
+
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+def test_gradients_of_a_sample_of_classes(tied):
+    options = {"vocabulary": 20, "n_inputs": 3, "tied": tied, "n_scores": 19}
+    problem = Problem((4, 3), [4, 5, 1, 2], "softmax", per_step=True, **options)
+    rng = np.random.default_rng(1)
+    shares = rng.uniform(0.3, 1, size=19)
+    sample = sample_of(problem, shares, rng.uniform(size=19) < 0.4)
+    n_others = len(sample["classes"]) - len(sample["log_shares"])
+    assert 1 < n_others < len(sample["classes"]) < 19
+    problem.check_central_differences(**sample)
+    assert_same_bits(problem, **sample)
+
+
+def test_samples_give_the_sum_over_all_classes_in_the_mean():
+    # One step, whose target is one of 5 classes: all 32 samples there are.
+    problem = Problem((3,), [1], "softmax", per_step=True, n_scores=5, states=False)
+    target = int(problem.ys[0, 0])
+    shares = np.array([0.2, 0.9, 0.5, 1.0, 0.7])
+    scores = problem.network.forward(problem.sequences, 1)[0][0]
+    mean = 0.0
+    for bits in range(32):
+        drawn = np.array([bits >> k & 1 for k in range(5)], dtype=bool)
+        probability = np.prod(np.where(drawn, shares, 1 - shares))
+        loss, _ = problem.loss_and_gradients(**sample_of(problem, shares, drawn))
+        mean += probability * np.exp(loss + scores[target])
+    assert mean == pytest.approx(np.exp(scores).sum(), rel=1e-12)
+
+
+def test_samples_need_a_softmax_for_each_step():
+    problem = Problem((3,), [4], "squared_error", per_step=True)
+    with pytest.raises(ValueError, match="needs packed layers and a softmax"):
+        problem.loss_and_gradients(classes=np.arange(2), log_shares=np.zeros(2))
