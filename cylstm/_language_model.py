@@ -143,7 +143,8 @@ class LSTMLanguageModel(NetworkEstimator):
 
     <<solver>>
 
-    <<learning_rate_init>>
+    learning_rate_init : float, default=0.005
+        The learning rate at the start, for every solver.
 
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "exponential"}, \\
             default="constant"
@@ -281,7 +282,7 @@ class LSTMLanguageModel(NetworkEstimator):
         alpha=0.0,
         l1_ratio=0.0,
         solver="adam",
-        learning_rate_init=2e-3,
+        learning_rate_init=5e-3,
         learning_rate="constant",
         decay_rate=0.5,
         decay_after=4,
@@ -629,16 +630,15 @@ class LSTMLanguageModel(NetworkEstimator):
         return len(self._vocabulary)
 
     def _layout(self):
-        n_units = np.ravel(self.hidden_layer_sizes)[-1:]
-        dimension = self.embedding_dim
-        if dimension is None:
-            dimension = int(n_units[0]) if self.tie_weights and len(n_units) else EMBEDDING_DIM
-        elif self.tie_weights and [dimension] != list(n_units):
-            raise ValueError(
-                f"embedding_dim={dimension} must be the units of the last layer, "
-                f"{n_units[0] if len(n_units) else 'of which there is none'}, with "
-                "tie_weights=True."
-            )
+        dimension = self.embedding_dim or EMBEDDING_DIM
+        n_units = np.ravel(self.hidden_layer_sizes)[-1:]  # none is an error later
+        if self.tie_weights and len(n_units):
+            dimension = self.embedding_dim or n_units[0]
+            if dimension != n_units[0]:
+                raise ValueError(
+                    f"embedding_dim={dimension} must be the units of the last layer, "
+                    f"{n_units[0]}, with tie_weights=True."
+                )
         return {
             "n_inputs": int(dimension),
             "n_scores": len(self._vocabulary) + self._ends,

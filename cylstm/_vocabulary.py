@@ -173,6 +173,8 @@ class Vocabulary:
         ValueError
             If they are none, of another kind than the texts, or not all different.
         """
+        if not np.iterable(vocabulary):
+            raise ValueError(f"vocabulary={vocabulary!r} must be an iterable of tokens.")
         tokens = list(vocabulary)
         expected = Integral if kind == "ids" else str
         for token in tokens:
@@ -206,6 +208,7 @@ class Vocabulary:
             missing = np.flatnonzero(numbers < 0)
             if len(missing) and self.unknown is None:
                 token = sequence[missing[0]]
+                token = int(token) if self.kind == "ids" else token
                 where = "" if texts.single else f" of {name}[{k}]"
                 raise ValueError(
                     f"{name} has the token {token!r} at position {missing[0]}{where}, which "

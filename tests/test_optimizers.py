@@ -174,6 +174,18 @@ def test_cosine_falls_to_zero_and_starts_again():
     np.testing.assert_allclose(rates, 0.05 * (1 + np.cos(np.pi * way)))
 
 
+def test_exponential_waits_and_falls():
+    optimizer = Optimizer(
+        SGD(0.0, False), "exponential", 2.0, None, decay_rate=0.5, decay_after=3
+    )
+    rates = [optimizer.learning_rate]
+    for epoch in range(1, 6):
+        optimizer.end_epoch(99 * epoch)
+        rates.append(optimizer.learning_rate)
+    # Zaremba et al.: "after 3 epochs we decrease it by a factor of 2 after each epoch".
+    assert rates == [2, 2, 2, 1, 0.5, 0.25]
+
+
 @pytest.mark.parametrize("precision", ["float", "double"])
 def test_penalty_and_its_gradient(precision):
     dtype = {"float": np.float32, "double": np.float64}[precision]
