@@ -167,6 +167,7 @@ def word_model(arguments, n_threads):
         **SETTINGS[arguments.setting],
         max_vocabulary=arguments.vocabulary,
         tie_weights=arguments.tied,
+        softmax_samples=arguments.samples,
         n_jobs=n_threads,
         random_state=arguments.seed,
     )
@@ -185,6 +186,7 @@ def trainer_of(model, vocabulary, tokens):
         model._boundary,
         batch_size=model.batch_size,
         bptt_steps=model.bptt_steps,
+        n_sampled=model.softmax_samples,
         shuffle=False,
         random_state=model._random_state,
         l1=0.0,
@@ -237,13 +239,16 @@ class TorchTwin:
         self.solver.param_groups[0]["lr"] = own.learning_rate_init * own.decay_rate**n_decays
         inputs, targets, streams, _ = self.trainer._lay_out()
         # Where some streams are longer by a token, it is left out.
-        rows = streams[:-1] + np.arange(np.diff(streams).min())[:, None]
+        longest, shortest = np.diff(streams).max(), np.diff(streams).min()
+        rows = streams[:-1] + np.arange(shortest)[:, None]
         inputs = torch.from_numpy(inputs[rows])
         targets = torch.from_numpy(targets[rows, 0].astype(np.int64))
-        n_steps = self.trainer.bptt_steps
+        n_chunks = math.ceil(longest / self.trainer.bptt_steps)
+        cuts = (np.arange(1, n_chunks) * longest // n_chunks).tolist()
         state = None
         self.modules.train()
-        for x, y in zip(inputs.split(n_steps), targets.split(n_steps), strict=True):
+        chunks = zip(inputs.tensor_split(cuts), targets.tensor_split(cuts), strict=True)
+        for x, y in chunks:
             self.solver.zero_grad()
             scores, state = self.forward(x, state)
             loss = torch.nn.functional.cross_entropy(scores, y.flatten())
@@ -370,6 +375,7 @@ def main():
         group.add_argument(f"--{name}", type=Path)
     group.add_argument("--setting", choices=SETTINGS, default="small")
     group.add_argument("--tied", action="store_true")
+    group.add_argument("--samples", type=int, help="of the softmax; PyTorch takes it whole")
     group.add_argument("--vocabulary", "--max-vocabulary", type=int, default=10_000)
     group.add_argument("--torch", action="store_true")
     group.add_argument("--repeats", type=int, default=9)

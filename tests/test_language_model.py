@@ -441,7 +441,7 @@ def test_bad_ways_to_sample(arguments, message):
         ({"hidden_layer_sizes": 0}, "hidden_layer_sizes"),
         (
             {"tie_weights": True, "hidden_layer_sizes": (6, 5)},
-            "embedding_dim=6 must be the units",
+            "embedding_dim=6 must be",
         ),
         ({"tie_weights": True, "hidden_layer_sizes": []}, "hidden_layer_sizes is empty"),
         ({"embedding_dim": 0}, "embedding_dim"),
