@@ -368,7 +368,7 @@ def main():
     group.add_argument("--data", type=Path, default=PLAYS)
     group.add_argument("--minutes", type=float, default=10)
     group.add_argument("--units", type=int, nargs="+", default=[256], help="of each layer")
-    group.add_argument("--dropout", type=float, default=0.0)
+    group.add_argument("--dropout", type=float, default=0.25)
     group.add_argument("--order", type=int, default=5, help="of the n-grams")
     group = parser.add_argument_group("words, speed")
     for name in ("train", "valid", "test"):

@@ -143,7 +143,7 @@ class LSTMLanguageModel(NetworkEstimator):
 
     <<solver>>
 
-    learning_rate_init : float, default=0.005
+    learning_rate_init : float, default=0.003
         The learning rate at the start, for every solver.
 
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "exponential"}, \\
@@ -282,7 +282,7 @@ class LSTMLanguageModel(NetworkEstimator):
         alpha=0.0,
         l1_ratio=0.0,
         solver="adam",
-        learning_rate_init=5e-3,
+        learning_rate_init=3e-3,
         learning_rate="constant",
         decay_rate=0.5,
         decay_after=4,

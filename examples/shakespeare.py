@@ -70,7 +70,7 @@ def main():
     parser.add_argument("--units", type=int, nargs="+", default=[256], help="of each layer")
     parser.add_argument("--epochs", type=int, default=40, help="at most")
     parser.add_argument("--minutes", type=float, default=10, help="at most")
-    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--dropout", type=float, default=0.25)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=int, default=600, help="characters to write")
     parser.add_argument("--temperature", type=float, default=0.8, help="lower dares less")

@@ -6,7 +6,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cylstm import LSTMClassifier, LSTMRegressor
+from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm.preprocessing import StepwiseTransformer
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
@@ -19,7 +19,8 @@ Y = X[:, :, 0].sum(axis=1)
 class Recorder:
     """Keeps what it is told; asks to stop after some epochs."""
 
-    def __init__(self, stop_after=None):
+    def __init__(self, stop_after=None, predict=lambda fitted: fitted.predict(X)):
+        self.predict = predict
         self.calls = []
         self.predictions = []
         self.stop_after = stop_after
@@ -35,7 +36,7 @@ class Recorder:
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         self.calls.append(f"end {context.task_name}")
-        self.predictions.append(fitted_estimator.predict(X))
+        self.predictions.append(self.predict(fitted_estimator))
         return context.task_id + 1 == self.stop_after
 
 
@@ -48,6 +49,18 @@ def test_hooks_of_every_epoch():
     for k, predicted in enumerate(recorder.predictions[:3]):
         same = LSTMRegressor(4, max_iter=k + 1, random_state=0).fit(X, Y)
         np.testing.assert_array_equal(predicted, same.predict(X))
+
+
+def test_hooks_of_a_language_model():
+    text = "to be or not to be " * 20
+    recorder = Recorder(2, lambda fitted: (fitted.perplexity(text), fitted.sample(9, "to ")))
+    model = LSTMLanguageModel(8, max_iter=9, random_state=0).set_callbacks(recorder)
+    assert model.fit(text).n_iter_ == 2
+    assert recorder.calls.count("end epoch") == 2
+    for k, (perplexity, written) in enumerate(recorder.predictions[:2]):
+        same = LSTMLanguageModel(8, max_iter=k + 1, random_state=0).fit(text)
+        assert perplexity == same.perplexity(text)
+        assert len(written) == 9
 
 
 def test_a_callback_can_stop_training():
