@@ -437,7 +437,7 @@ class LSTMLanguageModel(NetworkEstimator):
         -------
         bits : float
         """
-        return -self.score(X) / np.log(2)
+        return float(-self.score(X) / np.log(2))
 
     def predict_proba(self, X):
         """Distribution of the next token after each token of X.
@@ -452,8 +452,10 @@ class LSTMLanguageModel(NetworkEstimator):
             Columns are those of `vocabulary_`, and the end of the sequence where fit was
             given a list.
         """
-        (scores, _), lengths, single = self._forward(X)
-        return _in_form(softmax(scores.astype(np.float64), axis=1), lengths, single)
+        sequences, single = self._inputs(X)
+        scores, _ = self._forward(sequences)
+        p = softmax(_after_tokens(sequences, scores).astype(np.float64), axis=1)
+        return p if single else np.split(p, np.cumsum(sequences.lengths - 1)[:-1])
 
     def transform(self, X):
         """Hidden states of the last layer: what the model makes of a text.
@@ -468,8 +470,15 @@ class LSTMLanguageModel(NetworkEstimator):
             Of several sequences the state after the last token of each, of a single one that
             after each token.
         """
-        (_, states), lengths, single = self._forward(X, scores=False, features=True)
-        return states if single else states[np.cumsum(lengths) - 1]
+        sequences, single = self._inputs(X)
+        if single:
+            _, states = self._forward(sequences, scores=False, features=True)
+            return _after_tokens(sequences, states)
+        a = self._network.architecture
+        states = np.empty((len(sequences), a.n_state), self._network.dtype)
+        self._forward(sequences, scores=False, state_out=states)
+        # h and c of each layer; the last layer's come last.
+        return states[:, -2 * a.n_features : -a.n_features].copy()
 
     @validate_params(
         {
@@ -707,24 +716,19 @@ class LSTMLanguageModel(NetworkEstimator):
             )
         return -float(losses.mean())
 
-    def _forward(self, X, **wanted):
-        """Scores and states after each token, all sequences' one after the other; their
-        lengths, and whether X was a single one."""
+    def _inputs(self, X):
+        """Sequences of tokens, each after its begin, and whether X was a single one."""
         encoded, single = self._encode(X)
         lengths = np.array([len(numbers) + 1 for numbers in encoded], dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
-        inputs = np.full(lengths.sum(), self._boundary)
-        after = np.ones(len(inputs), dtype=bool)
-        after[starts] = False
-        inputs[after] = np.concatenate(encoded)
+        tokens = np.insert(
+            np.concatenate(encoded), starts - np.arange(len(starts)), self._boundary
+        )
+        return Sequences(None, starts, lengths, tokens), single
+
+    def _forward(self, sequences, **wanted):
         with single_threaded_blas():
-            outputs = self._network.forward(
-                Sequences(None, starts, lengths, inputs),
-                effective_n_threads(self.n_jobs),
-                **wanted,
-            )
-        outputs = [None if output is None else output[after] for output in outputs]
-        return outputs, lengths - 1, single
+            return self._network.forward(sequences, effective_n_threads(self.n_jobs), **wanted)
 
     # Writing
 
@@ -776,5 +780,6 @@ class LSTMLanguageModel(NetworkEstimator):
         return draw()
 
 
-def _in_form(rows, lengths, single):
-    return rows if single else np.split(rows, np.cumsum(lengths)[:-1])
+def _after_tokens(sequences, rows):
+    """Of the steps of all sequences those after a token, not after the begin."""
+    return np.delete(rows, sequences.starts, axis=0)

@@ -13,8 +13,8 @@ from _packing cimport COLUMNS, ROWS, ROWS_TO_INPUT, Wanted, count_items, move_it
 from _predict_pass cimport predict_shard
 from _train_pass cimport BACKWARD, FORWARD, train_shard
 from _wide_head cimport (
-    CLASSES, INPUTS, SOFTMAX_STEPS, count_backward, gather_classes, pieces, wide_backward, wide_embedding,
-    wide_losses, wide_scores
+    CLASSES, INPUTS, SOFTMAX_STEPS, count_backward, gather_classes, pieces, wide_backward,
+    wide_embedding, wide_losses, wide_scores
 )
 
 
