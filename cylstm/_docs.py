@@ -182,10 +182,16 @@ X : array-like or list of arrays
             of 1-D integer arrays. Never written to."""
 
 
-def parameter_docs(*names):
-    """Name -> description of some of the parameters in PARAMETERS."""
-    plain = PARAMETERS.format(loss="loss", stratified="", class_weight="")
-    entries = {re.match(r"\w+", entry).group(): entry for entry in plain.split("\n\n    ")}
+def shared_entries(*names):
+    """Name -> description of some of the PARAMETERS and ATTRIBUTES, as far as they have one of
+    their own (beta_2 has that of beta_1)."""
+    parameters = PARAMETERS.format(loss="loss", stratified="", class_weight="")
+    attributes = ATTRIBUTES.format(score="", n_outputs="", out_activation="")
+    entries = {
+        re.match(r"\w+", entry).group(): entry
+        for text in (parameters, attributes)
+        for entry in text.split("\n\n    ")
+    }
     return {name: entries[name] for name in names if name in entries}
 
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import NetworkEstimator, unharmed
 from ._callbacks import with_callbacks
 from ._checks import PARAMETER_CONSTRAINTS
-from ._docs import parameter_docs, shared_docs
+from ._docs import shared_docs, shared_entries
 from ._sampling import draw_tokens
 from ._sequences import Sequences
 from ._stream import blas_for
@@ -82,7 +82,11 @@ _HOW = """prompt : str, list of words or array of int, default=None
             The same int gives the same tokens."""
 
 
-@shared_docs(X=_X, how=_HOW, **parameter_docs(*_SHARED))
+@shared_docs(
+    X=_X,
+    how=_HOW,
+    **shared_entries(*_SHARED, "loss_curve_", "best_validation_score_", "n_iter_"),
+)
 class LSTMLanguageModel(NetworkEstimator):
     """Language model: a stacked LSTM that learns, scores and writes sequences of tokens.
 
@@ -213,17 +217,14 @@ class LSTMLanguageModel(NetworkEstimator):
         Mean objective over the last epoch: negative log-likelihood per token in nats, and
         penalty.
 
-    loss_curve_ : list of float
-        The same for every epoch.
+    <<loss_curve_>>
 
     validation_scores_ : list of float or None
         `score` on the validation data after each epoch, if there were any.
 
-    best_validation_score_ : float or None
-        The highest of them.
+    <<best_validation_score_>>
 
-    n_iter_ : int
-        Epochs run, over all calls that continued the same training.
+    <<n_iter_>>
 
     t_ : int
         Tokens learnt from, over all epochs.

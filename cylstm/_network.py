@@ -292,21 +292,14 @@ class Network:
         n = sequences.n_rows if a.per_step else len(sequences)
         out_scores = np.full((n, a.n_scores), np.nan, self.dtype) if scores else None
         out_features = np.full((n, a.n_features), np.nan, self.dtype) if features else None
-        self._forward(
-            self._plan,
-            _engine.Workspace(),
-            self.parameters,
-            sequences.values,
-            sequences.tokens,
-            sequences.starts,
-            sequences.lengths,
-            np.arange(len(sequences), dtype=np.int64),
+        self._fill(
+            sequences,
             n_threads,
-            out_scores,
-            out_features,
-            state_in,
-            state_out,
-            traces,
+            scores=out_scores,
+            features=out_features,
+            state_in=state_in,
+            state_out=state_out,
+            traces=traces,
             **dropout,
         )
         return out_scores, out_features
@@ -326,6 +319,11 @@ class Network:
             NaN where no sequence is.
         """
         losses = np.full(sequences.n_rows, np.nan)
+        self._fill(sequences, n_threads, targets=targets, losses=losses)
+        return losses
+
+    def _fill(self, sequences, n_threads, **wanted):
+        """Of all sequences what _engine.forward is asked for."""
         self._forward(
             self._plan,
             _engine.Workspace(),
@@ -336,10 +334,8 @@ class Network:
             sequences.lengths,
             np.arange(len(sequences), dtype=np.int64),
             n_threads,
-            targets=targets,
-            losses=losses,
+            **wanted,
         )
-        return losses
 
     def stream(self, n_sequences):
         """An _engine.Stream over this network's parameters, with a state of zeros."""

@@ -1,9 +1,11 @@
 """Every example of the README runs, one after the other as a reader would run them."""
 
+import inspect
 import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 
@@ -47,3 +49,14 @@ def test_the_tables_name_every_parameter():
     for name in of_texts - own:
         default = LSTMLanguageModel().get_params()[name]
         assert LSTMClassifier().get_params()[name] == default
+
+
+@pytest.mark.parametrize("cls", [LSTMClassifier, LSTMRegressor, LSTMLanguageModel])
+def test_docstrings_are_complete(cls):
+    public = [cls, *(method for name, method in inspect.getmembers(cls) if name[0] != "_")]
+    documented = [inspect.getdoc(thing) for thing in public if callable(thing)]
+    assert all(documented)
+    assert not [doc for doc in documented if "<<" in doc]
+    own = inspect.getdoc(cls)
+    for name in cls().get_params():
+        assert re.search(rf"^(\w+, )?{name}(, \w+)? : ", own, re.MULTILINE), name
