@@ -28,8 +28,9 @@ from bench_step import medians
 from sklearn.base import clone
 
 from cylstm import LSTMLanguageModel
+from cylstm._text_training import TextTrainer
 from cylstm._threads import single_threaded_blas
-from cylstm._training import TextTrainer, weighted_mean
+from cylstm._training import weighted_mean
 from cylstm._vocabulary import Vocabulary, read_texts
 
 PLAYS = Path(__file__).parents[1] / "examples" / "tinyshakespeare.txt.xz"
@@ -237,18 +238,21 @@ class TorchTwin:
         own = self.trainer.optimizer
         n_decays = max(0, epoch - own.decay_after)
         self.solver.param_groups[0]["lr"] = own.learning_rate_init * own.decay_rate**n_decays
-        inputs, targets, streams, _ = self.trainer._lay_out()
+        inputs, targets, streams, begins = self.trainer._lay_out()
         # Where some streams are longer by a token, it is left out.
-        longest, shortest = np.diff(streams).max(), np.diff(streams).min()
-        rows = streams[:-1] + np.arange(shortest)[:, None]
+        rows = streams[:-1] + np.arange(np.diff(streams).min())[:, None]
         inputs = torch.from_numpy(inputs[rows])
         targets = torch.from_numpy(targets[rows, 0].astype(np.int64))
-        n_chunks = math.ceil(longest / self.trainer.bptt_steps)
-        cuts = (np.arange(1, n_chunks) * longest // n_chunks).tolist()
+        cuts = self.trainer._chunks(streams)[:-1].tolist()
         state = None
         self.modules.train()
-        chunks = zip(inputs.tensor_split(cuts), targets.tensor_split(cuts), strict=True)
-        for x, y in chunks:
+        chunks = zip(
+            cuts, inputs.tensor_split(cuts)[1:], targets.tensor_split(cuts)[1:], strict=True
+        )
+        for first, x, y in chunks:
+            if state is not None:  # streams that begin anew
+                carried = torch.tensor(~np.isin(streams[:-1] + first, begins))
+                state = tuple(s * carried[:, None] for s in state)
             self.solver.zero_grad()
             scores, state = self.forward(x, state)
             loss = torch.nn.functional.cross_entropy(scores, y.flatten())

@@ -19,8 +19,8 @@ from ._docs import shared_docs, shared_entries
 from ._sampling import draw_tokens
 from ._sequences import Sequences
 from ._stream import blas_for
+from ._text_training import TextTrainer
 from ._threads import effective_n_threads, single_threaded_blas
-from ._training import TextTrainer
 from ._vocabulary import Vocabulary, read_texts
 
 # Targets are numbers of the model's precision, exact in float32 up to here.

@@ -99,6 +99,8 @@ cdef enum:
     # Packed rows that prediction holds of one shard: some hundred are enough for the
     # input product to run at full speed.
     CHUNK_ROWS = 512
+    # Steps of a batch, all as long as the longest, of which the history is small.
+    FEW_STEPS = 1 << 18
 
 # Lanes may hold this many gradient numbers together (256 MiB in float32).
 cdef Py_ssize_t LANE_BUDGET = 1 << 26
@@ -377,7 +379,7 @@ cdef int prepare_head(
 
 cdef int plan_head(
     const Model* model, Task* task, Workspace workspace, double n_steps,
-    const int64_t[::1] classes, Py_ssize_t item
+    double n_padded, const int64_t[::1] classes, Py_ssize_t item
 ) except -1:
     """Whether the head is wide, and then its classes and the places of their gradients."""
     cdef Wide* wide = &workspace.wide
@@ -385,6 +387,8 @@ cdef int plan_head(
     if classes is None and not (
         model.packed and model.per_step and model.n_scores >= wide_scores
         and n_steps * model.n_scores <= MAX_SCORES
+        # Every shard's history has the room of the largest one's.
+        and n_padded <= max(4 * n_steps, <double> FEW_STEPS)
     ):
         return 0
     task.wide = wide
@@ -564,10 +568,12 @@ def loss_and_gradients(
     cdef int threads
     cdef Py_ssize_t k, t, lane
     cdef double loss = 0, total_weight = 0, n_steps = 0
+    cdef int64_t longest = 0
     cdef real* kind = NULL
     memset(&task, 0, sizeof(Task))
     for k in range(batch.shape[0]):
         n_steps += lengths[batch[k]]
+        longest = max(longest, lengths[batch[k]])
         if model.per_step:
             for t in range(lengths[batch[k]]):
                 total_weight += weights[starts[batch[k]] + t]
@@ -577,7 +583,9 @@ def loss_and_gradients(
         return 0.0, 0.0, 0
     if classes is not None and not (
             model.packed and model.per_step and model.loss == SOFTMAX):
-        raise ValueError("A sample of classes needs packed layers and a softmax per step.")
+        raise ValueError(
+            "A sample of classes needs a softmax per step, and other products than "
+            "CYLSTM_PRODUCTS=blas.")
     task.training = True
     task.gradients = &gradients[0]
     task.parameters = &parameters[0]
@@ -607,7 +615,8 @@ def loss_and_gradients(
                      &task.n_touched)
     else:
         task.values = &values[0, 0]
-    plan_head(model, &task, workspace, n_steps, classes, sizeof(real))
+    plan_head(model, &task, workspace, n_steps, <double> longest * batch.shape[0], classes,
+              sizeof(real))
     if classes is not None:
         if workspace.class_slots.shape[0] != model.n_scores:
             workspace.class_slots = np.zeros(model.n_scores, dtype=np.intc)

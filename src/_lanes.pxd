@@ -40,14 +40,15 @@ cdef inline void train_lane(
     cdef Buffers buffers
     cdef Py_ssize_t shard = lane
     cdef double loss = 0
-    take_buffers(model, task, sizeof(real), worker, lane, &buffers)
+    take_gradients(model, task, sizeof(real), lane, &buffers)
     if team.member == 0 and stages & BACKWARD:
         memset(buffers.layer_gradients, 0, model.n_gradients * sizeof(real))
         memset(<real*> buffers.gradients + model.n_flat, 0,
                rest(model, task) * sizeof(real))
     while shard < task.n_shards:
-        if task.wide != NULL:  # whose shards keep their history
-            take_buffers(model, task, sizeof(real), shard, lane, &buffers)
+        # Where the head is wide, each shard's own: its history waits for the head.
+        take_buffers(model, task, sizeof(real), worker if task.wide == NULL else shard,
+                     lane, &buffers)
         loss += train_shard(model, task, &buffers, team, shard, stages, kind)
         shard += task.n_lanes
     if team.member == 0:

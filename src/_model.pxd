@@ -57,7 +57,7 @@ cdef struct Wide:
     const int64_t* classes     # (K,), or NULL for all
     const int* slots           # (n_scores,) of each class its place among them
     Py_ssize_t n_sampled       # the others are there as targets alone
-    const void* log_shares     # (n_sampled,) of the classes that each one stands for
+    const void* log_shares     # (n_sampled,) log of the probability to be sampled
     # Where their gradients stand.
     Py_ssize_t in_weights
     Py_ssize_t in_bias

@@ -53,7 +53,7 @@ cdef enum:
     STEPS = 192
     SOFTMAX_STEPS = 16
     INPUTS = 64           # columns of the embedding
-    ABSENT = -1000000     # a score whose exponential is nothing
+    ABSENT = -1000000     # a score with next to no probability
 
 
 cdef inline void multiply(
@@ -141,6 +141,7 @@ cdef inline double sampled_loss(
         scores[k] = ABSENT
     scores[wide.slots[label]] = score
     loss = loss_and_gradient(SOFTMAX, NULL, wide.K, scores, 1, &target, scores)
+    # Not next to nothing, of which sums would be slow.
     for k in range(wide.n_sampled, wide.K):
         if k != wide.slots[label]:
             scores[k] = 0

@@ -320,6 +320,34 @@ def test_a_large_head_has_the_bits_of_one_thread(teams):
     assert few.workspace.n_members > 1
 
 
+@pytest.mark.parametrize("n_rows", [4, 16, 32])
+@pytest.mark.parametrize("recurrent_dropout", [0.0, 0.2])
+def test_more_threads_than_shards_share_a_large_head(n_rows, recurrent_dropout, teams):
+    problem = Problem(
+        (20,),
+        [12] * n_rows,
+        "softmax",
+        per_step=True,
+        n_scores=600,
+        vocabulary=20,
+        recurrent_dropout=recurrent_dropout,
+        dtype="float32",
+    )
+    expected, gradients = problem.loss_and_gradients(n_threads=1)
+    expected_bytes = gradients.used.tobytes()
+    for n_threads in [2, 3, 5, 6, 7, 8] * 5:
+        loss, gradients = problem.loss_and_gradients(n_threads=n_threads)
+        assert loss == expected
+        assert gradients.used.tobytes() == expected_bytes
+
+
+def test_a_large_head_of_very_unequal_sequences():
+    # As long as the longest they would be 600,000 steps: the head goes with the shards.
+    problem = Problem((3,), [3000] + [1] * 199, "softmax", per_step=True, n_scores=600)
+    problem.network.parameters[:] *= 0.3
+    assert_same_bits(problem)
+
+
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
 def test_a_sample_of_all_classes_is_no_sample(tied):
     options = {"vocabulary": 13, "n_inputs": 3, "tied": tied, "n_scores": 12}
@@ -373,5 +401,5 @@ def test_samples_give_the_sum_over_all_classes_in_the_mean():
 
 def test_samples_need_a_softmax_for_each_step():
     problem = Problem((3,), [4], "squared_error", per_step=True)
-    with pytest.raises(ValueError, match="needs packed layers and a softmax"):
+    with pytest.raises(ValueError, match="needs a softmax per step"):
         problem.loss_and_gradients(classes=np.arange(2), log_shares=np.zeros(2))
