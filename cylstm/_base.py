@@ -43,9 +43,6 @@ class NetworkEstimator(
 ):
     """A fitted network, its training and its history; a subclass knows the data."""
 
-    # Of learning_rate="exponential", which not every subclass offers.
-    decay_rate, decay_after = 1.0, 0
-
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_network")
 
@@ -164,10 +161,13 @@ class NetworkEstimator(
             self.learning_rate_init,
             self.clip_norm,
             self.max_iter,
-            self.decay_rate,
-            self.decay_after,
+            **self._decay(),
         )
         return optimizer.resume(self._optimizer, new_period) if going_on else optimizer
+
+    def _decay(self):
+        """Of learning_rate="exponential", where a subclass offers it."""
+        return {}
 
     def _report(self):
         history = self._history

@@ -29,7 +29,6 @@ MAX_TOKENS = (1 << 24) - 1
 EMBEDDING_DIM = 64
 
 _SHARED = [
-    "hidden_layer_sizes",
     "cell",
     "activation",
     "dropout",
@@ -44,7 +43,6 @@ _SHARED = [
     "beta_2",
     "epsilon",
     "clip_norm",
-    "max_iter",
     "n_iter_no_change",
     "tol",
     "warm_start",
@@ -95,25 +93,28 @@ class LSTMLanguageModel(NetworkEstimator):
     truncated backpropagation through time over parallel streams, as Zaremba, Sutskever &
     Vinyals (arXiv:1409.2329).
 
-    A sequence begins with a state of zeros and an input of its own, so that its first token
-    is predicted as well. Where fit is given a list, the end of each sequence is a token that
-    the model predicts and that ends what it writes.
+    A flat list of str is several sequences of characters; one sequence of words is
+    ``[words]``. A sequence begins with a state of zeros and an input of its own, so that its
+    first token is predicted as well. Where fit is given a list, the end of each sequence is a
+    token that the model predicts and that ends what it writes.
 
     Parameters
     ----------
-    <<hidden_layer_sizes>>
+    hidden_layer_sizes : int or sequence of int, default=(256,)
+        Units of each stacked LSTM layer; an int is one layer.
 
     <<cell>>
 
     <<activation>>
 
-    vocabulary : iterable of tokens, default=None
-        All tokens that will ever come, for partial_fit and cross-validation, where the data
+    vocabulary : collection of tokens or mapping of them to their columns, default=None
+        All tokens that may ever come, for partial_fit and cross-validation, where the data
         at hand may lack some. None: those of X.
 
     min_count : int, default=1
-        Tokens that come less often in X are left out: an unknown token ("<unk>" for words)
-        is learnt in their place, and stands for all that were never seen.
+        Tokens that come less often in X are left out. Where any are, an unknown token is
+        learnt in their place and stands for all that were never seen: "<unk>" among words
+        (which also does so where X itself has it), the character U+FFFD, the integer -1.
 
     max_vocabulary : int or None, default=None
         Most tokens, the most frequent ones, the unknown token among them.
@@ -152,8 +153,10 @@ class LSTMLanguageModel(NetworkEstimator):
 
     learning_rate : {"constant", "invscaling", "adaptive", "cosine", "exponential"}, \\
             default="constant"
-        As LSTMClassifier's; "exponential" multiplies the rate by decay_rate before each
-        epoch but the first decay_after.
+        "invscaling" divides learning_rate_init by sqrt(1 + tokens seen) after each epoch;
+        "adaptive" divides the rate by 5 where "constant" would stop, until it falls below
+        1e-6; "cosine" lowers it along half a cosine over max_iter epochs; "exponential"
+        multiplies it by decay_rate before each epoch but the first decay_after.
 
     decay_rate, decay_after : float, int, default=0.5, 4
         Of learning_rate="exponential".
@@ -169,16 +172,19 @@ class LSTMLanguageModel(NetworkEstimator):
     <<clip_norm>>
 
     batch_size : int, default=32
-        Streams that the text is cut into; they are learnt from side by side.
+        Streams that the text is cut into; they are learnt from side by side. A step of the
+        solver takes batch_size * bptt_steps tokens: short texts want fewer, or more epochs.
 
-    <<max_iter>>
+    max_iter : int, default=20
+        Epochs at most; reaching them is no warning.
 
     shuffle : bool, default=True
         Draw a new order of the sequences in each epoch.
 
     bptt_steps : int, default=35
         Tokens of each stream per step of the solver. The state goes on to the next ones,
-        gradients do not.
+        gradients do not. One stream in every fourth step begins anew, so that the model
+        learns to begin.
 
     early_stopping : bool, default=False
         Stop when the validation score stops rising, and keep the weights that scored best.
@@ -214,8 +220,8 @@ class LSTMLanguageModel(NetworkEstimator):
         no ``head.weight``.
 
     loss_ : float
-        Mean objective over the last epoch: negative log-likelihood per token in nats, and
-        penalty.
+        Mean objective over the last epoch: negative log-likelihood per token in nats (with
+        softmax_samples an estimate, on average a little low) and penalty.
 
     <<loss_curve_>>
 
@@ -246,6 +252,8 @@ class LSTMLanguageModel(NetworkEstimator):
 
     _parameter_constraints = {
         **{name: PARAMETER_CONSTRAINTS[name] for name in _SHARED},
+        "hidden_layer_sizes": PARAMETER_CONSTRAINTS["hidden_layer_sizes"],
+        "max_iter": PARAMETER_CONSTRAINTS["max_iter"],
         "vocabulary": "no_validation",  # by Vocabulary.given
         "min_count": [Interval(Integral, 1, None, closed="left")],
         "max_vocabulary": [Interval(Integral, 2, MAX_TOKENS, closed="both"), None],
@@ -411,7 +419,8 @@ class LSTMLanguageModel(NetworkEstimator):
         -------
         score : float
         """
-        return self._log_likelihood(self._encode(X)[0])
+        encoded, _ = self._encode(X)
+        return self._log_likelihood([self._targets(numbers) for numbers in encoded])
 
     def perplexity(self, X):
         """exp(-score): as uncertain as a choice among so many equally likely tokens.
@@ -579,26 +588,34 @@ class LSTMLanguageModel(NetworkEstimator):
                 f"recurrent_dropout={self.recurrent_dropout} cannot go with "
                 'cell="input_gated", whose gates see no hidden state.'
             )
-        if self.softmax_samples is not None and self.alpha and self.solver != "adamw":
+        decays = self.solver == "adamw" and self.l1_ratio == 0
+        if self.softmax_samples is not None and self.alpha and not decays:
             raise ValueError(
                 f"alpha={self.alpha} cannot go with softmax_samples, of which a step touches "
-                'some classes alone, but as the weight decay of solver="adamw".'
+                'some classes alone, but as the weight decay of solver="adamw" (l1_ratio=0).'
             )
         texts = read_texts(X)
         if not going_on:
             self._vocabulary = self._make_vocabulary(texts)
             self._ends = not texts.single
+        elif self.vocabulary is not None:
+            given = Vocabulary.given(self.vocabulary, texts.kind)
+            if given.numbers != self._vocabulary.numbers:
+                raise ValueError(
+                    "Training cannot go on: vocabulary changed since the first fit."
+                )
         encoded = self._vocabulary.encode(texts)
         network = self._make_network(going_on, **self._layout())
         self._draw(network, going_on, scale=self.init_scale)
-        validation = None
+        targets, validation = [self._targets(numbers) for numbers in encoded], None
         if X_val is not None:
             validation = self._vocabulary.encode(read_texts(X_val, "X_val"), "X_val")
+            validation = [self._targets(numbers) for numbers in validation]
         elif self.early_stopping:
-            encoded, validation = self._set_aside(encoded)
+            targets, validation = self._set_aside(targets)
         make_trainer = functools.partial(
             TextTrainer,
-            texts=[self._targets(numbers) for numbers in encoded],
+            texts=targets,
             boundary=self._boundary,
             batch_size=self.batch_size,
             bptt_steps=self.bptt_steps,
@@ -606,16 +623,19 @@ class LSTMLanguageModel(NetworkEstimator):
             shuffle=self.shuffle,
             random_state=self._random_state,
         )
-        self._begin = time.perf_counter(), getattr(self, "t_", 0) if going_on else 0
-        return self._train(
-            network,
-            make_trainer,
-            (X, y, None),
-            going_on=going_on,
-            new_period=new_period,
-            n_epochs=n_epochs,
-            validate=validation and (lambda: self._log_likelihood(validation)),
-        )
+        self._begin = time.perf_counter(), self._history.t
+        try:
+            return self._train(
+                network,
+                make_trainer,
+                (X, y, None),
+                going_on=going_on,
+                new_period=new_period,
+                n_epochs=n_epochs,
+                validate=validation and (lambda: self._log_likelihood(validation)),
+            )
+        finally:
+            del self._begin
 
     def _make_vocabulary(self, texts):
         if self.vocabulary is not None:
@@ -633,6 +653,9 @@ class LSTMLanguageModel(NetworkEstimator):
                 "min_count or max_vocabulary."
             )
         return vocabulary
+
+    def _decay(self):
+        return {"decay_rate": self.decay_rate, "decay_after": self.decay_after}
 
     @property
     def _boundary(self):
@@ -658,29 +681,29 @@ class LSTMLanguageModel(NetworkEstimator):
             "tied": bool(self.tie_weights),
         }
 
-    def _set_aside(self, encoded):
+    def _set_aside(self, targets):
         """Sequences (of a single one the begin) to learn from, and others to validate on."""
-        if len(encoded) == 1:
-            numbers = encoded[0]
-            n_learnt = len(numbers) - int(np.ceil(len(numbers) * self.validation_fraction))
+        if len(targets) == 1:
+            target = targets[0]
+            n_learnt = len(target) - int(np.ceil(len(target) * self.validation_fraction))
             if n_learnt < 1:
                 raise ValueError(
                     f"early_stopping cannot set validation_fraction="
-                    f"{self.validation_fraction} of {len(numbers)} tokens aside."
+                    f"{self.validation_fraction} of {len(target)} tokens aside."
                 )
-            return [numbers[:n_learnt]], [numbers[n_learnt:]]
+            return [target[:n_learnt]], [target[n_learnt:]]
         try:
             rows, held_out = train_test_split(
-                np.arange(len(encoded)),
+                np.arange(len(targets)),
                 test_size=self.validation_fraction,
                 random_state=self._split_seed,
             )
         except ValueError as error:
             raise ValueError(
                 f"early_stopping cannot set validation_fraction={self.validation_fraction} "
-                f"of {len(encoded)} sequences aside: {error}"
+                f"of {len(targets)} sequences aside: {error}"
             ) from error
-        return [encoded[k] for k in rows], [encoded[k] for k in held_out]
+        return [targets[k] for k in rows], [targets[k] for k in held_out]
 
     def _progress(self, history):
         seconds = time.perf_counter() - self._begin[0]
@@ -699,9 +722,8 @@ class LSTMLanguageModel(NetworkEstimator):
     def _targets(self, numbers):
         return np.append(numbers, self._boundary) if self._ends else numbers
 
-    def _log_likelihood(self, encoded):
+    def _log_likelihood(self, targets):
         """Mean over all tokens."""
-        targets = [self._targets(numbers) for numbers in encoded]
         lengths = np.array([len(target) for target in targets], dtype=np.int64)
         starts = np.cumsum(lengths) - lengths
         targets = np.concatenate(targets)
@@ -743,11 +765,11 @@ class LSTMLanguageModel(NetworkEstimator):
         if len(vocabulary) == 1 and vocabulary.unknown is not None:
             raise ValueError("The model knows no token but the unknown one: nothing to write.")
         read = np.array([self._boundary])
-        if prompt is not None and not (hasattr(prompt, "__len__") and len(prompt) == 0):
+        if prompt is not None and not (np.iterable(prompt) and len(prompt) == 0):
             words = vocabulary.kind == "words" and not isinstance(prompt, str)
             texts = read_texts([prompt] if words else prompt, "prompt")
             if len(texts.sequences) > 1:
-                raise ValueError("prompt is several sequences; give one.")
+                raise ValueError("prompt is a list of several sequences; give one.")
             read = np.append(read, vocabulary.encode(texts, "prompt")[0])
         random_state = check_random_state(random_state)
         state = np.zeros((1, network.architecture.n_state), network.dtype)

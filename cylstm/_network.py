@@ -414,7 +414,7 @@ class Network:
             The only classes of the softmax that are looked at, the targets among them.
         **options
             dropout, recurrent_dropout, seed, update, first_step, state_in, state_out,
-            input_gradients, class_shares, as _engine.loss_and_gradients takes them.
+            input_gradients, log_shares, as _engine.loss_and_gradients takes them.
 
         Returns
         -------

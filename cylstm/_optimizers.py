@@ -122,6 +122,8 @@ class Optimizer:
         self.schedule = schedule
         self.learning_rate_init = learning_rate_init
         self.learning_rate = float(learning_rate_init)
+        if schedule == "exponential" and decay_after == 0:
+            self.learning_rate *= decay_rate
         self.clip_norm = clip_norm
         self.n_epochs = n_epochs
         self.decay_rate = decay_rate

@@ -1,13 +1,14 @@
 """Texts in every accepted form, and the numbers that their tokens get."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 
 # What stands for tokens that a vocabulary leaves out.
-UNKNOWN = {"characters": "\ufffd", "words": "<unk>", "ids": -1}
+UNKNOWN = {"characters": "\ufffd", "words": "<unk>", "integers": -1}
 
 FORMS = (
     "a str (its characters are the tokens), a list of str, a list of lists of words, a 1-D "
@@ -21,7 +22,7 @@ class Texts:
 
     Parameters
     ----------
-    kind : {"characters", "words", "ids"}
+    kind : {"characters", "words", "integers"}
     sequences : list of str, of lists of words, or of int64 arrays
     single : bool
         Whether it was one sequence and not a list of them.
@@ -45,7 +46,7 @@ def read_texts(X, name="X"):
     else:
         X = _as_list_or_ids(X, name)
         if isinstance(X, np.ndarray):
-            texts = Texts("ids", [X], True)
+            texts = Texts("integers", [X], True)
         elif all(isinstance(x, str) for x in X):
             texts = Texts("characters", [str(x) for x in X], False)
         else:
@@ -62,13 +63,14 @@ def read_texts(X, name="X"):
 
 
 def _read_list(X, name):
-    """A list of sequences of words or of ids."""
+    """A list of sequences of words or of integers."""
     sequences = []
     for k, x in enumerate(X):
-        if isinstance(x, str) or np.isscalar(x) or x is None:
-            raise ValueError(
-                f"{name}[{k}] is {x!r} beside other kinds of elements; expected {FORMS}."
-            )
+        if isinstance(x, str):  # what is none is to blame
+            k, x = next((k, x) for k, x in enumerate(X) if not isinstance(x, str))
+            raise ValueError(f"{name}[{k}] is {x!r}, but other elements are str.")
+        if not isinstance(x, (list, tuple)) and np.ndim(x) == 0:
+            raise ValueError(f"{name}[{k}] is {x!r}; expected {FORMS}.")
         x = _as_list_or_ids(x, f"{name}[{k}]")
         if isinstance(x, list):
             for position, word in enumerate(x):
@@ -77,22 +79,25 @@ def _read_list(X, name):
                         f"{name}[{k}][{position}] is {word!r}; the tokens of a sequence are "
                         "either all words (str) or all integers."
                     )
+            x = [str(word) for word in x]
         sequences.append(x)
     kinds = {
-        "ids" if isinstance(x, np.ndarray) else "words": k
+        "integers" if isinstance(x, np.ndarray) else "words": k
         for k, x in enumerate(sequences)
         if len(x)
     }
     if len(kinds) > 1:
         raise ValueError(
-            f"{name}[{kinds['words']}] holds words, but {name}[{kinds['ids']}] integers."
+            f"{name}[{kinds['words']}] holds words, but {name}[{kinds['integers']}] integers."
         )
     return Texts(next(iter(kinds), "words"), sequences, False)
 
 
 def _as_list_or_ids(x, name):
     """An int64 array where x holds integers alone, else a list."""
-    if hasattr(x, "to_numpy"):  # pandas
+    if hasattr(x, "columns"):
+        raise ValueError(f"{name} is a {type(x).__name__}; give one of its columns.")
+    if hasattr(x, "to_numpy"):  # a Series
         x = x.to_numpy()
     if isinstance(x, np.ndarray):
         if x.ndim == 1 and x.dtype.kind in "iu":
@@ -101,7 +106,8 @@ def _as_list_or_ids(x, name):
             raise ValueError(
                 f"{name} is an array of {x.dtype} and shape {x.shape}; expected {FORMS}."
             )
-        return list(x)
+    if isinstance(x, np.ndarray):
+        x = list(x)
     if not isinstance(x, (list, tuple)):
         raise ValueError(f"{name} is of type {type(x).__name__}; expected {FORMS}.")
     if len(x) and all(isinstance(k, Integral) and not isinstance(k, bool) for k in x):
@@ -121,7 +127,7 @@ class Vocabulary:
 
     Parameters
     ----------
-    kind : {"characters", "words", "ids"}
+    kind : {"characters", "words", "integers"}
     tokens : list
         In the order of their numbers.
     left_out : bool
@@ -153,15 +159,17 @@ class Vocabulary:
         min_count times, and for the rarest where there are more than max_vocabulary (the
         unknown token among them)."""
         counts = _count(texts)
-        kept = sorted(token for token, count in counts.items() if count >= min_count)
-        if (
-            max_vocabulary is not None
-            and len(kept) + (len(kept) < len(counts)) > max_vocabulary
-        ):
-            room = max_vocabulary - (UNKNOWN[texts.kind] not in counts)
-            # The sort is stable: of equally frequent ones the first in order.
-            kept.sort(key=lambda token: (token != UNKNOWN[texts.kind], -counts[token]))
-            kept = sorted(kept[:room])
+        unknown = UNKNOWN[texts.kind]
+        kept = [token for token, count in counts.items() if count >= min_count]
+        if not kept:
+            raise ValueError(f"min_count={min_count} leaves no token: all come less often.")
+        n_own = len(kept) - (unknown in kept)
+        if max_vocabulary is not None and n_own + (len(counts) > n_own) > max_vocabulary:
+            # Of equally frequent ones the first in order.
+            kept.sort(key=lambda token: (token == unknown, -counts[token], token))
+            kept = kept[: max_vocabulary - 1]
+            kept += [unknown] * (unknown in counts)
+        kept.sort()
         return cls(texts.kind, kept, left_out=len(kept) < len(counts))
 
     @classmethod
@@ -173,10 +181,14 @@ class Vocabulary:
         ValueError
             If they are none, of another kind than the texts, or not all different.
         """
-        if not np.iterable(vocabulary):
-            raise ValueError(f"vocabulary={vocabulary!r} must be an iterable of tokens.")
+        if not np.iterable(vocabulary) or isinstance(vocabulary, Iterator):
+            raise ValueError(f"vocabulary={vocabulary!r} must be a collection of tokens.")
         tokens = list(vocabulary)
-        expected = Integral if kind == "ids" else str
+        if isinstance(vocabulary, Mapping):
+            tokens.sort(key=vocabulary.get)
+        elif isinstance(vocabulary, Set):  # whose order is another in every process
+            tokens.sort()
+        expected = Integral if kind == "integers" else str
         for token in tokens:
             if not isinstance(token, expected) or (kind == "characters" and len(token) != 1):
                 raise ValueError(
@@ -184,7 +196,7 @@ class Vocabulary:
                 )
         if not tokens or len(set(tokens)) < len(tokens):
             raise ValueError("vocabulary must hold at least one token, and each of them once.")
-        return cls(kind, [int(k) for k in tokens] if kind == "ids" else tokens)
+        return cls(kind, [int(k) if kind == "integers" else str(k) for k in tokens])
 
     def encode(self, texts, name="X"):
         """Their tokens' numbers.
@@ -200,7 +212,10 @@ class Vocabulary:
             is no unknown token.
         """
         if texts.kind != self.kind:
-            raise ValueError(f"{name} holds {texts.kind}, but the model knows {self.kind}.")
+            hint = "; give a list of words" if self.kind == "words" else ""
+            raise ValueError(
+                f"{name} holds {texts.kind}, but the model knows {self.kind}{hint}."
+            )
         read = self._encode_words if self.kind == "words" else self._encode_codes
         encoded = []
         for k, sequence in enumerate(texts.sequences):
@@ -208,13 +223,13 @@ class Vocabulary:
             missing = np.flatnonzero(numbers < 0)
             if len(missing) and self.unknown is None:
                 token = sequence[missing[0]]
-                token = int(token) if self.kind == "ids" else token
+                token = int(token) if self.kind == "integers" else token
                 where = "" if texts.single else f" of {name}[{k}]"
                 raise ValueError(
                     f"{name} has the token {token!r} at position {missing[0]}{where}, which "
-                    "is not in vocabulary_. Give all tokens that may come in `vocabulary`, "
-                    "or let a min_count of 2 or more, or max_vocabulary, train an unknown "
-                    "token."
+                    "is not in vocabulary_. Give all tokens that may come in `vocabulary`; "
+                    "or give fit a min_count or max_vocabulary that leaves some tokens out, "
+                    "so that it learns an unknown token in their place."
                 )
             numbers[missing] = -1 if self.unknown is None else self.unknown
             encoded.append(numbers)
@@ -224,7 +239,7 @@ class Vocabulary:
         """Tokens in the form of one sequence: a str, a list of words or an int64 array."""
         tokens = list(self.numbers)
         tokens = [tokens[k] for k in numbers]
-        if self.kind == "ids":
+        if self.kind == "integers":
             return np.array(tokens, dtype=np.int64)
         return "".join(tokens) if self.kind == "characters" else tokens
 
@@ -251,7 +266,7 @@ def _codes(sequence):
 
 
 def _count(texts):
-    if texts.kind != "ids":
+    if texts.kind != "integers":
         counts = Counter()
         for sequence in texts.sequences:
             counts.update(sequence)

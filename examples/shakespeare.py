@@ -42,7 +42,7 @@ def learn(model, text, held_out, epochs, minutes):
         speed = len(text) / (time.perf_counter() - epoch_begin)
         done = model.n_iter_
         print(
-            f"Epoch {done} of {model.max_iter}: {model.loss_ / math.log(2):.3f} bits per "
+            f"Epoch {done}: {model.loss_ / math.log(2):.3f} bits per "
             f"character, {model.bits_per_token(held_out):.3f} held out, "
             f"{speed:,.0f} characters/s",
             flush=True,
@@ -65,7 +65,10 @@ def write(model, n_characters, prompt, temperature, seed):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
     parser.add_argument("--data", type=Path, default=PLAYS, help="a text file in UTF-8")
     parser.add_argument("--units", type=int, nargs="+", default=[256], help="of each layer")
     parser.add_argument("--epochs", type=int, default=40, help="at most")
@@ -73,10 +76,14 @@ def main():
     parser.add_argument("--dropout", type=float, default=0.25)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=int, default=600, help="characters to write")
-    parser.add_argument("--temperature", type=float, default=0.8, help="lower dares less")
-    parser.add_argument("--prompt", default="\n", help="what the passage goes on from")
+    parser.add_argument(
+        "--temperature", type=float, default=0.8, help="low: careful, high: daring"
+    )
+    parser.add_argument("--prompt", default="", help="begin of what it writes")
     parser.add_argument("--save", type=Path, help="keep the model in this file")
     arguments = parser.parse_args()
+    if arguments.save:  # rather now than in ten minutes
+        arguments.save.touch()
 
     text = read(arguments.data)
     n_learnt = len(text) * 9 // 10

@@ -99,6 +99,9 @@ def test_documents_are_scored_by_themselves():
 
 def test_one_long_sequence_has_no_end():
     fitted = model().fit(TEXT)
+    parts = [TEXT[:50], TEXT[50:80]]
+    expected = (50 * fitted.score(parts[0]) + 30 * fitted.score(parts[1])) / 80
+    assert fitted.score(parts) == pytest.approx(expected, rel=1e-6)
     assert fitted.weights_["head.bias"].shape == (len(set(TEXT)),)
     assert model().fit([TEXT]).weights_["head.bias"].shape == (len(set(TEXT)) + 1,)
 
@@ -146,7 +149,7 @@ def test_it_learns(texts):
 
 
 @pytest.mark.parametrize("X", [TEXT, DOCUMENTS], ids=["one sequence", "documents"])
-def test_bits_do_not_depend_on_threads(X, monkeypatch):
+def test_bits_do_not_depend_on_threads(X):
     fitted = [
         model(n_jobs=n, dropout=0.2, recurrent_dropout=0.2).fit(X).weights_ for n in (1, 2, 3)
     ]
@@ -174,6 +177,8 @@ def test_warm_start_goes_on():
     assert fitted.loss_curve_ == model(max_iter=4).fit(TEXT).loss_curve_
     with pytest.raises(ValueError, match="parameters that shape the network changed"):
         fitted.set_params(hidden_layer_sizes=5).fit(TEXT)
+    with pytest.raises(ValueError, match="vocabulary changed since the first fit"):
+        fitted.set_params(hidden_layer_sizes=12, vocabulary=set(TEXT + "z")).fit(TEXT)
     assert fitted.n_iter_ == 4
 
 
@@ -191,6 +196,16 @@ def test_what_is_set_aside_of_one_sequence_is_its_end():
     fitted = model(early_stopping=True, validation_fraction=0.25, max_iter=1).fit("aab" * 20)
     assert fitted.t_ == 45
     assert fitted.validation_scores_ == [fitted.score("aab" * 5)]
+
+
+def test_what_is_set_aside_of_several_is_not_learnt_from():
+    settings = {"early_stopping": True, "validation_fraction": 0.25, "max_iter": 1}
+    fitted = model(**settings).fit(["ab"] * 8)
+    assert fitted.t_ == 6 * 3  # and the ends
+    assert fitted.validation_scores_ == [fitted.score(["ab", "ab"])]
+    # A list of one sequence ends once.
+    fitted = model(**settings).fit(["ab" * 10])
+    assert fitted.t_ == 15
 
 
 def test_verbose_prints_bits(capsys):
@@ -381,12 +396,18 @@ def test_documents_end_by_themselves():
     assert len(list(islice(endless, 500))) == 500
 
 
+def test_nothing_follows_the_end():
+    fitted = model(max_iter=60, learning_rate_init=0.02).fit(["a", "ab", "abc"] * 30)
+    for sample in fitted.sample(30, temperature=0.3, random_state=0, n_samples=50):
+        assert "abc".startswith(sample)
+
+
 def test_the_unknown_token_is_never_written():
     fitted = model(min_count=9).fit(WORDS)
     written = fitted.sample(50, temperature=20, random_state=0, n_samples=30)
     assert {word for sample in written for word in sample} <= {"be", "or", "that", "to"}
     with pytest.raises(ValueError, match="no token but the unknown one"):
-        model(min_count=100).fit(WORDS).sample(1)
+        model(vocabulary=["<unk>"]).fit(WORDS).sample(1)
 
 
 def test_a_loaded_model_writes_the_same_in_a_new_process(tmp_path):
@@ -420,8 +441,8 @@ def test_a_loaded_model_writes_the_same_in_a_new_process(tmp_path):
         ({"n_samples": 0}, "'n_samples'"),
         ({"random_state": "x"}, "'random_state'"),
         ({"prompt": "to \xdf"}, "prompt has the token '\xdf' at position 3"),
-        ({"prompt": [1, 2]}, "prompt holds ids, but the model knows characters"),
-        ({"prompt": ["a", "b"]}, "prompt is several sequences"),
+        ({"prompt": [1, 2]}, "prompt holds integers, but the model knows characters"),
+        ({"prompt": ["a", "b"]}, "prompt is a list of several sequences"),
         ({"prompt": 3.5}, "prompt is of type float"),
     ],
 )
@@ -456,6 +477,11 @@ def test_bad_ways_to_sample(arguments, message):
         ({"init_scale": 0}, "init_scale"),
         ({"softmax_samples": 0}, "softmax_samples"),
         ({"softmax_samples": 5, "alpha": 0.1}, "alpha=0.1 cannot go with softmax_samples"),
+        (
+            {"softmax_samples": 5, "alpha": 0.1, "solver": "adamw", "l1_ratio": 0.5},
+            "alpha=0.1 cannot go with softmax_samples",
+        ),
+        ({"min_count": 1000}, "min_count=1000 leaves no token"),
         ({"learning_rate": "linear"}, "learning_rate"),
         ({"decay_rate": 0}, "decay_rate"),
         ({"decay_rate": 1.5}, "decay_rate"),

@@ -174,16 +174,20 @@ def test_cosine_falls_to_zero_and_starts_again():
     np.testing.assert_allclose(rates, 0.05 * (1 + np.cos(np.pi * way)))
 
 
-def test_exponential_waits_and_falls():
+@pytest.mark.parametrize(
+    ("decay_after", "expected"),
+    # Zaremba et al.: "after 3 epochs we decrease it by a factor of 2 after each epoch".
+    [(3, [2, 2, 2, 1, 0.5, 0.25]), (0, [1, 0.5, 0.25, 0.125, 0.0625, 0.03125])],
+)
+def test_exponential_waits_and_falls(decay_after, expected):
     optimizer = Optimizer(
-        SGD(0.0, False), "exponential", 2.0, None, decay_rate=0.5, decay_after=3
+        SGD(0.0, False), "exponential", 2.0, None, decay_rate=0.5, decay_after=decay_after
     )
     rates = [optimizer.learning_rate]
     for epoch in range(1, 6):
         optimizer.end_epoch(99 * epoch)
         rates.append(optimizer.learning_rate)
-    # Zaremba et al.: "after 3 epochs we decrease it by a factor of 2 after each epoch".
-    assert rates == [2, 2, 2, 1, 0.5, 0.25]
+    assert rates == expected
 
 
 @pytest.mark.parametrize("precision", ["float", "double"])

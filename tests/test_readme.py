@@ -15,14 +15,20 @@ README = Path(__file__).parent.parent / "README.md"
 def test_examples(monkeypatch):
     monkeypatch.chdir(README.parent)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     names = {}
     for block in blocks:
         exec(compile(block, str(README), "exec"), names)
     assert names["search"].best_score_ > 0.5
     assert names["tagger"].score(names["tokens"], names["tags"]) == 1
+    assert names["model"].sample(9, prompt=["a"], temperature=0) == ["dog", "barks"]
     to_come = np.sin(400 / 5)
     assert abs(names["prediction"][0] - to_come) < 0.1
+
+
+def test_nothing_is_left_to_fill_in():
+    assert "<<" not in README.read_text()
+    assert "<<" not in (README.parent / "benchmarks" / "README.md").read_text()
 
 
 def documented(section):

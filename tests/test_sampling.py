@@ -53,6 +53,11 @@ def test_top_p_keeps_the_fewest_that_have_it(top_p, expected):
     np.testing.assert_allclose(token_probabilities(SCORES[:1], 1, None, top_p), [expected])
 
 
+def test_top_p_takes_no_token_beyond_it():
+    p = token_probabilities(SCORES[1:], 1, None, 0.5)
+    np.testing.assert_array_equal(p, [[0.5, 0.5, 0, 0]])
+
+
 def test_top_p_is_of_what_top_k_leaves():
     # 4/7 and 3/7 remain, of which the first has 0.55.
     p = token_probabilities(SCORES[:1], 1, 2, 0.55)

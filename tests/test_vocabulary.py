@@ -24,12 +24,13 @@ from cylstm._vocabulary import Vocabulary, read_texts
             [["to", "be"], ["or", "not"]],
             False,
         ),
-        ([3, 1, 2], "ids", [[3, 1, 2]], True),
-        (np.array([3, 1, 2], dtype=np.uint8), "ids", [[3, 1, 2]], True),
-        ([[3, 1], [2]], "ids", [[3, 1], [2]], False),
-        ([np.array([3, 1]), [2]], "ids", [[3, 1], [2]], False),
-        (np.array([[3, 1], [2, 0]]), "ids", [[3, 1], [2, 0]], False),
-        (pd.Series([3, -1, 2]), "ids", [[3, -1, 2]], True),
+        ([3, 1, 2], "integers", [[3, 1, 2]], True),
+        (np.array([3, 1, 2], dtype=np.uint8), "integers", [[3, 1, 2]], True),
+        ([[3, 1], [2]], "integers", [[3, 1], [2]], False),
+        ([np.array([3, 1]), [2]], "integers", [[3, 1], [2]], False),
+        (np.array([[3, 1], [2, 0]]), "integers", [[3, 1], [2, 0]], False),
+        (pd.Series([3, -1, 2]), "integers", [[3, -1, 2]], True),
+        (np.array([3, 1], dtype=object), "integers", [[3, 1]], True),
     ],
 )
 def test_forms(X, kind, sequences, single):
@@ -37,7 +38,9 @@ def test_forms(X, kind, sequences, single):
     assert (texts.kind, texts.single) == (kind, single)
     assert len(texts.sequences) == len(sequences)
     for sequence, expected in zip(texts.sequences, sequences, strict=True):
-        assert type(sequence) is {"characters": str, "words": list, "ids": np.ndarray}[kind]
+        assert (
+            type(sequence) is {"characters": str, "words": list, "integers": np.ndarray}[kind]
+        )
         assert list(sequence) == list(expected)
 
 
@@ -50,13 +53,16 @@ def test_forms(X, kind, sequences, single):
         (["a", ""], r"X\[1\] is empty"),
         ([["a"], []], r"X\[1\] is empty"),
         ([[1], []], r"X\[1\] is empty"),
-        (["a", 1], r"X\[0\] is 'a' beside other kinds of elements"),
-        ([["a"], "b"], r"X\[1\] is 'b' beside other kinds"),
-        ([["a"], None], r"X\[1\] is None beside"),
+        (["a", 1], r"X\[1\] is 1, but other elements are str"),
+        ([["a"], "b"], r"X\[0\] is \['a'\], but other elements are str"),
+        ([["a"], None], r"X\[1\] is None; expected a str"),
         ([["a", 1]], r"X\[0\]\[1\] is 1; the tokens of a sequence are"),
         ([["a"], [1]], r"X\[0\] holds words, but X\[1\] integers"),
         ([[["a"]]], r"X\[0\]\[0\] is \['a'\]"),
-        ([1.5, 2.0], r"X\[0\] is 1.5"),
+        ([1.5, 2.0], r"X\[0\] is 1.5; expected"),
+        (["a", float("nan")], r"X\[1\] is nan, but other elements are str"),
+        ([b"a"], r"X\[0\] is b'a'; expected"),
+        (pd.DataFrame({"text": ["a", "b"]}), "X is a DataFrame; give one of its columns"),
         (np.array([1.5, 2.0]), r"X is an array of float64 and shape \(2,\); expected a str"),
         (np.zeros((2, 2, 2), dtype=int), r"array of int64 and shape \(2, 2, 2\)"),
         (np.array("abc"), r"shape \(\)"),
@@ -89,13 +95,14 @@ def test_tokens_are_numbered_in_sorted_order():
 @pytest.mark.parametrize(
     ("X", "unknown"),
     [("aaabbc", "\ufffd"), ([list("aaabbc")], "<unk>"), ([ord(c) for c in "aaabbc"], -1)],
-    ids=["characters", "words", "ids"],
+    ids=["characters", "words", "integers"],
 )
 def test_rare_tokens_are_left_out(X, unknown):
     a, b, c = ("a", "b", "c") if unknown != -1 else (97, 98, 99)
     assert list(learn(X, min_count=2).numbers) == [a, b, unknown]
     assert list(learn(X, min_count=3).numbers) == [a, unknown]
-    assert list(learn(X, min_count=4).numbers) == [unknown]
+    with pytest.raises(ValueError, match="min_count=4 leaves no token"):
+        learn(X, min_count=4)
     assert list(learn(X, max_vocabulary=4).numbers) == [a, b, c]
     assert list(learn(X, max_vocabulary=3).numbers) == [a, b, c]
     # The unknown token takes a place.
@@ -116,6 +123,11 @@ def test_unk_among_the_words_is_the_unknown_token():
     assert list(learn([words], max_vocabulary=2).numbers) == ["<unk>", "a"]
     assert learn([words]).encode(read_texts([["z", "b"]]))[0].tolist() == [0, 2]
     assert learn([["a"]]).unknown is None
+    # It takes one place whether it is frequent or not.
+    for n in (1, 9):
+        words = [["a"] * 3 + ["b"] * 4 + ["c"] * 3 + ["<unk>"] * n]
+        assert list(learn(words, 2, 2).numbers) == ["<unk>", "b"]
+        assert sorted(learn(words, 2, 4).numbers) == ["<unk>", "a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +139,7 @@ def test_unk_among_the_words_is_the_unknown_token():
         [5, -3, 5],
         [[1], [2, 1]],
     ],
-    ids=["characters", "documents", "words", "ids", "sequences of ids"],
+    ids=["characters", "documents", "words", "integers", "sequences of ids"],
 )
 def test_decode_is_the_opposite_of_encode(X):
     texts = read_texts(X)
@@ -152,7 +164,9 @@ def test_unknown_tokens_are_named():
 
 def test_a_given_vocabulary_keeps_its_order():
     assert Vocabulary.given("cab", "characters").numbers == {"c": 0, "a": 1, "b": 2}
-    assert Vocabulary.given(np.array([3, 1]), "ids").numbers == {3: 0, 1: 1}
+    assert Vocabulary.given(np.array([3, 1]), "integers").numbers == {3: 0, 1: 1}
+    assert Vocabulary.given({"b": 0, "a": 1}, "characters").numbers == {"b": 0, "a": 1}
+    assert list(Vocabulary.given(set("cab"), "characters").numbers) == ["a", "b", "c"]
     words = Vocabulary.given(["to", "<unk>"], "words")
     assert words.encode(read_texts([["be", "to"]]))[0].tolist() == [1, 0]
 
@@ -163,9 +177,10 @@ def test_a_given_vocabulary_keeps_its_order():
         ("", "characters", "at least one token"),
         ("aba", "characters", "each of them once"),
         (["ab"], "characters", "token 'ab', but the tokens of X are characters"),
-        (["ab"], "ids", "token 'ab', but the tokens of X are ids"),
+        (["ab"], "integers", "token 'ab', but the tokens of X are integers"),
         ([1], "words", "token 1, but the tokens of X are words"),
-        (5, "ids", "vocabulary=5 must be an iterable"),
+        (5, "integers", "vocabulary=5 must be a collection"),
+        (iter("ab"), "characters", "must be a collection"),
     ],
 )
 def test_bad_vocabularies(vocabulary, kind, message):
