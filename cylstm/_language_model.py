@@ -1,7 +1,6 @@
 """LSTMLanguageModel: learns the next token, scores texts and writes them."""
 
 import functools
-import itertools
 import time
 from numbers import Integral, Real
 
@@ -16,9 +15,8 @@ from ._base import NetworkEstimator, unharmed
 from ._callbacks import with_callbacks
 from ._checks import PARAMETER_CONSTRAINTS
 from ._docs import shared_docs, shared_entries
-from ._sampling import draw_tokens
+from ._sampling import write_tokens
 from ._sequences import Sequences
-from ._stream import blas_for
 from ._text_training import TextTrainer
 from ._threads import effective_n_threads, single_threaded_blas
 from ._vocabulary import Vocabulary, read_texts
@@ -771,36 +769,18 @@ class LSTMLanguageModel(NetworkEstimator):
             if len(texts.sequences) > 1:
                 raise ValueError("prompt is a list of several sequences; give one.")
             read = np.append(read, vocabulary.encode(texts, "prompt")[0])
-        random_state = check_random_state(random_state)
-        state = np.zeros((1, network.architecture.n_state), network.dtype)
-        one_blas_thread = blas_for(n_samples, network.architecture)
-        if len(read) > 1:
-            start, length = np.zeros(1, np.int64), np.array([len(read) - 1])
-            with one_blas_thread():
-                network.forward(
-                    Sequences(None, start, length, read), 1, scores=False, state_out=state
-                )
-        stream = network.stream(n_samples)
-        stream.load(np.repeat(state, n_samples, axis=0))
-
-        def draw():
-            tokens = np.full(n_samples, read[-1])
-            running = np.ones(n_samples, dtype=bool)
-            for _ in itertools.count() if n_tokens is None else range(n_tokens):
-                stream.inputs[:] = tokens
-                with one_blas_thread():
-                    stream.step()
-                scores = stream.scores.astype(np.float64)
-                if vocabulary.unknown is not None:
-                    scores[:, vocabulary.unknown] = -np.inf
-                uniform = random_state.uniform(size=n_samples)
-                tokens = draw_tokens(scores, uniform, temperature, top_k, top_p)
-                running &= tokens < len(vocabulary)
-                if not running.any():
-                    return
-                yield np.where(running, tokens, -1)
-
-        return draw()
+        return write_tokens(
+            network,
+            read,
+            n_tokens,
+            n_samples,
+            never=vocabulary.unknown,
+            end=len(vocabulary),
+            random_state=check_random_state(random_state),
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+        )
 
 
 def _after_tokens(sequences, rows):

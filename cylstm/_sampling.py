@@ -1,7 +1,12 @@
-"""Draws tokens from scores."""
+"""Draws tokens from scores, and goes on with them."""
+
+import itertools
 
 import numpy as np
 from scipy.special import softmax
+
+from ._sequences import Sequences
+from ._stream import blas_for
 
 
 def token_probabilities(scores, temperature, top_k, top_p):
@@ -49,3 +54,56 @@ def draw_tokens(scores, uniform, temperature=1.0, top_k=None, top_p=None):
     cumulative = np.cumsum(token_probabilities(scores, temperature, top_k, top_p), axis=1)
     # The first token at which the sum exceeds the number: never one of probability 0.
     return (cumulative > uniform[:, None] * cumulative[:, -1:]).argmax(axis=1)
+
+
+def write_tokens(network, read, n_tokens, n_samples, *, never, end, random_state, **limits):
+    """Draw token after token from a network's scores.
+
+    Parameters
+    ----------
+    network : Network
+    read : int64 array
+        Tokens that come before.
+    n_tokens : int or None
+        How many to draw; None is without end.
+    n_samples : int
+        Sequences that are written side by side.
+    never : int or None
+        A token that is not drawn.
+    end : int
+        The token after which a sequence has ended.
+    random_state : RandomState
+    **limits
+        temperature, top_k, top_p.
+
+    Returns
+    -------
+    drawn : iterator over int64 arrays of shape (n_samples,)
+        -1 where a sequence has ended. The network is read at once, `read` as well.
+    """
+    one_blas_thread = blas_for(n_samples, network.architecture)
+    state = np.zeros((1, network.architecture.n_state), network.dtype)
+    if len(read) > 1:
+        before = Sequences(None, np.zeros(1, np.int64), np.array([len(read) - 1]), read)
+        with one_blas_thread():
+            network.forward(before, 1, scores=False, state_out=state)
+    stream = network.stream(n_samples)
+    stream.load(np.repeat(state, n_samples, axis=0))
+
+    def draw():
+        tokens = np.full(n_samples, read[-1])
+        running = np.ones(n_samples, dtype=bool)
+        for _ in itertools.count() if n_tokens is None else range(n_tokens):
+            stream.inputs[:] = tokens
+            with one_blas_thread():
+                stream.step()
+            scores = stream.scores.astype(np.float64)
+            if never is not None:
+                scores[:, never] = -np.inf
+            tokens = draw_tokens(scores, random_state.uniform(size=n_samples), **limits)
+            running &= tokens != end
+            if not running.any():
+                return
+            yield np.where(running, tokens, -1)
+
+    return draw()
