@@ -319,7 +319,7 @@ def speed(arguments):
     p = 1 / np.arange(1, arguments.vocabulary + 1)
     rng = np.random.default_rng(arguments.seed)
     tokens = rng.choice(arguments.vocabulary, 100_000, p=p / p.sum())
-    print_speeds(Vocabulary("ids", range(arguments.vocabulary)), tokens, arguments)
+    print_speeds(Vocabulary("integers", range(arguments.vocabulary)), tokens, arguments)
 
 
 def timed(learn, n_tokens):
