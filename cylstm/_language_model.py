@@ -763,7 +763,8 @@ class LSTMLanguageModel(NetworkEstimator):
         if len(vocabulary) == 1 and vocabulary.unknown is not None:
             raise ValueError("The model knows no token but the unknown one: nothing to write.")
         read = np.array([self._boundary])
-        if prompt is not None and not (np.iterable(prompt) and len(prompt) == 0):
+        sized = isinstance(prompt, (str, list, tuple)) or np.ndim(prompt) == 1
+        if prompt is not None and not (sized and len(prompt) == 0):
             words = vocabulary.kind == "words" and not isinstance(prompt, str)
             texts = read_texts([prompt] if words else prompt, "prompt")
             if len(texts.sequences) > 1:

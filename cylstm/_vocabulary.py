@@ -106,7 +106,6 @@ def _as_list_or_ids(x, name):
             raise ValueError(
                 f"{name} is an array of {x.dtype} and shape {x.shape}; expected {FORMS}."
             )
-    if isinstance(x, np.ndarray):
         x = list(x)
     if not isinstance(x, (list, tuple)):
         raise ValueError(f"{name} is of type {type(x).__name__}; expected {FORMS}.")

@@ -373,7 +373,7 @@ def test_the_most_likely_token(texts):
 def test_a_prompt_is_what_was_written_before():
     fitted = model(max_iter=60, learning_rate_init=0.01).fit(TEXT)
     assert fitted.sample(12, prompt="to be, or", temperature=0) == " not to be: "
-    for empty in (None, ""):
+    for empty in (None, "", [], (), np.array([], dtype=int)):
         assert fitted.sample(5, prompt=empty, random_state=0) == fitted.sample(
             5, random_state=0
         )
@@ -444,6 +444,8 @@ def test_a_loaded_model_writes_the_same_in_a_new_process(tmp_path):
         ({"prompt": [1, 2]}, "prompt holds integers, but the model knows characters"),
         ({"prompt": ["a", "b"]}, "prompt is a list of several sequences"),
         ({"prompt": 3.5}, "prompt is of type float"),
+        ({"prompt": iter("to")}, "prompt is of type str"),
+        ({"prompt": np.array("to")}, "prompt is an array of <U2"),
     ],
 )
 def test_bad_ways_to_sample(arguments, message):
