@@ -1,89 +1,273 @@
-"""The compiled extensions; all other metadata is in pyproject.toml."""
+"""The compiled extensions; all other metadata is in pyproject.toml.
 
+A source is compiled again only where its text, that of a header it includes or the command
+changed, on all cores. In the environment:
+
+    CYLSTM_NO_OPENMP=1                  build for one thread
+    CYLSTM_DEBUG=1                      -O0 -g, bounds and initialisation checks
+    CYLSTM_SANITIZE=address,undefined   with these sanitizers of the compiler
+"""
+
+import hashlib
 import os
+import re
+import shutil
 import sys
+import sysconfig
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import scipy
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCE = Path("src")
-GENERATED = Path("build") / "cython"
+BUILD = Path("build")
+# As the compiler is called: the same at every build, wherever pip puts its temporary files.
+INCLUDE_DIRS = [str(SOURCE)]
 
-COMPILE_ARGS = [
-    "-O3",
-    "-g0",  # symbols would triple the size of what is installed
-    # The kernels never read errno and never trap: without these two, gcc vectorises
-    # neither sqrt nor the selects in tanh. NaN and infinity keep their meaning, so
-    # this is not -ffast-math.
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    # `#pragma omp simd` in the headers, also where there is no OpenMP.
-    "-fopenmp-simd",
-]
+DEBUG = bool(os.environ.get("CYLSTM_DEBUG"))
+SANITIZE = os.environ.get("CYLSTM_SANITIZE", "")
+
+EXTENSIONS = {
+    "_simd": ["kernels"],
+    "_updates": [],
+    "_engine": ["network"],
+}
+
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": DEBUG,
+    "wraparound": False,
+    "initializedcheck": DEBUG,
+    "nonecheck": DEBUG,
+    "cdivision": True,
+}
 
 
-def write_blas_int():
-    """SciPy from 1.18 names its BLAS integer; before, it is int."""
-    declarations = Path(scipy.__file__).parent / "linalg" / "cython_blas.pxd"
-    GENERATED.mkdir(parents=True, exist_ok=True)
-    (GENERATED / "_blas_int.pxd").write_text(
-        "from scipy.linalg.cython_blas cimport blas_int\n"
-        if " blas_int\n" in declarations.read_text()
-        else "ctypedef int blas_int\n"
-    )
+def compile_args():
+    if SANITIZE:
+        optimise = ["-O1", "-g", "-fno-omit-frame-pointer", f"-fsanitize={SANITIZE}"]
+    elif DEBUG:
+        optimise = ["-O0", "-g"]
+    else:
+        optimise = ["-O3", "-g0"]  # symbols would triple the size of what is installed
+    return [
+        *optimise,
+        # The kernels never read errno and never trap: without these two, gcc vectorises
+        # neither sqrt nor the selects in tanh. NaN and infinity keep their meaning, so this
+        # is not -ffast-math.
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        # `#pragma omp simd` in the kernels, also where there is no OpenMP.
+        "-fopenmp-simd",
+    ]
+
+
+# What compilers call OpenMP: (compile, link). Apple's clang needs libomp, which Homebrew keeps
+# to itself.
+OPENMP_FLAGS = {
+    "unix": [
+        (["-fopenmp"], ["-fopenmp"]),
+        (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
+        *(
+            (
+                ["-Xpreprocessor", "-fopenmp", f"-I{prefix}/opt/libomp/include"],
+                [f"-L{prefix}/opt/libomp/lib", "-lomp"],
+            )
+            for prefix in ("/opt/homebrew", "/usr/local")
+        ),
+    ],
+    "msvc": [(["/openmp"], [])],
+}
+
+NO_OPENMP = """
+****************************************************************************
+cylstm: the compiler has no OpenMP. This build runs on ONE THREAD.
+On macOS: brew install libomp. On Debian with clang: apt install libomp-dev.
+****************************************************************************
+"""
+
+
+def digest(*parts):
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def texts(paths):
+    return [Path(path).read_text(encoding="utf-8") for path in sorted(map(str, paths))]
+
+
+def is_current(target, key):
+    """Whether `target` was made from what `key` stands for."""
+    stamp = Path(f"{target}.key")
+    return Path(target).exists() and stamp.exists() and stamp.read_text() == key
+
+
+def mark_current(target, key):
+    Path(f"{target}.key").write_text(key)
+
+
+def included(path, found):
+    """Add to `found` what a C file includes of this project, directly or not."""
+    for name in re.findall(r'^\s*#\s*include\s+"(.+?)"', path.read_text(), re.MULTILINE):
+        for folder in (path.parent, SOURCE):
+            header = Path(os.path.normpath(folder / name))
+            if header.exists() and header not in found:
+                found.add(header)
+                included(header, found)
+    return found
 
 
 class BuildExtensions(build_ext):
-    """Adds OpenMP where the compiler has it, unless CYLSTM_NO_OPENMP is set."""
+    """Compiles what changed, with OpenMP where the compiler has it."""
 
     def build_extensions(self):
-        serial = bool(os.environ.get("CYLSTM_NO_OPENMP"))
-        self.force = self.force or serial  # what stands there was built otherwise
-        flags = [] if serial else self.openmp_flags()
+        flags = compile_args()
+        link_flags = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
+        if self.compiler.compiler_type == "msvc":
+            flags = self.use_clang_cl(flags)
+        if not os.environ.get("CYLSTM_NO_OPENMP"):
+            openmp, link_openmp = self.find_openmp(link_flags)
+            flags, link_flags = flags + openmp, link_flags + link_openmp
+        self.compiler.force = True  # what is current is decided here, not by times of files
+        objects = self.compile(self.translate(), flags)
         for extension in self.extensions:
-            extension.extra_compile_args += COMPILE_ARGS + flags
-            extension.extra_link_args += flags
-        super().build_extensions()
+            self.link(extension, objects[extension.name], link_flags)
 
-    def openmp_flags(self):
-        flags = ["-fopenmp"]
+    def use_clang_cl(self, flags):
+        """On Windows: Microsoft's compiler lacks the vector types of gcc and clang."""
+        clang = shutil.which("clang-cl")
+        if clang is None:
+            sys.exit("cylstm needs clang-cl on Windows: install LLVM and put it on PATH.")
+        self.compiler.initialize()
+        self.compiler.cc = clang
+        return [f"/clang:{flag}" for flag in flags]
+
+    def find_openmp(self, link_flags):
+        """Flags to compile and to link with."""
+        kind = "msvc" if self.compiler.compiler_type == "msvc" else "unix"
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "program.c"
             program.write_text(
                 "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
             )
-            try:
-                objects = self.compiler.compile(
-                    [str(program)], output_dir=folder, extra_postargs=flags
-                )
-                self.compiler.link_executable(
-                    objects, "program", output_dir=folder, extra_postargs=flags
-                )
-            except Exception:
-                print("cylstm: no OpenMP here, building for one thread", file=sys.stderr)
-                return []
-        return flags
+            for flags, link in OPENMP_FLAGS[kind]:
+                try:
+                    made = self.compiler.compile(
+                        [str(program)], output_dir=folder, extra_postargs=flags
+                    )
+                    self.compiler.link_executable(
+                        made, "program", output_dir=folder, extra_postargs=link + link_flags
+                    )
+                except Exception:  # each compiler has an error of its own
+                    continue
+                return flags, link
+        print(NO_OPENMP, file=sys.stderr)
+        return [], []
 
+    def translate(self):
+        """Extension name -> its C files, those of Cython made where they are not current."""
+        import Cython
+        import scipy
+        from Cython.Build import cythonize
 
-write_blas_int()
-setup(
-    ext_modules=cythonize(
-        [
-            Extension(
-                f"cylstm.{source.stem}",
-                [str(source)],
-                include_dirs=[str(SOURCE)],
-                depends=[str(h) for h in [*SOURCE.glob("*.h"), *SOURCE.glob("*.pxd")]],
+        generated = BUILD / ("cython-debug" if DEBUG else "cython")
+        declarations = Path(scipy.__file__).parent / "linalg" / "cython_blas.pxd"
+        # SciPy from 1.18 names its BLAS integer; before, it is int.
+        blas_int = (
+            "from scipy.linalg.cython_blas cimport blas_int\n"
+            if " blas_int\n" in declarations.read_text()
+            else "ctypedef int blas_int\n"
+        )
+        modules = sorted((SOURCE / "cylstm").glob("*.pyx"))
+        key = digest(
+            Cython.__version__,
+            DIRECTIVES,
+            blas_int,
+            declarations.read_text(),
+            *texts([*modules, *(SOURCE / "cylstm").glob("*.pxd")]),
+        )
+        sources = {}
+        for module in modules:
+            made = generated / module.with_suffix(".c")
+            folders = EXTENSIONS[module.stem]
+            sources[f"cylstm.{module.stem}"] = [
+                made,
+                *(c for folder in folders for c in sorted((SOURCE / folder).glob("*.c"))),
+            ]
+        made = [files[0] for files in sources.values()]
+        if self.force or not all(is_current(path, key) for path in made):
+            generated.mkdir(parents=True, exist_ok=True)
+            (generated / "_blas_int.pxd").write_text(blas_int)
+            cythonize(
+                [Extension(f"cylstm.{m.stem}", [str(m)]) for m in modules],
+                include_path=[str(SOURCE), str(SOURCE / "cylstm"), str(generated)],
+                build_dir=str(generated),
+                compiler_directives=DIRECTIVES,
+                force=True,
             )
-            for source in sorted(SOURCE.glob("*.pyx"))
-        ],
-        include_path=[str(SOURCE), str(GENERATED)],
-        build_dir=str(GENERATED),
-    ),
+            for path in made:
+                mark_current(path, key)
+        return sources
+
+    def compile(self, sources, flags):
+        """Extension name -> its objects."""
+        mode = "-".join(filter(None, ["debug" * DEBUG, SANITIZE.replace(",", "-")]))
+        abi = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+        folder = BUILD / "objects" / "-".join(filter(None, [abi, mode]))
+        command = [*getattr(self.compiler, "compiler_so", [self.compiler.compiler_type])]
+        stale, objects = [], {}
+        for name, files in sources.items():
+            for source in files:
+                (made,) = self.compiler.object_filenames([str(source)], output_dir=str(folder))
+                objects.setdefault(name, []).append(made)
+                key = digest(command, flags, *texts([source, *included(source, set())]))
+                if self.force or not is_current(made, key):
+                    stale.append((source, made, key))
+
+        def compile_one(item):
+            source, made, key = item
+            self.compiler.compile(
+                [str(source)],
+                output_dir=str(folder),
+                include_dirs=INCLUDE_DIRS,
+                extra_postargs=flags,
+            )
+            mark_current(made, key)
+
+        # The largest first, so that no core waits for a last one.
+        stale.sort(key=lambda item: -item[0].stat().st_size)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(compile_one, stale))
+        return objects
+
+    def link(self, extension, objects, link_flags):
+        target = self.get_ext_fullpath(extension.name)
+        key = digest(link_flags, *(Path(f"{made}.key").read_text() for made in objects))
+        if self.force or not is_current(target, key):
+            self.compiler.link_shared_object(
+                objects,
+                target,
+                libraries=self.get_libraries(extension),
+                extra_postargs=link_flags,
+                export_symbols=self.get_export_symbols(extension),
+                build_temp=str(BUILD),
+            )
+            mark_current(target, key)
+
+
+setup(
+    ext_modules=[
+        Extension(
+            f"cylstm.{name}",
+            [
+                str(SOURCE / "cylstm" / f"{name}.pyx"),
+                *(str(c) for folder in folders for c in sorted((SOURCE / folder).glob("*.c"))),
+            ],
+            include_dirs=INCLUDE_DIRS,
+        )
+        for name, folders in EXTENSIONS.items()
+    ],
     cmdclass={"build_ext": BuildExtensions},
     # A plain path entry: the default finder loses to a directory of this name, such as the
     # clone itself seen from the directory above it.

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import threadpoolctl
 
-from . import _engine
+from . import _engine, _simd
 
 # Kernels of OpenBLAS that stop at AVX2, which it falls back to on a CPU it does not
 # know.
@@ -63,7 +63,7 @@ def describe():
             f"{architecture or 'unnamed'} kernels, {blas['num_threads']} threads "
             "(1 inside cylstm)"
         )
-    used, highest = _engine.simd()
+    used, highest = _simd.in_use(), _simd.names()[-1]
     lines.append(f"{'SIMD':13s} {used} in use, {highest} is the CPU's highest")
     lines.append(f"{'products':13s} {_PRODUCTS[_engine.products()]}")
     hint = blas_hint(architecture, highest)

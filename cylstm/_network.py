@@ -1,13 +1,28 @@
 """The parameters of an LSTM network, its forward pass, its loss and gradients."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from . import _engine, _updates
 from ._engine import CELLS, PRECISIONS
+from ._threads import single_threaded_blas
 
 DIRECTIONS = ("", "reverse.")
+
+
+class Place(NamedTuple):
+    """Where a parameter stands in the flat vector."""
+
+    start: int
+    shape: tuple
+
+    @property
+    def stop(self):
+        return self.start + int(np.prod(self.shape, dtype=object))
 
 
 @dataclass
@@ -64,7 +79,7 @@ class Architecture:
     @property
     def gates(self):
         """The gates in the order in which they are stacked."""
-        return CELLS[self.cell][1]
+        return CELLS[self.cell].gates
 
     @property
     def n_features(self):
@@ -74,39 +89,57 @@ class Architecture:
     @property
     def n_state(self):
         """Numbers of one sequence's state: h and c of each layer and direction."""
-        return 2 * sum(self.hidden_layer_sizes) * len(self.directions)
+        vectors = len(CELLS[self.cell].state)
+        return vectors * sum(self.hidden_layer_sizes) * len(self.directions)
 
-    def shapes(self):
-        """Name -> shape of each parameter, in the order of the flat vector."""
-        _, gates, n_peepholes, recurrent = CELLS[self.cell]
+    @cached_property
+    def places(self):
+        """Name -> Place of each parameter, in the order of the flat vector."""
+        places = {}
+        start = 0
+        for name, shape in self._shapes().items():
+            places[name] = Place(start, shape)
+            start = places[name].stop
+        return places
+
+    @property
+    def n_parameters(self):
+        return list(self.places.values())[-1].stop
+
+    @property
+    def n_dense(self):
+        """Parameters before the embedding, which comes last: a batch touches only some of its
+        rows."""
+        return self.n_parameters - self.vocabulary * self.n_inputs
+
+    @property
+    def head_weight(self):
+        """Name of the head's weights."""
+        return "embedding.weight" if self.tied else "head.weight"
+
+    def _shapes(self):
+        cell = CELLS[self.cell]
         shapes = {}
         n_inputs = self.n_inputs
         for k, n_units in enumerate(self.hidden_layer_sizes):
-            rows = len(gates) * n_units
             for direction in self.directions:
                 name = f"layers.{k}.{direction}"
-                shapes[f"{name}weight_ih"] = (rows, n_inputs)
-                if recurrent:
-                    shapes[f"{name}weight_hh"] = (rows, n_units)
-                shapes[f"{name}bias"] = (rows,)
-                if n_peepholes:
-                    shapes[f"{name}peephole"] = (n_peepholes, n_units)
+                shapes[f"{name}weight_ih"] = (len(cell.see_x) * n_units, n_inputs)
+                if cell.see_h:
+                    shapes[f"{name}weight_hh"] = (len(cell.see_h) * n_units, n_units)
+                shapes[f"{name}bias"] = (len(cell.gates) * n_units,)
+                if cell.see_c:
+                    shapes[f"{name}peephole"] = (len(cell.see_c), n_units)
             n_inputs = n_units * len(self.directions)
         if not self.tied:
             shapes["head.weight"] = (self.n_scores, self.n_features)
         shapes["head.bias"] = (self.n_scores,)
-        if self.vocabulary:  # last: a batch touches only some of its rows
+        if self.vocabulary:
             shapes["embedding.weight"] = (self.vocabulary, self.n_inputs)
         return shapes
 
-    def offsets(self):
-        """Name -> where the parameter starts in the flat vector; "" -> its length."""
-        offsets = {}
-        at = 0
-        for name, shape in self.shapes().items():
-            offsets[name] = at
-            at += int(np.prod(shape, dtype=object))
-        return {**offsets, "": at}
+    def __getstate__(self):
+        return {k: v for k, v in self.__dict__.items() if k != "places"}
 
 
 @dataclass
@@ -148,7 +181,7 @@ class Network:
 
     def __init__(self, architecture):
         self.architecture = architecture
-        self.parameters = np.zeros(architecture.offsets()[""], dtype=architecture.dtype)
+        self.parameters = np.zeros(architecture.n_parameters, dtype=architecture.dtype)
         self._compile()
 
     @property
@@ -158,52 +191,56 @@ class Network:
     def _compile(self):
         """Views and the kernels' plan, from the architecture and the flat vector."""
         a = self.architecture
-        offsets = a.offsets()
         self.weights = {
-            name: self.parameters[offsets[name] :][: np.prod(shape)].reshape(shape)
-            for name, shape in a.shapes().items()
+            name: self.parameters[place.start : place.stop].reshape(place.shape)
+            for name, place in a.places.items()
         }
         self.penalized = [
-            (offsets[name], offsets[name] + view.size)
-            for name, view in self.weights.items()
+            (place.start, place.stop)
+            for name, place in a.places.items()
             if "weight" in name and not name.startswith("embedding")
         ]
-        layers = [
-            [
-                (
-                    self.weights[f"layers.{k}.{direction}weight_ih"].shape[1],
-                    n_units,
-                    *(
-                        # An absent matrix is never read.
-                        offsets.get(f"layers.{k}.{direction}{name}", 0)
-                        for name in ("weight_ih", "weight_hh", "bias", "peephole")
-                    ),
-                )
-                for direction in a.directions
-            ]
-            for k, n_units in enumerate(a.hidden_layer_sizes)
-        ]
         self._plan = _engine.Plan(
-            layers,
+            [
+                [self._layer(k, direction) for direction in a.directions]
+                for k in range(len(a.hidden_layer_sizes))
+            ],
             a.cell,
             a.activation,
             (
                 a.n_features,
                 a.n_scores,
-                offsets["embedding.weight" if a.tied else "head.weight"],
-                offsets["head.bias"],
+                a.places[a.head_weight].start,
+                a.places["head.bias"].start,
             ),
             a.loss,
             a.per_step,
             a.vocabulary,
             a.tied,
-            len(self.parameters),
+            a.n_parameters,
+            self.dtype,
             np.array(a.levels, dtype=np.float64) if a.levels else None,
         )
-        self._dense = _updates.cut(0, len(self.parameters) - a.vocabulary * a.n_inputs)
+        self._dense = _updates.cut(0, a.n_dense)
+        # Within our threads BLAS has to be on one.
+        self._one_blas_thread = (
+            single_threaded_blas if self._plan.products == "blas" else nullcontext
+        )
         precision = PRECISIONS[self.dtype]
         self._forward = _engine.forward[precision]
         self._loss_and_gradients = _engine.loss_and_gradients[precision]
+
+    def _layer(self, k, direction):
+        """Sizes and places of a layer in one direction, as _engine.Plan takes them."""
+        a = self.architecture
+        prefix = f"layers.{k}.{direction}"
+        starts = [
+            # An absent matrix is never read.
+            a.places[prefix + name].start if prefix + name in a.places else 0
+            for name in ("weight_ih", "weight_hh", "bias", "peephole")
+        ]
+        n_inputs = a.places[f"{prefix}weight_ih"].shape[1]
+        return n_inputs, a.hidden_layer_sizes[k], *starts
 
     def __getstate__(self):
         return {"architecture": self.architecture, "parameters": self.parameters}
@@ -231,24 +268,24 @@ class Network:
             n = len(self.parameters)
             self.parameters[:] = random_state.uniform(-scale, scale, size=n)
             return
-        gates = self.architecture.gates
+        cell = CELLS[self.architecture.cell]
         for name, view in self.weights.items():
             what = name.rsplit(".", 1)[-1]
             if name == "embedding.weight":
                 view[...] = random_state.uniform(-0.05, 0.05, size=view.shape)
             elif what in ("weight_ih", "weight"):
-                n_out = view.shape[0] // (len(gates) if what == "weight_ih" else 1)
+                n_out = view.shape[0] // (len(cell.see_x) if what == "weight_ih" else 1)
                 limit = np.sqrt(6 / (view.shape[1] + n_out))
                 view[...] = random_state.uniform(-limit, limit, size=view.shape)
             elif what == "weight_hh":
                 n_units = view.shape[1]
-                for block in view.reshape(len(gates), n_units, n_units):
+                for block in view.reshape(len(cell.see_h), n_units, n_units):
                     q, r = np.linalg.qr(random_state.standard_normal((n_units, n_units)))
                     block[...] = q * np.where(np.diag(r) < 0, -1.0, 1.0)
             else:
                 view[...] = 0
-                if what == "bias" and name != "head.bias" and "f" in gates:
-                    view.reshape(len(gates), -1)[gates.index("f")] = 1
+                if what == "bias" and name != "head.bias" and "f" in cell.gates:
+                    view.reshape(len(cell.gates), -1)[cell.gates.index("f")] = 1
 
     def forward(
         self,
@@ -324,18 +361,19 @@ class Network:
 
     def _fill(self, sequences, n_threads, **wanted):
         """Of all sequences what _engine.forward is asked for."""
-        self._forward(
-            self._plan,
-            _engine.Workspace(),
-            self.parameters,
-            sequences.values,
-            sequences.tokens,
-            sequences.starts,
-            sequences.lengths,
-            np.arange(len(sequences), dtype=np.int64),
-            n_threads,
-            **wanted,
-        )
+        with self._one_blas_thread():
+            self._forward(
+                self._plan,
+                _engine.Workspace(),
+                self.parameters,
+                sequences.values,
+                sequences.tokens,
+                sequences.starts,
+                sequences.lengths,
+                np.arange(len(sequences), dtype=np.int64),
+                n_threads,
+                **wanted,
+            )
 
     def stream(self, n_sequences):
         """An _engine.Stream over this network's parameters, with a state of zeros."""
@@ -354,14 +392,13 @@ class Network:
     def new_gradients(self, max_tokens):
         """Room for the gradients of batches of at most so many different tokens."""
         a = self.architecture
-        n_dense = len(self.parameters) - a.vocabulary * a.n_inputs
         # As weights of the head, all rows have gradients.
         max_tokens = a.vocabulary if a.tied else min(max_tokens, a.vocabulary)
         return Gradients(
-            np.empty(n_dense + max_tokens * a.n_inputs, dtype=self.dtype),
+            np.empty(a.n_dense + max_tokens * a.n_inputs, dtype=self.dtype),
             np.empty(max_tokens, dtype=np.int64),
             self._dense,
-            n_dense,
+            a.n_dense,
         )
 
     def _place(self, gradients, n_tokens, classes):
@@ -369,19 +406,17 @@ class Network:
         a = self.architecture
         if not a.vocabulary:
             return
-        n_dense = len(self.parameters) - a.vocabulary * a.n_inputs
+        n_dense = a.n_dense
         pieces = [self._dense]
         if classes is not None:
-            offsets = a.offsets()
-            head = offsets["head.bias" if a.tied else "head.weight"]
-            pieces = [_updates.cut(0, head)]
-            for name in ["head.weight", "head.bias"][a.tied :]:
+            names = ["head.weight", "head.bias"][a.tied :]
+            n_dense = a.places[names[0]].start
+            pieces = [_updates.cut(0, n_dense)]
+            for name in names:
                 size = self.weights[name][0].size
-                pieces.append(_rows(offsets[name], head, size, classes))
-                head += len(classes) * size
-            n_dense = head
-        at = len(self.parameters) - a.vocabulary * a.n_inputs
-        pieces.append(_rows(at, n_dense, a.n_inputs, gradients.tokens[:n_tokens]))
+                pieces.append(_rows(a.places[name].start, n_dense, size, classes))
+                n_dense += len(classes) * size
+        pieces.append(_rows(a.n_dense, n_dense, a.n_inputs, gradients.tokens[:n_tokens]))
         gradients.pieces = np.concatenate(pieces)
         gradients.n_used = n_dense + n_tokens * a.n_inputs
 
@@ -421,23 +456,24 @@ class Network:
         loss, total_weight : float
             The mean, and the sum of the weights that it is a mean over.
         """
-        loss, total_weight, n_tokens = self._loss_and_gradients(
-            self._plan,
-            workspace,
-            self.parameters,
-            sequences.values,
-            sequences.tokens,
-            sequences.starts,
-            sequences.lengths,
-            targets,
-            weights,
-            batch,
-            gradients.flat,
-            gradients.tokens,
-            n_threads,
-            classes=classes,
-            **options,
-        )
+        with self._one_blas_thread():
+            loss, total_weight, n_tokens = self._loss_and_gradients(
+                self._plan,
+                workspace,
+                self.parameters,
+                sequences.values,
+                sequences.tokens,
+                sequences.starts,
+                sequences.lengths,
+                targets,
+                weights,
+                batch,
+                gradients.flat,
+                gradients.tokens,
+                n_threads,
+                classes=classes,
+                **options,
+            )
         self._place(gradients, n_tokens, classes)
         return loss, total_weight
 

@@ -1,21 +1,25 @@
-"""The kernels at every instruction set, on both ways to the products, alone and in teams."""
-
-import os
-import subprocess
-import sys
-from pathlib import Path
+"""The kernels at every instruction set, with our own products and with BLAS, on one thread and in
+teams."""
 
 import numpy as np
 import pytest
 from problem import Problem, assert_close_to_largest
 
-from cylstm import _engine
+from cylstm import _engine, _simd
 from cylstm._network import Architecture, Network
 from cylstm._sequences import Sequences
 
 # Wide enough for whole vectors of every instruction set with some units left over, and
 # for several shards.
 WIDE = {"sizes": (37, 19), "lengths": [7, 3, 5, 1, 9] * 11, "loss": "softmax"}
+
+
+@pytest.fixture(autouse=True, params=_simd.names())
+def instruction_set(request):
+    """Every test of this file runs at all that this CPU has."""
+    before = _simd.use(request.param)
+    yield request.param
+    _simd.use(before)
 
 
 @pytest.fixture(params=["packed", "blas"])
@@ -130,34 +134,6 @@ def test_activations_saturate_and_keep_nan(dtype):
     sigmoid, tanh = activations(dtype, np.array([np.inf, -np.inf, 100, -100, np.nan]))
     np.testing.assert_array_equal(sigmoid, [1, 0, 1, 0, np.nan])
     np.testing.assert_array_equal(tanh, [1, -1, 1, -1, np.nan])
-
-
-def other_levels():
-    in_use, highest = _engine.simd()
-    levels = ["baseline", "avx2", "avx512"]
-    return [k for k in levels[: levels.index(highest) + 1] if k != in_use]
-
-
-@pytest.mark.parametrize("level", other_levels())
-def test_every_instruction_set(level):
-    """This file, with that level forced."""
-    script = (
-        "import sys, pytest; from cylstm import _engine;"
-        f"assert _engine.simd()[0] == {level!r}, _engine.simd();"
-        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-k', "
-        f"'not instruction_set', {__file__!r}]))"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", script],
-        env={**os.environ, "CYLSTM_SIMD": level},
-        cwd=Path(__file__).parent.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert " passed" in run.stdout
-    assert "skipped" not in run.stdout
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -1,0 +1,161 @@
+"""What the bindings see of the network's C."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+cdef extern from "network/plan.h" nogil:
+    ctypedef struct cell_facts:
+        const char* name
+        const char* gates
+        const char* see_x
+        const char* see_h
+        const char* see_c
+        const char* state
+    enum:
+        N_CELLS
+    const cell_facts* cell_table
+    int n_losses
+    const char** loss_names
+
+    ctypedef struct packed_columns:
+        Py_ssize_t n_units
+
+    ctypedef struct layer_plan:
+        int cell
+        int relu
+        packed_columns columns
+        Py_ssize_t n_inputs, weight_ih, weight_hh, bias, peephole
+
+    ctypedef struct head_plan:
+        Py_ssize_t n_scores, n_features, weight, bias
+
+    ctypedef struct network_plan:
+        layer_plan* layers
+        Py_ssize_t n_layers, n_directions
+        head_plan head
+        Py_ssize_t n_inputs, n_state
+        int per_step
+        Py_ssize_t vocabulary
+        int tied
+        Py_ssize_t n_dense
+        int packed
+        Py_ssize_t n_layer_gradients, n_weights, n_columns, widest_units, widest_inputs
+        int loss
+        const double* levels
+        const void* kernels
+
+    void plan_layout(network_plan* plan)
+
+cdef extern from "network/losses.h" nogil:
+    enum:
+        LOSS_softmax
+
+cdef extern from "tuning.h" nogil:
+    enum:
+        MAX_LAYERS
+        WIDE_SCORES
+
+cdef extern from "network/task.h" nogil:
+    ctypedef struct row:
+        int64_t length
+
+    ctypedef void gemm_function(
+        int transpose_a, int transpose_b, Py_ssize_t m, Py_ssize_t n, Py_ssize_t k,
+        const void* a, Py_ssize_t lda, const void* b, Py_ssize_t ldb, double beta, void* c,
+        Py_ssize_t ldc) noexcept nogil
+
+    ctypedef struct wide_head:
+        Py_ssize_t n_steps, n_classes, n_sampled, in_weights, in_bias, in_embedding
+        double* losses
+        void* weights
+        void* bias
+        const int64_t* classes
+        const int* slots
+        const void* log_shares
+
+    ctypedef struct task:
+        const void* parameters
+        const void* values
+        const int64_t* tokens
+        const int64_t* starts
+        const int64_t* lengths
+        const int64_t* batch
+        Py_ssize_t n_rows
+        const void* targets
+        Py_ssize_t n_targets
+        const void* weights
+        double weight_scale
+        const void* state_in
+        void* state_out
+        void* scores
+        void* features
+        double* step_losses
+        void** traces
+        void* input_gradients
+        void* gradients
+        const int* slots
+        Py_ssize_t n_touched
+        double dropout, recurrent_dropout
+        uint64_t seed, update
+        int64_t first_step
+        int training
+        gemm_function* gemm
+        Py_ssize_t item
+        row* rows
+        Py_ssize_t n_lanes, n_members
+        double* losses
+        int n_threads
+        Py_ssize_t max_packed
+        wide_head* wide
+        void* packed_weights
+        char* workers
+        Py_ssize_t worker_bytes
+        char* lanes
+        Py_ssize_t lane_bytes
+
+cdef extern from "network/schedule.h" nogil:
+    Py_ssize_t schedule_bytes(
+        const network_plan* plan, const task* t, Py_ssize_t n_threads)
+    void schedule_count_steps(const task* t, double* n_steps, int64_t* longest)
+    bint schedule_wants_wide_head(
+        const network_plan* plan, const task* t, Py_ssize_t wide_from, double n_steps,
+        int64_t longest)
+    void schedule_batch(
+        const network_plan* plan, task* t, char* memory, Py_ssize_t n_threads,
+        Py_ssize_t team_threads)
+    void schedule_stream(const network_plan* plan, task* t, char* memory)
+    Py_ssize_t schedule_n_workers(const task* t)
+    Py_ssize_t schedule_wide_head(const network_plan* plan, task* t, char* memory)
+
+cdef extern from "network/arena.h" nogil:
+    void arena_limit(char* memory, Py_ssize_t n_bytes, Py_ssize_t capacity)
+
+cdef extern from "network/engine.h" nogil:
+    ctypedef struct phase:
+        Py_ssize_t (*count)(const network_plan* plan, const task* t) noexcept nogil
+        void (*work)(
+            const network_plan* plan, const task* t, Py_ssize_t piece, int thread
+        ) noexcept nogil
+        void (*team_work)(
+            const network_plan* plan, const task* t, int thread, int n_threads
+        ) noexcept nogil
+
+    ctypedef struct engine:
+        const phase* phases
+        int n_phases
+        Py_ssize_t (*worker_bytes)(const network_plan* plan, const task* t) noexcept nogil
+        Py_ssize_t (*lane_bytes)(const network_plan* plan, const task* t) noexcept nogil
+        Py_ssize_t stream_bytes
+        void (*stream_open)(
+            void* stream, const network_plan* plan, const task* t) noexcept nogil
+        void (*stream_step)(void* stream) noexcept nogil
+        void (*stream_load)(void* stream) noexcept nogil
+        void (*stream_store)(void* stream) noexcept nogil
+
+    const engine engine_float, engine_double
+
+cdef extern from "openmp.h" nogil:
+    int omp_get_max_threads()
+    int omp_get_num_procs()
+    int omp_get_num_threads()
+    void wait_for_all()
+    bint CYLSTM_HAS_OPENMP

@@ -1,0 +1,623 @@
+"""A whole network over a batch: forward, loss and gradients.
+
+# Design:
+#
+# a) A shard (some rows of the batch) goes through the whole network, forward and backward
+#    through all steps and layers, on one thread: no barrier per step, and its history is
+#    still in cache when it is needed again (network/network.h).
+# b) A lane takes its shards one after the other into one gradient buffer; lanes run in
+#    parallel and are added up in their order at the end. Shards and lanes depend on the data
+#    alone, so that the bits do not depend on the number of threads. A thread has its history,
+#    a lane its gradients.
+# c) All memory is reserved before the parallel region; nothing inside can fail.
+# d) The embedding's gradient holds only the tokens of the batch, so that its cost does not
+#    grow with the vocabulary.
+# e) Weights are packed once per call, gradients summed over the lanes as they are and
+#    unpacked once (network/packing.h).
+# f) Where there are fewer shards than threads, the threads of a team go through one shard
+#    together and share the units of its layers.
+"""
+
+from cython cimport floating
+from cython.parallel cimport parallel, prange, threadid
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+
+import os
+from collections import namedtuple
+
+import numpy as np
+
+from _blas cimport gemm_double, gemm_float
+from cylstm._simd cimport kernels_in_use
+
+LOSSES = {(<bytes> loss_names[k]).decode(): k for k in range(n_losses)}
+
+
+# A row of the table of cells: its number, and the letters of its gates (in the order in which
+# they are stacked), of those that see the inputs, the hidden state and the cell state, and of
+# the vectors of its state.
+Cell = namedtuple("Cell", "number gates see_x see_h see_c state")
+
+CELLS = {
+    (<bytes> cell_table[k].name).decode(): Cell(
+        k,
+        (<bytes> cell_table[k].gates).decode(),
+        (<bytes> cell_table[k].see_x).decode(),
+        (<bytes> cell_table[k].see_h).decode(),
+        (<bytes> cell_table[k].see_c).decode(),
+        (<bytes> cell_table[k].state).decode(),
+    )
+    for k in range(N_CELLS)
+}
+
+# A fused function by the type of its numbers: forward[PRECISIONS[dtype]].
+PRECISIONS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
+
+HAS_OPENMP = bool(CYLSTM_HAS_OPENMP)
+
+# Threads that teams may have together: members that wait for each other at every step must
+# all be running.
+cdef Py_ssize_t team_threads = omp_get_num_procs()
+cdef Py_ssize_t wide_scores = WIDE_SCORES
+
+
+def products():
+    """"packed", or "blas" where CYLSTM_PRODUCTS asks for it: what multiplies in networks made
+    from now on."""
+    return "blas" if os.environ.get("CYLSTM_PRODUCTS") == "blas" else "packed"
+
+
+def allow_team_threads(Py_ssize_t n):
+    """Let teams have n threads together, for tests; return how many they had before."""
+    global team_threads
+    before = team_threads
+    team_threads = n
+    return before
+
+
+def wide_heads_from(Py_ssize_t n_scores):
+    """Let heads be wide from so many scores, for tests; return from how many they were
+    before."""
+    global wide_scores
+    before = wide_scores
+    wide_scores = n_scores
+    return before
+
+
+def max_threads():
+    """Threads that OpenMP allows the calling thread now."""
+    return omp_get_max_threads()
+
+
+cdef class Plan:
+    """A network as the kernels see it.
+
+    Parameters
+    ----------
+    layers : list of list of (I, H, weight_ih, weight_hh, bias, peephole)
+        For each layer its directions: sizes, and offsets into the flat parameter vector.
+    cell, activation, loss : str
+        A key of CELLS; "tanh" or "relu"; a key of LOSSES.
+    head : (D, K, weight, bias)
+        Sizes and offsets of the linear head.
+    per_step : bool
+        Scores for every step, not only for the last.
+    vocabulary : int
+        Tokens of the embedding, 0 without. Its weights are the end of the vector.
+    tied : bool
+        The head's weights are those of the embedding.
+    n_parameters : int
+        Length of the flat vector.
+    dtype : dtype
+        float32 or float64.
+    levels : float64 array of shape (K,) or None
+        Levels of the quantile loss.
+    """
+
+    cdef network_plan plan
+    cdef const double[::1] levels
+    cdef readonly str products
+
+    def __init__(
+        self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
+        bint tied, Py_ssize_t n_parameters, dtype, levels=None
+    ):
+        if len(layers) > MAX_LAYERS:
+            raise ValueError(
+                f"{len(layers)} layers were given, at most {MAX_LAYERS} are possible."
+            )
+        cdef network_plan* plan = &self.plan
+        cdef layer_plan* layer
+        memset(plan, 0, sizeof(network_plan))
+        self.products = products()
+        plan.packed = self.products == "packed"
+        plan.kernels = kernels_in_use(dtype.itemsize).kernels
+        plan.n_layers = len(layers)
+        plan.n_directions = len(layers[0])
+        plan.n_inputs = layers[0][0][0]
+        (plan.head.n_features, plan.head.n_scores, plan.head.weight,
+         plan.head.bias) = head
+        plan.per_step = per_step
+        plan.vocabulary = vocabulary
+        plan.tied = tied
+        plan.n_dense = n_parameters - vocabulary * plan.n_inputs
+        plan.loss = LOSSES[loss]
+        if levels is not None:
+            self.levels = levels
+            plan.levels = &self.levels[0]
+        for k, direction in enumerate([d for layer_ in layers for d in layer_]):
+            layer = &plan.layers[k]
+            layer.cell = CELLS[cell].number
+            layer.relu = activation == "relu"
+            (layer.n_inputs, layer.columns.n_units, layer.weight_ih, layer.weight_hh,
+             layer.bias, layer.peephole) = direction
+        plan_layout(plan)
+
+
+cdef class Memory:
+    """Bytes that start on a cache line and grow when more are asked for."""
+
+    cdef object owner
+    cdef char* start
+    cdef Py_ssize_t n_bytes
+
+    cdef char* reserve(self, Py_ssize_t n_bytes) except NULL:
+        cdef unsigned char[::1] view
+        if self.owner is None or self.n_bytes < n_bytes:
+            self.release()  # the old memory goes before the new one comes
+            self.owner = np.empty(n_bytes + 64, dtype=np.uint8)
+            view = self.owner
+            self.start = <char*> ((<size_t> &view[0] + 63) & ~(<size_t> 63))
+            self.n_bytes = n_bytes
+        arena_limit(self.start, n_bytes, self.n_bytes)
+        return self.start
+
+    cdef void release(self):
+        if self.owner is not None:
+            arena_limit(self.start, self.n_bytes, self.n_bytes)
+        self.owner = None
+
+    def __dealloc__(self):
+        if self.start != NULL:
+            arena_limit(self.start, self.n_bytes, self.n_bytes)
+
+
+cdef class Workspace:
+    """What the kernels work in, kept from one call to the next; for one caller at a
+    time."""
+
+    cdef Memory schedule, threads, weights, head
+    cdef wide_head wide
+    cdef readonly Py_ssize_t n_members  # of a team, in the last call
+    cdef int[::1] slots  # of every token, -1 for those that are not in the batch
+    cdef int[::1] class_slots  # of the classes in the batch
+
+    def __cinit__(self):
+        self.slots = self.class_slots = np.empty(0, dtype=np.intc)
+        self.schedule, self.threads = Memory(), Memory()
+        self.weights, self.head = Memory(), Memory()
+
+
+cdef const engine* engine_of(Py_ssize_t item) noexcept nogil:
+    return &engine_float if item == sizeof(float) else &engine_double
+
+
+cdef void set_precision(task* t, Py_ssize_t item) noexcept nogil:
+    t.item = item
+    if item == sizeof(float):
+        t.gemm = gemm_float
+    else:
+        t.gemm = gemm_double
+
+
+cdef void number_tokens(
+    const network_plan* plan, task* t, const int64_t[::1] classes, int* slots,
+    int64_t[::1] touched
+) noexcept:
+    """Number the different tokens of the batch in the order of their appearance; before them
+    the classes of the head, where its weights are theirs."""
+    cdef Py_ssize_t k, step, n = 0
+    cdef int64_t token
+    if plan.tied:
+        n = plan.vocabulary if classes is None else classes.shape[0]
+        for k in range(n):
+            touched[k] = k if classes is None else classes[k]
+            slots[touched[k]] = <int> k
+    for k in range(t.n_rows):
+        for step in range(t.lengths[t.batch[k]]):
+            token = t.tokens[t.starts[t.batch[k]] + step]
+            if slots[token] < 0:
+                slots[token] = <int> n
+                touched[n] = token
+                n += 1
+    t.slots = slots
+    t.n_touched = n
+
+
+cdef void widen_head(
+    const network_plan* plan, task* t, wide_head* wide, const int64_t[::1] classes
+) noexcept:
+    """Let the task's head be wide: its classes, and the places of their gradients."""
+    memset(wide, 0, sizeof(wide_head))
+    t.wide = wide
+    wide.n_classes = plan.head.n_scores if classes is None else classes.shape[0]
+    wide.weights = <char*> t.parameters + plan.head.weight * t.item
+    wide.bias = <char*> t.parameters + plan.head.bias * t.item
+    wide.in_weights = plan.head.weight
+    wide.in_bias = plan.head.bias
+    wide.in_embedding = plan.n_dense
+    if classes is not None:
+        wide.classes = &classes[0]
+        wide.in_weights = plan.head.bias if plan.tied else plan.head.weight
+        wide.in_bias = wide.in_weights
+        if not plan.tied:
+            wide.in_bias += wide.n_classes * plan.head.n_features
+        wide.in_embedding = wide.in_bias + wide.n_classes
+    if plan.tied:
+        wide.in_weights = wide.in_embedding
+
+
+cdef void run_phases(
+    const engine* e, const network_plan* plan, const task* t
+) noexcept nogil:
+    """All phases of a call, one after the other, their pieces shared by the threads."""
+    cdef int k = 0
+    cdef Py_ssize_t piece, n = 0
+    with parallel(num_threads=t.n_threads, use_threads_if=t.n_threads > 1):
+        for k in range(e.n_phases):
+            n = e.phases[k].count(plan, t)
+            if n == 0:
+                continue
+            if t.n_members > 1 and e.phases[k].team_work != NULL:
+                e.phases[k].team_work(plan, t, threadid(), omp_get_num_threads())
+            else:
+                for piece in prange(n, schedule="dynamic", chunksize=1):
+                    e.phases[k].work(plan, t, piece, threadid())
+            wait_for_all()  # which prange does not do within a parallel block
+
+
+cdef int run(Plan plan, task* t, Workspace workspace, Py_ssize_t n_threads) except -1:
+    """Schedule the batch, reserve memory and run."""
+    cdef const network_plan* p = &plan.plan
+    cdef const engine* e = engine_of(t.item)
+    cdef Py_ssize_t n_workers
+    cdef double n_bytes
+    schedule_batch(
+        p, t, workspace.schedule.reserve(schedule_bytes(p, t, n_threads)), n_threads,
+        team_threads)
+    workspace.n_members = t.n_members
+    n_workers = schedule_n_workers(t)
+    # In floating point, where no product overflows.
+    n_bytes = 64.0 * t.max_packed * p.n_layers * n_workers * (
+        p.widest_units + p.widest_inputs + p.head.n_scores)
+    if n_bytes > 2.0 ** 60 or t.max_packed > 0x7fffffff:
+        raise MemoryError(
+            f"{t.n_rows} sequences of up to {t.rows[0].length} steps are too much for one "
+            "batch. Use shorter sequences or a smaller batch_size."
+        )
+    if t.wide != NULL:
+        schedule_wide_head(
+            p, t, workspace.head.reserve(schedule_wide_head(p, t, NULL)))
+    t.worker_bytes = e.worker_bytes(p, t)
+    t.lane_bytes = e.lane_bytes(p, t)
+    t.workers = workspace.threads.reserve(
+        n_workers * t.worker_bytes + t.n_lanes * t.lane_bytes)
+    t.lanes = t.workers + n_workers * t.worker_bytes
+    t.packed_weights = <void*> t.parameters
+    if p.packed:
+        t.packed_weights = workspace.weights.reserve(
+            (p.n_weights if t.training else p.n_columns) * t.item)
+    with nogil:
+        run_phases(e, p, t)
+    return 0
+
+
+cdef double sum_weights(
+    const network_plan* plan, const task* t, const floating[::1] weights
+) noexcept:
+    """Of the batch's sequences, or of their steps."""
+    cdef Py_ssize_t k, step
+    cdef double total = 0
+    for k in range(t.n_rows):
+        if plan.per_step:
+            for step in range(t.lengths[t.batch[k]]):
+                total += weights[t.starts[t.batch[k]] + step]
+        else:
+            total += weights[t.batch[k]]
+    return total
+
+
+cdef double sum_losses(const task* t) noexcept:
+    cdef Py_ssize_t k
+    cdef double loss = 0
+    if t.wide == NULL:
+        for k in range(t.n_lanes):
+            loss += t.losses[k]
+    else:
+        for k in range(t.wide.n_steps):
+            loss += t.wide.losses[k]
+    return loss
+
+
+def loss_and_gradients(
+    Plan plan not None,
+    Workspace workspace not None,
+    const floating[::1] parameters,        # IN (P,)
+    const floating[:, ::1] values,         # IN (n_rows, I) or None
+    const int64_t[::1] tokens,             # IN (n_rows,) or None
+    const int64_t[::1] starts,             # IN (n_sequences,)
+    const int64_t[::1] lengths,            # IN (n_sequences,)
+    const floating[:, ::1] targets,        # IN (n_sequences or n_rows, n_targets)
+    const floating[::1] weights,           # IN (n_sequences or n_rows,)
+    const int64_t[::1] batch,              # IN (B,)
+    floating[::1] gradients,               # OUT (P,)
+    int64_t[::1] touched,                  # OUT (n,) or None
+    Py_ssize_t n_threads,
+    double dropout=0,
+    double recurrent_dropout=0,
+    uint64_t seed=0,
+    uint64_t update=0,
+    int64_t first_step=0,
+    const floating[:, ::1] state_in=None,  # IN (B, n_state)
+    floating[:, ::1] state_out=None,       # OUT (B, n_state)
+    floating[:, ::1] input_gradients=None,  # OUT (n_rows, I)
+    const int64_t[::1] classes=None,       # IN (n,)
+    const floating[::1] log_shares=None,   # IN (n_sampled,)
+):
+    """Weighted mean loss of a batch; its gradient goes into `gradients`.
+
+    Parameters
+    ----------
+    plan, workspace
+        The network and memory to work in.
+    parameters
+        The flat vector.
+    values, tokens, starts, lengths
+        Sequence k is values[starts[k]:starts[k] + lengths[k]], or those tokens where the
+        network has an embedding.
+    targets
+        What the loss expects of each sequence, or per step of each row: K numbers, or one
+        that all scores share.
+    weights
+        The loss is sum(weight loss) / sum(weight) over the batch (and its steps), 0 where
+        all weights are.
+    batch
+        The sequences to train on.
+    gradients
+        With an embedding, its rows in `gradients` are those of `touched`, and only as many
+        as there are different tokens in the batch.
+    touched
+        The different tokens of the batch; there must be room for all.
+    n_threads
+        At most so many threads; small batches run on one.
+    dropout, recurrent_dropout, seed, update, first_step
+        Rates, and what the masks are drawn from besides row, step and unit. first_step:
+        where the batch starts within its sequences.
+    state_in, state_out
+        Initial and final state of each layer and direction in turn, in the batch's order.
+    input_gradients
+        Written where the batch has steps: dL / d inputs (or embedded tokens).
+    classes
+        Of a softmax per step: the only classes that are considered. `gradients` then has
+        theirs alone, one after the other. The first len(log_shares) are a sample, the others
+        are there as targets.
+    log_shares
+        Logarithms of the probabilities with which the sampled classes were drawn.
+
+    Returns
+    -------
+    loss, total_weight : float
+    n_touched : int
+    """
+    cdef const network_plan* p = &plan.plan
+    cdef task t
+    cdef Py_ssize_t k
+    cdef double total_weight, n_steps
+    cdef int64_t longest
+    memset(&t, 0, sizeof(task))
+    t.lengths = &lengths[0]
+    t.starts = &starts[0]
+    t.batch = &batch[0]
+    t.n_rows = batch.shape[0]
+    total_weight = sum_weights(p, &t, weights)
+    if total_weight == 0:
+        return 0.0, 0.0, 0
+    if classes is not None and not (p.per_step and p.loss == LOSS_softmax):
+        raise ValueError("A sample of classes needs a softmax per step.")
+    set_precision(&t, sizeof(floating))
+    t.training = True
+    t.gradients = &gradients[0]
+    t.parameters = &parameters[0]
+    t.targets = &targets[0, 0]
+    t.n_targets = targets.shape[1]
+    t.weights = &weights[0]
+    t.weight_scale = 1 / total_weight
+    t.dropout = dropout
+    t.recurrent_dropout = recurrent_dropout
+    t.seed = seed
+    t.update = update
+    t.first_step = first_step
+    if state_in is not None:
+        t.state_in = &state_in[0, 0]
+    if state_out is not None:
+        t.state_out = &state_out[0, 0]
+    if input_gradients is not None:
+        t.input_gradients = &input_gradients[0, 0]
+    if p.vocabulary > 0:
+        t.tokens = &tokens[0]
+        if workspace.slots.shape[0] < p.vocabulary:
+            workspace.slots = np.full(p.vocabulary, -1, dtype=np.intc)
+        number_tokens(p, &t, classes, &workspace.slots[0], touched)
+    else:
+        t.values = &values[0, 0]
+    schedule_count_steps(&t, &n_steps, &longest)
+    if classes is not None or schedule_wants_wide_head(
+            p, &t, wide_scores, n_steps, longest):
+        widen_head(p, &t, &workspace.wide, classes)
+    if classes is not None:
+        if workspace.class_slots.shape[0] != p.head.n_scores:
+            workspace.class_slots = np.zeros(p.head.n_scores, dtype=np.intc)
+        for k in range(classes.shape[0]):
+            workspace.class_slots[classes[k]] = <int> k
+        t.wide.slots = &workspace.class_slots[0]
+        t.wide.n_sampled = log_shares.shape[0]
+        if log_shares.shape[0]:
+            t.wide.log_shares = &log_shares[0]
+    try:
+        run(plan, &t, workspace, n_threads)
+    finally:
+        for k in range(t.n_touched):
+            workspace.slots[touched[k]] = -1
+    return sum_losses(&t), total_weight, t.n_touched
+
+
+def forward(
+    Plan plan not None,
+    Workspace workspace not None,
+    const floating[::1] parameters,        # IN (P,)
+    const floating[:, ::1] values,         # IN (n_rows, I) or None
+    const int64_t[::1] tokens,             # IN (n_rows,) or None
+    const int64_t[::1] starts,             # IN (n_sequences,)
+    const int64_t[::1] lengths,            # IN (n_sequences,)
+    const int64_t[::1] batch,              # IN (B,)
+    Py_ssize_t n_threads,
+    floating[:, ::1] scores=None,          # OUT (B, K), per step (n_rows, K)
+    floating[:, ::1] features=None,        # OUT (B, D), per step (n_rows, D)
+    const floating[:, ::1] state_in=None,  # IN (B, n_state)
+    floating[:, ::1] state_out=None,       # OUT (B, n_state)
+    traces=None,                           # OUT for each layer (n_rows, (n_gates + 2) H)
+    const floating[:, ::1] targets=None,   # IN (n_rows, n_targets)
+    double[::1] losses=None,               # OUT (n_rows,)
+    double dropout=0,
+    double recurrent_dropout=0,
+    uint64_t seed=0,
+    uint64_t update=0,
+    int64_t first_step=0,
+):
+    """Fill what is given: scores, features, final states, traces (gates, c and h of each
+    layer and direction, side by side) and, of networks per step, losses from targets. Rows of
+    values that belong to no sequence of the batch stay as they are. The other arguments are
+    those of loss_and_gradients."""
+    cdef const network_plan* p = &plan.plan
+    cdef task t
+    cdef Py_ssize_t k
+    cdef floating[:, ::1] trace
+    cdef void* trace_starts[2 * MAX_LAYERS]
+    memset(&t, 0, sizeof(task))
+    set_precision(&t, sizeof(floating))
+    t.parameters = &parameters[0]
+    if p.vocabulary > 0:
+        t.tokens = &tokens[0]
+    else:
+        t.values = &values[0, 0]
+    t.starts = &starts[0]
+    t.lengths = &lengths[0]
+    t.batch = &batch[0]
+    t.n_rows = batch.shape[0]
+    if scores is not None:
+        t.scores = &scores[0, 0]
+    if features is not None:
+        t.features = &features[0, 0]
+    if state_in is not None:
+        t.state_in = &state_in[0, 0]
+    if state_out is not None:
+        t.state_out = &state_out[0, 0]
+    t.dropout = dropout
+    t.recurrent_dropout = recurrent_dropout
+    t.seed = seed
+    t.update = update
+    t.first_step = first_step
+    if traces is not None:
+        for k in range(p.n_layers * p.n_directions):
+            trace = traces[k]
+            trace_starts[k] = &trace[0, 0]
+        t.traces = trace_starts
+    if losses is not None:
+        t.targets = &targets[0, 0]
+        t.n_targets = targets.shape[1]
+        t.step_losses = &losses[0]
+    run(plan, &t, workspace, n_threads)
+
+
+cdef class Stream:
+    """A network that goes through its sequences one step at a time.
+
+    Parameters
+    ----------
+    plan : Plan
+        Of a network with one direction.
+    parameters : array of shape (P,)
+        Not to be changed while the stream is in use.
+    n_sequences : int (B)
+
+    Attributes
+    ----------
+    inputs : array of shape (B, I), or int64 array of shape (B,) of tokens
+        To be filled before a step.
+    scores : array of shape (B, K)
+        Written by a step.
+    """
+
+    cdef Plan plan
+    cdef task t
+    cdef const engine* engine
+    cdef Memory schedule, network, buffers, weights
+    cdef char* stream
+    cdef object owners
+    cdef readonly object inputs, scores
+
+    def __init__(self, Plan plan not None, parameters, Py_ssize_t n_sequences):
+        cdef const network_plan* p = &plan.plan
+        cdef task* t = &self.t
+        index = np.arange(n_sequences, dtype=np.int64)
+        ones = np.ones(n_sequences, dtype=np.int64)
+        self.plan = plan
+        self.schedule, self.network = Memory(), Memory()
+        self.buffers, self.weights = Memory(), Memory()
+        self.owners = (parameters, index, ones)
+        self.scores = np.zeros((n_sequences, p.head.n_scores), parameters.dtype)
+        memset(t, 0, sizeof(task))
+        set_precision(t, parameters.dtype.itemsize)
+        self.engine = engine_of(t.item)
+        t.parameters = self.address(parameters)
+        if p.vocabulary > 0:
+            self.inputs = np.zeros(n_sequences, np.int64)
+            t.tokens = <const int64_t*> self.address(self.inputs)
+        else:
+            self.inputs = np.zeros((n_sequences, p.n_inputs), parameters.dtype)
+            t.values = self.address(self.inputs)
+        t.starts = t.batch = <const int64_t*> self.address(index)
+        t.lengths = <const int64_t*> self.address(ones)
+        t.n_rows = n_sequences
+        t.scores = self.address(self.scores)
+        schedule_stream(
+            p, t, self.schedule.reserve(schedule_bytes(p, t, 1)))
+        t.worker_bytes = self.engine.worker_bytes(p, t)
+        t.workers = self.buffers.reserve(t.worker_bytes)
+        t.packed_weights = <void*> t.parameters
+        if p.packed:
+            t.packed_weights = self.weights.reserve(p.n_columns * t.item)
+        self.stream = self.network.reserve(self.engine.stream_bytes)
+        self.engine.stream_open(self.stream, p, t)
+
+    cdef void* address(self, array) except NULL:
+        cdef size_t start = array.ctypes.data
+        return <void*> start
+
+    def step(self):
+        """Go on by one step, from `inputs` to `scores`."""
+        with nogil:
+            self.engine.stream_step(self.stream)
+
+    def load(self, state):
+        """Set the state (B, n_state)."""
+        self.t.state_in = self.address(state)
+        self.engine.stream_load(self.stream)
+        self.t.state_in = NULL
+
+    def store(self, state):
+        """Write the state (B, n_state)."""
+        self.t.state_out = self.address(state)
+        self.engine.stream_store(self.stream)
+        self.t.state_out = NULL

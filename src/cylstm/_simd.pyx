@@ -1,0 +1,62 @@
+"""Instruction sets: the one in use, and what it can do at most."""
+
+from cython.parallel cimport prange
+
+import os
+
+cdef extern from "kernels/simd.h" nogil:
+    int N_LEVELS
+    const char** simd_names
+    int simd_highest()
+    const simd_level* simd_kernels(int level, size_t item)
+
+
+def names():
+    """The instruction sets that this CPU runs, from the lowest to the highest."""
+    return [(<bytes> simd_names[k]).decode() for k in range(simd_highest() + 1)]
+
+
+cdef int level = simd_highest()
+
+
+cdef const simd_level* kernels_in_use(size_t item) noexcept nogil:
+    return simd_kernels(level, item)
+
+
+def in_use():
+    """Name of the instruction set in use."""
+    return (<bytes> simd_names[level]).decode()
+
+
+def use(name):
+    """Use an instruction set for networks made from now on and for optimizers; return the
+    name of the one in use before.
+
+    Raises
+    ------
+    ValueError
+        If it is none that this CPU runs.
+    """
+    global level
+    before = in_use()
+    if name not in names():
+        raise ValueError(f"{name!r} is none of the instruction sets here: {names()}.")
+    level = names().index(name)
+    return before
+
+
+# CYLSTM_SIMD in the environment chooses a lower one than the highest.
+if os.environ.get("CYLSTM_SIMD") in names():
+    use(os.environ["CYLSTM_SIMD"])
+
+
+def multiply_adds(long rounds, int n_threads):
+    """Do multiply-adds in registers, float32, on each of n_threads; return how many
+    floating-point operations that were. For benchmarks."""
+    cdef const simd_level* kernels = kernels_in_use(sizeof(float))
+    cdef double done = 0
+    cdef int _thread
+    with nogil:
+        for _thread in prange(n_threads, num_threads=n_threads, schedule="static"):
+            done += kernels.multiply_adds(rounds)
+    return done

@@ -1,0 +1,3 @@
+#define LEVEL BASELINE
+#define REAL_IS_FLOAT 0
+#include "level.h"

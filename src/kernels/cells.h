@@ -1,0 +1,250 @@
+/* Every cell: the forward and backward step of one unit, and the loops over units that all
+ * cells share. A new cell is a row of cell_table.h and two functions here; CONTRIBUTING.md
+ * shows how. */
+
+/* One unit of one sequence at one step. */
+typedef struct {
+    real z[MAX_GATES];        /* pre-activations, then gates; in backward gates, then dL/dz */
+    real p[MAX_PEEPHOLES];    /* peephole weights */
+    real c_prev;              /* cell state before the step, */
+    real c;                   /* after it, */
+    real phi_c;               /* and phi of that */
+    real h;                   /* hidden state after the step */
+    real dh;                  /* dL/dh */
+    real dc;                  /* dL/dc from the next step, then dL/dc_prev */
+    real dp[MAX_PEEPHOLES];   /* dL/dp of this step */
+} unit;
+
+/* i, f, o = sigmoid(z), g = phi(z), c = f c' + i g, h = o phi(c)   (Gers 2000) */
+static inline void lstm_forward_unit(unit *u, const int relu)
+{
+    u->z[0] = sigmoid(u->z[0]);
+    u->z[1] = sigmoid(u->z[1]);
+    u->z[2] = phi(u->z[2], relu);
+    u->z[3] = sigmoid(u->z[3]);
+    u->c = u->z[1] * u->c_prev + u->z[0] * u->z[2];
+    u->phi_c = phi(u->c, relu);
+    u->h = u->z[3] * u->phi_c;
+}
+
+/* dc += dh o phi'(c);  di = dc g,  df = dc c',  dg = dc i,  do = dh phi(c) */
+static inline void lstm_backward_unit(unit *u, const int relu)
+{
+    const real i = u->z[0], f = u->z[1], g = u->z[2], o = u->z[3];
+    const real dc = u->dc + u->dh * o * phi_slope(u->phi_c, relu);
+    u->z[0] = dc * g * sigmoid_slope(i);
+    u->z[1] = dc * u->c_prev * sigmoid_slope(f);
+    u->z[2] = dc * i * phi_slope(g, relu);
+    u->z[3] = u->dh * u->phi_c * sigmoid_slope(o);
+    u->dc = dc * f;
+}
+
+/* The same with z_i += p_i c', z_f += p_f c', z_o += p_o c   (Gers & Schmidhuber 2000) */
+static inline void peephole_forward_unit(unit *u, const int relu)
+{
+    u->z[0] = sigmoid(u->z[0] + u->p[0] * u->c_prev);
+    u->z[1] = sigmoid(u->z[1] + u->p[1] * u->c_prev);
+    u->z[2] = phi(u->z[2], relu);
+    u->c = u->z[1] * u->c_prev + u->z[0] * u->z[2];
+    u->z[3] = sigmoid(u->z[3] + u->p[2] * u->c);
+    u->phi_c = phi(u->c, relu);
+    u->h = u->z[3] * u->phi_c;
+}
+
+static inline void peephole_backward_unit(unit *u, const int relu)
+{
+    const real i = u->z[0], f = u->z[1], g = u->z[2], o = u->z[3];
+    const real dz_o = u->dh * u->phi_c * sigmoid_slope(o);
+    const real dc = u->dc + u->dh * o * phi_slope(u->phi_c, relu) + dz_o * u->p[2];
+    u->z[0] = dc * g * sigmoid_slope(i);
+    u->z[1] = dc * u->c_prev * sigmoid_slope(f);
+    u->z[2] = dc * i * phi_slope(g, relu);
+    u->z[3] = dz_o;
+    u->dc = dc * f + u->z[0] * u->p[0] + u->z[1] * u->p[1];
+    u->dp[0] = u->z[0] * u->c_prev;
+    u->dp[1] = u->z[1] * u->c_prev;
+    u->dp[2] = dz_o * u->c;
+}
+
+/* The textbook form, in which all three gates see the previous cell state: z_o += p_o c' */
+static inline void peephole_lagged_forward_unit(unit *u, const int relu)
+{
+    u->z[0] += u->p[0] * u->c_prev;
+    u->z[1] += u->p[1] * u->c_prev;
+    u->z[3] += u->p[2] * u->c_prev;
+    lstm_forward_unit(u, relu);
+}
+
+static inline void peephole_lagged_backward_unit(unit *u, const int relu)
+{
+    lstm_backward_unit(u, relu);
+    u->dc += u->z[0] * u->p[0] + u->z[1] * u->p[1] + u->z[3] * u->p[2];
+    u->dp[0] = u->z[0] * u->c_prev;
+    u->dp[1] = u->z[1] * u->c_prev;
+    u->dp[2] = u->z[3] * u->c_prev;
+}
+
+/* Gates i, g, o and f = 1 - i: c = c' + i (g - c')   (CIFG, Greff et al. 2015) */
+static inline void coupled_forward_unit(unit *u, const int relu)
+{
+    u->z[0] = sigmoid(u->z[0]);
+    u->z[1] = phi(u->z[1], relu);
+    u->z[2] = sigmoid(u->z[2]);
+    u->c = u->c_prev + u->z[0] * (u->z[1] - u->c_prev);
+    u->phi_c = phi(u->c, relu);
+    u->h = u->z[2] * u->phi_c;
+}
+
+static inline void coupled_backward_unit(unit *u, const int relu)
+{
+    const real i = u->z[0], g = u->z[1], o = u->z[2];
+    const real dc = u->dc + u->dh * o * phi_slope(u->phi_c, relu);
+    u->z[0] = dc * (g - u->c_prev) * sigmoid_slope(i);
+    u->z[1] = dc * i * phi_slope(g, relu);
+    u->z[2] = u->dh * u->phi_c * sigmoid_slope(o);
+    u->dc = dc * ((real)1 - i);
+}
+
+/* The unit of "lstm": that its gates see only x is a matter of the products. */
+#define input_gated_forward_unit lstm_forward_unit
+#define input_gated_backward_unit lstm_backward_unit
+
+/* The loops run over the units of blocks `first` to `last`, one row after the other, so that
+ * the bits of a row never depend on the other rows of its batch.
+ *
+ * n rows, H units in blocks of `width`, the last one padded. A row of `gates` holds block by
+ * block G gates of `width` numbers each; `bias` and `peephole` are laid out likewise. A row of
+ * c_prev, c, phi_c, dh and dc holds all blocks; h and dy are (n, H).
+ *
+ * gates: pre-activations on entry, activated gates on return. */
+static inline __attribute__((always_inline)) void forward_rows(
+    void (*unit_forward)(unit *, const int), const int relu, const int G,
+    const int peepholes, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first,
+    ptrdiff_t last, const real *restrict bias, const real *restrict peephole,
+    real *restrict gates, const real *restrict c_prev, real *restrict c,
+    real *restrict phi_c, real *restrict h)
+{
+    const ptrdiff_t stride = (H + width - 1) / width * width;
+    for (ptrdiff_t block = first; block < last; block++) {
+        const ptrdiff_t start = block * width;
+        const ptrdiff_t wanted = H - start < width ? H - start : width;
+        const real *b = bias + start * G, *p = peephole + start * peepholes;
+        real padded[BLOCK_UNITS];
+        for (ptrdiff_t row = 0; row < n; row++) {
+            real *z = gates + row * stride * G + start * G;
+            const ptrdiff_t at = row * stride + start;
+            real *out = wanted < width ? padded : h + row * H + start;
+#pragma omp simd
+            for (ptrdiff_t j = 0; j < width; j++) {
+                unit u;
+                for (int k = 0; k < G; k++)
+                    u.z[k] = z[k * width + j] + b[k * width + j];
+                for (int k = 0; k < peepholes; k++)
+                    u.p[k] = p[k * width + j];
+                u.c_prev = c_prev[at + j];
+                unit_forward(&u, relu);
+                for (int k = 0; k < G; k++)
+                    z[k * width + j] = u.z[k];
+                c[at + j] = u.c;
+                phi_c[at + j] = u.phi_c;
+                out[j] = u.h;
+            }
+            if (wanted < width)
+                memcpy(h + row * H + start, padded, (size_t)wanted * sizeof(real));
+        }
+    }
+}
+
+/* gates: activated gates on entry, dL/dz on return. dc: dL/dc of this step on entry, of the
+ * step before on return. dy (or NULL) is added to dh. dbias and dpeephole accumulate sums over
+ * the rows. */
+static inline __attribute__((always_inline)) void backward_rows(
+    void (*unit_backward)(unit *, const int), const int relu, const int G,
+    const int peepholes, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first,
+    ptrdiff_t last, const real *restrict peephole, real *restrict gates,
+    const real *restrict c_prev, const real *restrict c, const real *restrict phi_c,
+    const real *restrict dy, real *restrict dh, real *restrict dc, real *restrict dbias,
+    real *restrict dpeephole)
+{
+    const ptrdiff_t stride = (H + width - 1) / width * width;
+    for (ptrdiff_t block = first; block < last; block++) {
+        const ptrdiff_t start = block * width;
+        const ptrdiff_t wanted = H - start < width ? H - start : width;
+        const real *p = peephole + start * peepholes;
+        real *db = dbias + start * G, *dp = dpeephole + start * peepholes;
+        for (ptrdiff_t row = 0; row < n; row++) {
+            real *z = gates + row * stride * G + start * G;
+            const ptrdiff_t at = row * stride + start;
+            if (dy) {
+#pragma omp simd
+                for (ptrdiff_t j = 0; j < wanted; j++)
+                    dh[at + j] += dy[row * H + start + j];
+            }
+#pragma omp simd
+            for (ptrdiff_t j = 0; j < width; j++) {
+                unit u;
+                for (int k = 0; k < G; k++)
+                    u.z[k] = z[k * width + j];
+                for (int k = 0; k < peepholes; k++)
+                    u.p[k] = p[k * width + j];
+                u.c_prev = c_prev[at + j];
+                if (peepholes)
+                    u.c = c[at + j];
+                u.phi_c = phi_c[at + j];
+                u.dh = dh[at + j];
+                u.dc = dc[at + j];
+                unit_backward(&u, relu);
+                dc[at + j] = u.dc;
+                for (int k = 0; k < G; k++) {
+                    z[k * width + j] = u.z[k];
+                    db[k * width + j] += u.z[k];
+                }
+                for (int k = 0; k < peepholes; k++)
+                    dp[k * width + j] += u.dp[k];
+            }
+        }
+    }
+}
+
+/* A width that is a constant unrolls into whole vectors. Without packing a layer is one block
+ * as wide as its units. */
+#define FORWARD(cell, activation, relu, G, peepholes)                                        \
+    static void cell##_##activation##_forward(                                               \
+        ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,          \
+        const real *bias, const real *peephole, real *gates, const real *c_prev, real *c,    \
+        real *phi_c, real *h)                                                                \
+    {                                                                                        \
+        if (width == BLOCK_UNITS)                                                            \
+            forward_rows(cell##_forward_unit, relu, G, peepholes, n, H, BLOCK_UNITS, first,  \
+                         last, bias, peephole, gates, c_prev, c, phi_c, h);                  \
+        else                                                                                 \
+            forward_rows(cell##_forward_unit, relu, G, peepholes, n, H, width, first, last,  \
+                         bias, peephole, gates, c_prev, c, phi_c, h);                        \
+    }
+#define BACKWARD(cell, activation, relu, G, peepholes)                                       \
+    static void cell##_##activation##_backward(                                              \
+        ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,          \
+        const real *peephole, real *gates, const real *c_prev, const real *c,                \
+        const real *phi_c, const real *dy, real *dh, real *dc, real *dbias, real *dpeephole) \
+    {                                                                                        \
+        if (width == BLOCK_UNITS)                                                            \
+            backward_rows(cell##_backward_unit, relu, G, peepholes, n, H, BLOCK_UNITS,       \
+                          first, last, peephole, gates, c_prev, c, phi_c, dy, dh, dc, dbias, \
+                          dpeephole);                                                        \
+        else                                                                                 \
+            backward_rows(cell##_backward_unit, relu, G, peepholes, n, H, width, first,      \
+                          last, peephole, gates, c_prev, c, phi_c, dy, dh, dc, dbias,        \
+                          dpeephole);                                                        \
+    }
+/* How many letters a string has, known when this is compiled. */
+#define COUNT(letters) ((int)sizeof(letters) - 1)
+#define CELL(name, gates, see_x, see_h, see_c, state)           \
+    FORWARD(name, tanh, 0, COUNT(gates), COUNT(see_c))          \
+    FORWARD(name, relu, 1, COUNT(gates), COUNT(see_c))          \
+    BACKWARD(name, tanh, 0, COUNT(gates), COUNT(see_c))         \
+    BACKWARD(name, relu, 1, COUNT(gates), COUNT(see_c))
+CELLS(CELL)
+#undef CELL
+#undef COUNT
+#undef BACKWARD
+#undef FORWARD

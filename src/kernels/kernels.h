@@ -1,0 +1,68 @@
+/* The kernels of one instruction set in one precision, as the network calls them. */
+#ifndef CYLSTM_KERNELS
+#define CYLSTM_KERNELS
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cell_table.h"
+#include "real.h"
+
+/* Some columns of a matrix A: A[r, k] = start[r * row + k * step], k < n. */
+typedef struct {
+    const real *start;
+    ptrdiff_t row, step, n;
+} columns;
+
+/* How the rows of a weight matrix, gate by gate H units, become packed columns. */
+typedef struct {
+    int n_gates;
+    const signed char *stacked; /* each gate's place among the rows, or -1 without */
+    ptrdiff_t H;
+    ptrdiff_t units;            /* of a block */
+} gate_shape;
+
+/* kernels/cells.h */
+typedef void cell_forward_kernel(
+    ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+    const real *bias, const real *peephole, real *gates, const real *c_prev, real *c,
+    real *phi_c, real *h);
+typedef void cell_backward_kernel(
+    ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+    const real *peephole, real *gates, const real *c_prev, const real *c, const real *phi_c,
+    const real *dy, real *dh, real *dc, real *dbias, real *dpeephole);
+
+typedef struct {
+    /* by cell and activation (0 tanh, 1 relu) */
+    cell_forward_kernel *cell_forward[N_CELLS][2];
+    cell_backward_kernel *cell_backward[N_CELLS][2];
+    /* kernels/products.h */
+    void (*product)(
+        ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, const real *packed,
+        ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns, real *out,
+        ptrdiff_t out_width);
+    void (*add_transposed_product)(
+        ptrdiff_t N, int n_parts, const columns *parts, ptrdiff_t depth, const real *z,
+        ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last);
+    void (*multiply)(
+        int transpose_a, int transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
+        const real *a, ptrdiff_t lda, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc,
+        real *scratch);
+    /* kernels/packing.h */
+    void (*pack_gates)(
+        const gate_shape *shape, ptrdiff_t n, const real *weights, ptrdiff_t depth,
+        ptrdiff_t at, real *packed, ptrdiff_t b);
+    void (*unpack_gates)(
+        const gate_shape *shape, ptrdiff_t n, real *weights, ptrdiff_t depth, ptrdiff_t at,
+        const real *packed, ptrdiff_t b, int accumulate);
+    void (*pack_rows)(
+        const gate_shape *shape, ptrdiff_t n, const real *weights, real *packed,
+        ptrdiff_t block, ptrdiff_t b);
+    /* kernels/dropout.h, kernels/softmax.h, kernels/updates.h */
+    void (*dropout)(ptrdiff_t n, const real *x, real *out, uint64_t key, double rate);
+    double (*softmax)(ptrdiff_t K, const real *scores, ptrdiff_t label, real *dscores);
+    void (*add)(ptrdiff_t n, const real *x, real *out);
+    void (*scale)(ptrdiff_t n, void *x, double factor);
+} kernels;
+
+#endif

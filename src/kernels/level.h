@@ -1,0 +1,105 @@
+/* Every kernel for one instruction set in one precision: the body of the units in this folder,
+ *
+ *     #define LEVEL AVX512
+ *     #define REAL_IS_FLOAT 1
+ *     #include "level.h"
+ *
+ * which export one table each, avx512_float and so on. A level says the bytes of its vectors
+ * and how many of them the CPU has registers for. */
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "simd.h"
+
+/* simd.h numbers the levels in an enum, which the preprocessor does not see. */
+#define LEVEL_IS_BASELINE 0
+#define LEVEL_IS_AVX2 1
+#define LEVEL_IS_AVX512 2
+#define LEVEL_IS_(level) LEVEL_IS_##level
+#define LEVEL_IS(level) LEVEL_IS_(level)
+
+#if LEVEL_IS(LEVEL) == LEVEL_IS_AVX512
+#define LEVEL_NAME avx512
+#define SIMD_BYTES 64
+#define SIMD_REGISTERS 32
+#define SIMD_FEATURES "avx512f,avx512dq,avx512vl,avx512bw,fma"
+#elif LEVEL_IS(LEVEL) == LEVEL_IS_AVX2
+#define LEVEL_NAME avx2
+#define SIMD_BYTES 32
+#define SIMD_REGISTERS 16
+#define SIMD_FEATURES "avx2,fma"
+#else
+#define LEVEL_NAME baseline
+#define SIMD_BYTES 16
+#if defined(__aarch64__)
+#define SIMD_REGISTERS 32
+#else
+#define SIMD_REGISTERS 16
+#endif
+#endif
+
+/* On other CPUs than x86 the units of its levels are empty. */
+#if SIMD_X86 || !defined(SIMD_FEATURES)
+
+#define PRAGMA_(x) _Pragma(#x)
+#define PRAGMA(x) PRAGMA_(x)
+#if defined(SIMD_FEATURES) && defined(__clang__)
+/* clang takes whole vectors of 64 bytes by itself, and drops the attribute with all of its
+ * features where it holds the one that gcc needs below. */
+PRAGMA(clang attribute push(__attribute__((target(SIMD_FEATURES))), apply_to = function))
+#elif defined(SIMD_FEATURES)
+/* gcc's generic tuning would stop at vectors of 32 bytes. */
+#if SIMD_BYTES == 64
+PRAGMA(GCC target(SIMD_FEATURES ",prefer-vector-width=512"))
+#else
+PRAGMA(GCC target(SIMD_FEATURES))
+#endif
+#endif
+
+#include "../tuning.h"
+#include "kernels.h"
+
+#include "activations.h"
+#include "cells.h"
+#include "products.h"
+#include "packing.h"
+#include "dropout.h"
+#include "softmax.h"
+#include "updates.h"
+#include "peak.h"
+
+#if defined(SIMD_FEATURES) && defined(__clang__)
+PRAGMA(clang attribute pop)
+#endif
+
+static const kernels table = {
+    .cell_forward = {
+#define CELL_FORWARD(name, ...) {name##_tanh_forward, name##_relu_forward},
+        CELLS(CELL_FORWARD)
+    },
+    .cell_backward = {
+#define CELL_BACKWARD(name, ...) {name##_tanh_backward, name##_relu_backward},
+        CELLS(CELL_BACKWARD)
+    },
+    .product = product,
+    .add_transposed_product = add_transposed_product,
+    .multiply = multiply,
+    .pack_gates = pack_gates,
+    .unpack_gates = unpack_gates,
+    .pack_rows = pack_rows,
+    .dropout = dropout,
+    .softmax = softmax,
+    .add = add,
+    .scale = scale,
+};
+
+extern const simd_level JOIN(LEVEL_NAME, PRECISION_NAME);
+const simd_level JOIN(LEVEL_NAME, PRECISION_NAME) = {
+    &table,
+    {sum_of_squares, penalize, scale, sgd, adam},
+    multiply_adds,
+};
+
+#endif

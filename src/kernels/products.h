@@ -1,0 +1,265 @@
+/* Matrix products in tiles held in registers.
+ *
+ * BLAS packs its operands at every call, which for the 8 to 16 rows of a shard's step costs as
+ * much as the product. Here a matrix that stays the same for all steps is packed once
+ * (packing.h):
+ *
+ *     a packed matrix of some depth (its rows) has its columns in blocks, a block in panels of
+ *     PANEL columns (the last panel of a block may be narrower), and within a panel row follows
+ *     row. A panel that starts at column c starts at depth * c, and the sum of a tile reads
+ *     memory from front to back.
+ *
+ * A tile is at most 6 rows by 4 vectors of a product, held in registers over the whole sum:
+ * with 32 registers 24 sums, 4 vectors of the panel and a broadcast number. With 16 registers
+ * a tile of more than 3 rows is done in two halves of 2 vectors. Every sum runs over its terms
+ * in order, so that the bits of a row depend on no other row. */
+
+/* Numbers of a vector. */
+#define LANES (SIMD_BYTES / (int)sizeof(real))
+#define PANEL (TILE_VECTORS * LANES)
+
+typedef real vec __attribute__((vector_size(SIMD_BYTES)));
+/* The same in memory, at any address. */
+typedef real vec_in_memory
+    __attribute__((vector_size(SIMD_BYTES), aligned(sizeof(real)), may_alias));
+
+/* Keeps compilers from scatter and gather instructions, which are slower here. */
+#define NOT_IN_VECTORS __asm__ volatile("")
+
+static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+/* Rows and vectors are constants wherever this is inlined; all loops over them unroll. */
+static inline __attribute__((always_inline)) void tile(
+    const int rows, const int vectors, int n_parts, const columns *parts,
+    ptrdiff_t first_row, const real *panel, ptrdiff_t panel_width, real *out,
+    ptrdiff_t out_width, int accumulate)
+{
+    vec sum[TILE_ROWS][TILE_VECTORS];
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            if (accumulate)
+                sum[r][v] = *(const vec_in_memory *)(out + r * out_width + v * LANES);
+            else
+                sum[r][v] = (vec){0};
+        }
+    for (int p = 0; p < n_parts; p++) {
+        const ptrdiff_t row = parts[p].row, step = parts[p].step;
+        const real *a = parts[p].start + first_row * row;
+        for (ptrdiff_t k = 0; k < parts[p].n; k++) {
+            vec b[TILE_VECTORS];
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; v++)
+                b[v] = *(const vec_in_memory *)(panel + v * LANES);
+#pragma GCC unroll 6
+            for (int r = 0; r < rows; r++) {
+                /* A plain broadcast: x - 0 is x, where x + 0 would add. */
+                const vec x = a[r * row] - (vec){0};
+#pragma GCC unroll 4
+                for (int v = 0; v < vectors; v++)
+                    sum[r][v] += x * b[v];
+            }
+            panel += panel_width;
+            a += step;
+        }
+    }
+#pragma GCC unroll 6
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++)
+            *(vec_in_memory *)(out + r * out_width + v * LANES) = sum[r][v];
+}
+
+#define TILE(rows, vectors, skip)                                                         \
+    tile(rows, vectors, n_parts, parts, first_row, panel + (skip) * LANES,          \
+               panel_width, out + (skip) * LANES, out_width, accumulate)
+#define TILES(rows)                                                                       \
+    case rows:                                                                            \
+        if (SIMD_REGISTERS < 32 && rows > 3 && vectors > 2) {                             \
+            TILE(rows, 2, 0);                                                             \
+            if (vectors == 3)                                                             \
+                TILE(rows, 1, 2);                                                         \
+            else                                                                          \
+                TILE(rows, 2, 2);                                                         \
+        }                                                                                 \
+        else if (vectors == 4)                                                            \
+            TILE(rows, 4, 0);                                                             \
+        else if (vectors == 3)                                                            \
+            TILE(rows, 3, 0);                                                             \
+        else if (vectors == 2)                                                            \
+            TILE(rows, 2, 0);                                                             \
+        else                                                                              \
+            TILE(rows, 1, 0);                                                             \
+        break;
+
+static void any_tile(
+    int rows, int vectors, int n_parts, const columns *parts, ptrdiff_t first_row,
+    const real *panel, ptrdiff_t panel_width, real *out, ptrdiff_t out_width,
+    int accumulate)
+{
+    switch (rows) {
+        TILES(1)
+        TILES(2)
+        TILES(3)
+        TILES(4)
+        TILES(5)
+        TILES(6)
+    }
+}
+#undef TILES
+#undef TILE
+
+/* Out = A P for the columns from `first` to `last`, which are starts of blocks (or the last
+ * column). A: n rows, its columns in parts, `depth` together. P: packed in blocks of `block`
+ * columns; what it has beyond n_columns, up to a multiple of BLOCK_UNITS, is padding that Out
+ * has no room for. */
+static void product(
+    ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, const real *packed,
+    ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns, real *out,
+    ptrdiff_t out_width)
+{
+    const ptrdiff_t padded = (n_columns + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
+    last = min_of(last, n_columns);
+    for (ptrdiff_t row = 0; row < n; row += ROWS_AT_ONCE) {
+        const ptrdiff_t end = min_of(row + ROWS_AT_ONCE, n);
+        ptrdiff_t width;
+        for (ptrdiff_t c = first; c < last; c += width) {
+            width = min_of(PANEL, min_of(block - c % block, padded - c));
+            const ptrdiff_t wanted = min_of(width, n_columns - c);
+            const int vectors = (int)((wanted + LANES - 1) / LANES);
+            int rows;
+            for (ptrdiff_t r = row; r < end; r += rows) {
+                /* Tiles of about equal rows: 8 are 4 and 4, where 2 would wait for b. */
+                const ptrdiff_t tiles = (end - r + TILE_ROWS - 1) / TILE_ROWS;
+                rows = (int)((end - r + tiles - 1) / tiles);
+                if (wanted % LANES == 0) {
+                    any_tile(rows, vectors, n_parts, parts, r, packed + depth * c, width,
+                                   out + r * out_width + c, out_width, 0);
+                    continue;
+                }
+                real whole[TILE_ROWS * PANEL];
+                any_tile(rows, vectors, n_parts, parts, r, packed + depth * c, width,
+                               whole, PANEL, 0);
+                for (int k = 0; k < rows; k++)
+                    memcpy(out + (r + k) * out_width + c, whole + k * PANEL,
+                           (size_t)wanted * sizeof(real));
+            }
+        }
+    }
+}
+
+/* P += A' Z for the columns from `first` to `last`: A and Z have N rows, those of Z z_width
+ * apart; the columns of A (parts with step 1), `depth` together, are the rows of P. */
+static void add_transposed_product(
+    ptrdiff_t N, int n_parts, const columns *parts, ptrdiff_t depth, const real *z,
+    ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last)
+{
+    ptrdiff_t width;
+    for (ptrdiff_t c = first; c < last; c += width) {
+        width = min_of(PANEL, min_of(block - c % block, last - c));
+        for (ptrdiff_t row = 0; row < N; row += STEPS_AT_ONCE) {
+            const ptrdiff_t n = min_of(STEPS_AT_ONCE, N - row);
+            const real *panel = z + row * z_width + c;
+            ptrdiff_t stride = z_width;
+            real copied[STEPS_AT_ONCE * PANEL] __attribute__((aligned(64)));
+            if (z_width > FAR_APART) {
+                for (ptrdiff_t k = 0; k < n; k++)
+                    memcpy(copied + k * width, panel + k * z_width,
+                           (size_t)width * sizeof(real));
+                panel = copied;
+                stride = width;
+            }
+            real *out = packed + depth * c;
+            for (int p = 0; p < n_parts; p++)
+                for (ptrdiff_t k = 0; k < parts[p].n; k += TILE_ROWS) {
+                    const int rows = (int)min_of(TILE_ROWS, parts[p].n - k);
+                    const columns transposed = {
+                        parts[p].start + row * parts[p].row, 1, parts[p].row,
+                        n};
+                    any_tile(rows, (int)(width / LANES), 1, &transposed, k, panel,
+                                   stride, out, width, 1);
+                    out += rows * width;
+                }
+        }
+    }
+}
+
+/* Rows `from` to `from + n` of op(B), columns c to c + width, into a panel; zeros beyond
+ * `wanted` columns. */
+static void copy_panel(
+    int transpose, ptrdiff_t n, ptrdiff_t width, ptrdiff_t wanted, const real *b,
+    ptrdiff_t ldb, ptrdiff_t from, ptrdiff_t c, real *panel)
+{
+    if (!transpose) {
+        for (ptrdiff_t k = 0; k < n; k++)
+            memcpy(panel + k * width, b + (from + k) * ldb + c,
+                   (size_t)wanted * sizeof(real));
+    }
+    else {
+        for (ptrdiff_t j = 0; j < wanted; j++) {
+            const real *column = b + (c + j) * ldb + from;
+            for (ptrdiff_t k = 0; k < n; k++) {
+                panel[k * width + j] = column[k];
+                NOT_IN_VECTORS;
+            }
+        }
+    }
+    for (ptrdiff_t k = 0; wanted < width && k < n; k++)
+        memset(panel + k * width + wanted, 0, (size_t)(width - wanted) * sizeof(real));
+}
+
+/* C (m x n) = op(A) (m x k) op(B) (k x n), row-major as they stand in memory, k at least 1. A
+ * transposed A is copied ROWS_AT_ONCE columns at a time, B panel by panel, into `scratch` of
+ * MULTIPLY_SCRATCH numbers. Every sum runs over its terms in order, MULTIPLY_DEPTH at a time. */
+static void multiply(
+    int transpose_a, int transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const real *a,
+    ptrdiff_t lda, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc, real *scratch)
+{
+    real *const b_panel = scratch, *const a_columns = scratch + MULTIPLY_DEPTH * PANEL;
+    const ptrdiff_t at_once = transpose_a ? ROWS_AT_ONCE : MULTIPLY_ROWS;
+    for (ptrdiff_t row = 0; row < m; row += at_once) {
+        const ptrdiff_t n_rows = min_of(at_once, m - row);
+        for (ptrdiff_t from = 0; from < k; from += MULTIPLY_DEPTH) {
+            const ptrdiff_t depth = min_of(MULTIPLY_DEPTH, k - from);
+            columns part = {a + row * lda + from, lda, 1, depth};
+            if (transpose_a) {
+                for (ptrdiff_t j = 0; j < depth; j++)
+                    memcpy(a_columns + j * n_rows, a + (from + j) * lda + row,
+                           (size_t)n_rows * sizeof(real));
+                part = (columns){a_columns, 1, n_rows, depth};
+            }
+            for (ptrdiff_t first = 0; first < n; first += PANEL) {
+                const ptrdiff_t wanted = min_of(PANEL, n - first);
+                const int vectors = (int)((wanted + LANES - 1) / LANES);
+                const real *panel = b + from * ldb + first;
+                ptrdiff_t width = ldb;
+                if (transpose_b || ldb > FAR_APART || wanted % LANES) {
+                    width = vectors * LANES;
+                    copy_panel(transpose_b, depth, width, wanted, b, ldb, from, first,
+                                     b_panel);
+                    panel = b_panel;
+                }
+                int rows;
+                for (ptrdiff_t r = 0; r < n_rows; r += rows) {
+                    const ptrdiff_t tiles = (n_rows - r + TILE_ROWS - 1) / TILE_ROWS;
+                    rows = (int)((n_rows - r + tiles - 1) / tiles);
+                    real *out = c + (row + r) * ldc + first;
+                    if (wanted % LANES == 0) {
+                        any_tile(rows, vectors, 1, &part, r, panel, width, out, ldc,
+                                       from > 0);
+                        continue;
+                    }
+                    real whole[TILE_ROWS * PANEL];
+                    any_tile(rows, vectors, 1, &part, r, panel, width, whole, PANEL,
+                                   0);
+                    for (int i = 0; i < rows; i++)
+                        for (ptrdiff_t j = 0; j < wanted; j++)
+                            out[i * ldc + j] =
+                                whole[i * PANEL + j] + (from > 0 ? out[i * ldc + j] : 0);
+                }
+            }
+        }
+    }
+}
+

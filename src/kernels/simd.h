@@ -1,0 +1,44 @@
+/* Instruction sets: which there are, which one this CPU runs, and the kernels of each. */
+#ifndef CYLSTM_SIMD
+#define CYLSTM_SIMD
+
+#include <stddef.h>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define SIMD_X86 1
+#else
+#define SIMD_X86 0
+#endif
+
+enum { BASELINE, AVX2, AVX512, N_LEVELS };
+
+/* Steps of the optimizers on n numbers in place: kernels/updates.h. The numbers are of the
+ * level's precision. */
+typedef struct {
+    double (*sum_of_squares)(ptrdiff_t n, const void *x);
+    double (*penalize)(ptrdiff_t n, const void *w, void *gradient, double l1, double l2);
+    void (*scale)(ptrdiff_t n, void *w, double factor);
+    void (*sgd)(
+        ptrdiff_t n, void *w, const void *gradient, void *velocity, double scale, double rate,
+        double momentum, int nesterov);
+    void (*adam)(
+        ptrdiff_t n, void *w, const void *gradient, void *m, void *v, double scale,
+        double rate, double correction, double beta_1, double beta_2, double epsilon);
+} update_kernels;
+
+/* All of one instruction set in one precision. */
+typedef struct {
+    const void *kernels; /* of type `kernels`, in kernels.h: for the network alone */
+    update_kernels updates;
+    double (*multiply_adds)(long rounds); /* kernels/peak.h */
+} simd_level;
+
+extern const char *const simd_names[N_LEVELS];
+
+/* The highest level that this CPU runs. */
+int simd_highest(void);
+
+/* One that this CPU runs, for numbers of `item` bytes. */
+const simd_level *simd_kernels(int level, size_t item);
+
+#endif

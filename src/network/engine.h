@@ -1,0 +1,37 @@
+/* What a call does, as the bindings see it: phases of pieces that threads share, and the steps of a
+ * stream. One table for each precision; the pieces of a phase can be done in any order, and all
+ * threads wait for each other between phases. */
+#ifndef CYLSTM_ENGINE
+#define CYLSTM_ENGINE
+
+#include "task.h"
+
+/* One phase of a call. */
+typedef struct {
+    /* How many pieces it has for this task; 0 skips it. */
+    ptrdiff_t (*count)(const network_plan *plan, const task *t);
+    /* Does one of them on a thread. */
+    void (*work)(const network_plan *plan, const task *t, ptrdiff_t piece, int thread);
+    /* Does all lanes instead, where the task has teams: each thread calls it once. NULL where a
+     * phase is not the lanes'. */
+    void (*team_work)(const network_plan *plan, const task *t, int thread, int n_threads);
+} phase;
+
+typedef struct {
+    const phase *phases;
+    int n_phases;
+    /* Bytes of one worker's history and buffers, and of one lane's gradients. */
+    ptrdiff_t (*worker_bytes)(const network_plan *plan, const task *t);
+    ptrdiff_t (*lane_bytes)(const network_plan *plan, const task *t);
+    /* A stream goes through the task's one shard step by step; it lives in `stream_bytes` bytes of
+     * the caller's. */
+    ptrdiff_t stream_bytes;
+    void (*stream_open)(void *stream, const network_plan *plan, const task *t);
+    void (*stream_step)(void *stream);
+    void (*stream_load)(void *stream);  /* from the task's state_in */
+    void (*stream_store)(void *stream); /* to its state_out */
+} engine;
+
+extern const engine engine_float, engine_double;
+
+#endif

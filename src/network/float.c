@@ -1,0 +1,2 @@
+#define REAL_IS_FLOAT 1
+#include "passes.h"

@@ -1,0 +1,145 @@
+/* The linear head and the loss. M rows: the packed rows of a chunk where there are scores per step,
+ * else the rows of a shard. It is a packed product like those of the layers, so that the scores of
+ * a row have the same bits in any batch. */
+
+typedef struct {
+    const head_plan *plan;
+    const kernels *kernels;
+    gemm_function *gemm;
+    const real *weights; /* in the kernels' layout, */
+    real *gradients;     /* both of the whole network: the plan has the places */
+    real *features;      /* (M, D) where they have to be joined from directions, or dropped */
+    real *scores;        /* (M, S), K of them padded; in backward dL/dscores */
+    real *dfeatures;     /* (M, D); per step they go where the stack has dL/d its outputs */
+} head;
+
+static void head_take_memory(head *h, const network_plan *plan, const task *t, arena *memory)
+{
+    const ptrdiff_t M = plan->per_step ? t->max_packed : t->max_rows;
+    const ptrdiff_t D = plan->head.n_features, S = plan->head.columns.n_padded;
+    const int joined = plan->n_directions == 2 || t->dropout > 0;
+    h->features = arena_take(memory, M * D, sizeof(real), joined);
+    h->scores = arena_take(memory, M * S, sizeof(real), !t->wide);
+    h->dfeatures = arena_take(memory, M * D, sizeof(real), t->training && !plan->per_step);
+}
+
+/* (M, D) features: outputs of the last level at every step, or its last states. */
+static const real *head_features(const shard *s, const stack *st, const head *h)
+{
+    const level *top = &st->levels[st->n_levels - 1];
+    const ptrdiff_t D = h->plan->n_features, H = level_units(top);
+    if (s->plan->per_step)
+        return level_outputs(s, st, top, st->n_levels, h->features);
+    if (!st->joined)
+        return top->directions[0].h_last;
+    for (ptrdiff_t d = 0; d < st->n_directions; d++)
+        gather_rows(s->n_rows, H, top->directions[d].h_last, H, NULL, h->features + d * H, D);
+    for (ptrdiff_t r = 0; s->task->dropout > 0 && r < s->n_rows; r++)
+        drop_row(s->kernels, s->task, D, h->features + r * D, st->n_levels, &s->rows[r], 0);
+    return h->features;
+}
+
+/* S = F W' + b   (M x K) = (M x D) (D x K) */
+static void head_forward(const head *h, ptrdiff_t M, const real *features)
+{
+    const packed_columns *c = &h->plan->columns;
+    const ptrdiff_t D = h->plan->n_features, S = c->n_padded;
+    const columns parts[] = {{features, D, 1, D}};
+    if (c->packed)
+        h->kernels->product(M, 1, parts, D, h->weights + c->in_columns, c->width, 0, S, S,
+                            h->scores, S);
+    else
+        h->gemm(0, 1, M, S, D, features, D, h->weights + h->plan->weight, D, 0, h->scores, S);
+    for (ptrdiff_t r = 0; r < M; r++)
+        h->kernels->add(S, h->weights + c->in_bias, h->scores + r * S);
+}
+
+/* dL/dscores into gradients of the head, which are added, and dL/dfeatures. */
+static void head_backward(const head *h, ptrdiff_t M, const real *features, real *dfeatures)
+{
+    const packed_columns *c = &h->plan->columns;
+    const ptrdiff_t D = h->plan->n_features, K = h->plan->n_scores, S = c->n_padded;
+    const columns inputs[] = {{features, D, 1, D}}, dscores[] = {{h->scores, S, 1, K}};
+    for (ptrdiff_t r = 0; r < M; r++)
+        h->kernels->add(S, h->scores + r * S, h->gradients + c->in_bias);
+    if (c->packed) {
+        /* dW' += F' dS   (D x K) += (D x M) (M x K) */
+        h->kernels->add_transposed_product(M, 1, inputs, D, h->scores, S,
+                                           h->gradients + c->in_columns, c->width, 0, S);
+        /* dF = dS W   (M x D) = (M x K) (K x D) */
+        h->kernels->product(M, 1, dscores, K, h->weights + h->plan->in_rows, HEAD_BLOCK, 0, D,
+                            D, dfeatures, D);
+    }
+    else {
+        h->gemm(1, 0, K, D, M, h->scores, S, features, D, 1, h->gradients + h->plan->weight, D);
+        h->gemm(0, 0, M, D, K, h->scores, S, h->weights + h->plan->weight, D, 0, dfeatures, D);
+    }
+}
+
+/* The loss of one sample (or step) from its scores, which become d loss / d score. */
+static double sample_loss(
+    const kernels *k, const network_plan *plan, ptrdiff_t K, ptrdiff_t n_targets,
+    const real *targets, real *scores)
+{
+    if (plan->loss == LOSS_softmax)
+        return k->softmax(K, scores, (ptrdiff_t)targets[0], scores);
+    double total = 0, share = 1;
+#define MEAN share = 1.0 / (double)K
+#define SUM
+#define LOSS_OF_SCORES(name, reduction)                                                     \
+    case LOSS_##name:                                                                       \
+        reduction;                                                                          \
+        for (ptrdiff_t j = 0; j < K; j++) {                                                 \
+            double slope;                                                                   \
+            total += name(scores[j], targets[n_targets == K ? j : 0],                       \
+                          plan->levels ? plan->levels[j] : 0, &slope);                      \
+            scores[j] = (real)(slope * share);                                              \
+        }                                                                                   \
+        break;
+    switch (plan->loss) {
+        SCORE_LOSSES(LOSS_OF_SCORES)
+    }
+#undef LOSS_OF_SCORES
+#undef SUM
+#undef MEAN
+    return total * share;
+}
+
+/* Weighted loss of a shard from its scores, which become weighted gradients. */
+static double weighted_loss(const shard *s, const head *h)
+{
+    const task *t = s->task;
+    const ptrdiff_t K = h->plan->n_scores, S = h->plan->columns.n_padded;
+    const ptrdiff_t n_steps = s->plan->per_step ? s->steps->T : 1;
+    const real *targets = t->targets, *weights = t->weights;
+    real *scores = h->scores;
+    double loss = 0;
+    for (ptrdiff_t step = 0; step < n_steps; step++) {
+        const ptrdiff_t n = s->plan->per_step ? s->steps->counts[step] : s->n_rows;
+        for (ptrdiff_t r = 0; r < n; r++) {
+            const int64_t at = s->plan->per_step ? source_row(t, &s->rows[r]) + step
+                                                 : t->batch[s->rows[r].position];
+            const double weight = (double)weights[at] * t->weight_scale;
+            loss += weight * sample_loss(s->kernels, s->plan, K, t->n_targets,
+                                         targets + at * t->n_targets, scores);
+            s->kernels->scale(K, scores, weight);
+            memset(scores + K, 0, (size_t)(S - K) * sizeof(real));
+            scores += S;
+        }
+    }
+    return loss;
+}
+
+/* Dropout's share in dL/dfeatures. */
+static void drop_dfeatures(const shard *s, const head *h, real *dfeatures)
+{
+    const ptrdiff_t D = h->plan->n_features;
+    if (s->task->dropout == 0)
+        return;
+    if (s->plan->per_step) {
+        drop_steps(s->kernels, s->task, D, dfeatures, s->plan->n_layers, s->rows, s->steps);
+        return;
+    }
+    for (ptrdiff_t r = 0; r < s->n_rows; r++)
+        drop_row(s->kernels, s->task, D, dfeatures + r * D, s->plan->n_layers, &s->rows[r], 0);
+}

@@ -1,0 +1,35 @@
+/* The inputs of the first layer: steps of the sequences, or vectors of their tokens. */
+
+/* x (N, I) of a chunk. */
+static void inputs_forward(const shard *s, real *x)
+{
+    const task *t = s->task;
+    const ptrdiff_t I = s->plan->n_inputs;
+    const real *values = t->values, *parameters = t->parameters;
+    const real *embedding = parameters + s->plan->n_dense;
+    for (ptrdiff_t step = 0; step < s->steps->T; step++)
+        for (ptrdiff_t r = 0; r < s->steps->counts[step]; r++) {
+            const int64_t at = source_row(t, &s->rows[r]) + s->steps->first + step;
+            if (s->plan->vocabulary == 0)
+                memcpy(x, values + at * I, (size_t)I * sizeof(real));
+            else
+                memcpy(x, embedding + t->tokens[at] * I, (size_t)I * sizeof(real));
+            if (s->plan->vocabulary > 0 && t->dropout > 0)
+                drop_row(s->kernels, t, I, x, 0, &s->rows[r],
+                         s->steps->origin + s->steps->first + step);
+            x += I;
+        }
+}
+
+/* Add dL/dx (N, I) to the gradients of the tokens' vectors, in the order of their slots. */
+static void embedding_backward(const shard *s, const real *dx, real *gradients)
+{
+    const task *t = s->task;
+    const ptrdiff_t I = s->plan->n_inputs;
+    for (ptrdiff_t step = 0; step < s->steps->T; step++)
+        for (ptrdiff_t r = 0; r < s->steps->counts[step]; r++) {
+            const int64_t token = t->tokens[source_row(t, &s->rows[r]) + step];
+            s->kernels->add(I, dx, gradients + I * t->slots[token]);
+            dx += I;
+        }
+}

@@ -1,0 +1,347 @@
+/* One layer in one direction over the packed steps of a shard: its parameters, state and history,
+ * forward and backward.
+ *
+ * c and h carry B rows in front of their N packed rows, the initial state, so that the state
+ * before step t of row r stands at the same r of the block before.
+ *
+ *     forward   Z = X W' + h_{t-1} U';  gates, c and h element-wise (kernels/cells.h)
+ *     backward  dh_{t-1} = dZ_t U;  dW = dZ' X;  dU = dZ' h_prev;  db = sum dZ;  dX = dZ W
+ *
+ * With recurrent dropout h_{t-1} is multiplied by a mask. A layer that is not recurrent has no U.
+ * Where a cell's state is h alone, c is a copy of it that goes from step to step element-wise.
+ *
+ * Design: there are two ways to the products.
+ *
+ * a) A packed layer has [W U] as the columns of one packed matrix. Its units stand in blocks of
+ *    16, the last one padded (S units), the gates of a block side by side: a step multiplies x_t
+ *    and h_{t-1} by the columns of some blocks and updates their cells while the sums are in
+ *    cache.
+ * b) Otherwise (S = H, one block) BLAS multiplies. It is the reference.
+ *
+ * The members of a team share the blocks of a packed layer and wait for each other at each step.
+ * A sum is always one member's, so that the bits do not depend on their number. */
+
+typedef struct {
+    const layer_plan *plan;
+    const kernels *kernels;
+    gemm_function *gemm;
+    const real *weights; /* in the kernels' layout, */
+    real *gradients;     /* both of the whole network: the plan has the places */
+    /* State: what the last step of each row left, where the next chunk starts. */
+    real *c_last;        /* (B, S) */
+    real *h_last;        /* (B, H) */
+    real *mask;          /* (B, H) recurrent dropout, or NULL */
+    /* History of a chunk; without it gates and phi_c hold one step, c two. */
+    int history;
+    real *gates;         /* (N, S n_gates) activated gates, in backward dL/dz */
+    real *c;             /* (B + N, S) */
+    real *h;             /* (B + N, H) */
+    real *phi_c;         /* (N, S) */
+} layer;
+
+/* What layers use in turn. */
+typedef struct {
+    real *masked_h; /* (B, H) */
+    real *h_prev;   /* (N, H) */
+    real *dh, *dc;  /* (B, S) */
+} layer_scratch;
+
+static void layer_take_memory(layer *l, const task *t, arena *memory)
+{
+    const ptrdiff_t H = l->plan->columns.n_units, S = l->plan->columns.n_padded;
+    const ptrdiff_t B = t->max_rows, N = t->max_packed, kept = t->history ? N : B;
+    const size_t item = sizeof(real);
+    l->gates = arena_take(memory, kept * S * l->plan->columns.n_gates, item, 1);
+    l->c = arena_take(memory, (B + kept) * S, item, 1);
+    l->h = arena_take(memory, (B + N) * H, item, 1);
+    l->phi_c = arena_take(memory, kept * S, item, 1);
+    l->c_last = arena_take(memory, B * S, item, 1);
+    l->h_last = arena_take(memory, B * H, item, 1);
+    l->mask = arena_take(memory, B * H, item, t->recurrent_dropout > 0);
+}
+
+/* Numbers of one row's state: h, and c where the cell has it. */
+static ptrdiff_t layer_n_state(const layer *l)
+{
+    return l->plan->columns.n_units * (1 + l->plan->has_cell_state);
+}
+
+/* One row's initial state; zeros where `state` is NULL. */
+static void layer_load_state(layer *l, ptrdiff_t r, const real *state)
+{
+    const ptrdiff_t H = l->plan->columns.n_units, S = l->plan->columns.n_padded;
+    real *h = l->h_last + r * H, *c = l->c_last + r * S;
+    memset(c, 0, (size_t)S * sizeof(real));
+    if (!state) {
+        memset(h, 0, (size_t)H * sizeof(real));
+        return;
+    }
+    memcpy(h, state, (size_t)H * sizeof(real));
+    memcpy(c, l->plan->has_cell_state ? state + H : state, (size_t)H * sizeof(real));
+}
+
+static void layer_store_state(const layer *l, ptrdiff_t r, real *state)
+{
+    const ptrdiff_t H = l->plan->columns.n_units, S = l->plan->columns.n_padded;
+    memcpy(state, l->h_last + r * H, (size_t)H * sizeof(real));
+    if (l->plan->has_cell_state)
+        memcpy(state + H, l->c_last + r * S, (size_t)H * sizeof(real));
+}
+
+/* Put the state where a chunk reads its initial one. */
+static void layer_start_chunk(layer *l, ptrdiff_t n_running)
+{
+    const ptrdiff_t H = l->plan->columns.n_units, S = l->plan->columns.n_padded;
+    memcpy(l->c, l->c_last, (size_t)(n_running * S) * sizeof(real));
+    memcpy(l->h, l->h_last, (size_t)(n_running * H) * sizeof(real));
+}
+
+/* Outputs of all steps, (N, H). */
+static const real *layer_outputs(const layer *l, const steps *s)
+{
+    return l->h + s->B * l->plan->columns.n_units;
+}
+
+static void multiply_by_mask(
+    ptrdiff_t n, ptrdiff_t H, const real *a, ptrdiff_t a_stride, const real *mask, real *out,
+    ptrdiff_t out_stride)
+{
+    for (ptrdiff_t r = 0; r < n; r++)
+        for (ptrdiff_t j = 0; j < H; j++)
+            out[r * out_stride + j] = a[r * a_stride + j] * mask[r * H + j];
+}
+
+static void layer_cells_forward(
+    const layer *l, ptrdiff_t n, ptrdiff_t first, ptrdiff_t last, real *z, const real *c_prev,
+    real *c, real *phi_c, real *h)
+{
+    const layer_plan *p = l->plan;
+    l->kernels->cell_forward[p->cell][p->relu](
+        n, p->columns.n_units, p->columns.width, first, last, l->weights + p->columns.in_bias,
+        l->weights + p->in_peephole, z, c_prev, c, phi_c, h);
+}
+
+/* Runs of gates that follow each other both in Z and in the weights, where rows[gate] is a gate's
+ * place or -1: *gate becomes the first of the next run; return its length, 0 after the last. */
+static int next_run(const signed char *rows, ptrdiff_t n_gates, int *gate)
+{
+    int n = 0;
+    while (*gate < n_gates && rows[*gate] < 0)
+        (*gate)++;
+    while (*gate + n < n_gates && rows[*gate + n] == rows[*gate] + n)
+        n++;
+    return n;
+}
+
+/* BLAS, gates that see the operand: Z = beta Z + A weights'   (n x G) = (n x K) (K x G) */
+static void gates_by_blas(
+    const layer *l, const signed char *rows, ptrdiff_t n, ptrdiff_t K, const real *a,
+    const real *weights, double beta, real *z)
+{
+    const ptrdiff_t H = l->plan->columns.n_units, n_gates = l->plan->columns.n_gates;
+    for (int gate = 0, run; (run = next_run(rows, n_gates, &gate)); gate += run)
+        l->gemm(0, 1, n, run * H, K, a, K, weights + rows[gate] * H * K, K, beta,
+                z + gate * H, n_gates * H);
+}
+
+/* BLAS: A = dZ weights   (n x K) = (n x G) (G x K), with a_stride numbers to a row of A */
+static void inputs_by_blas(
+    const layer *l, const signed char *rows, ptrdiff_t n, ptrdiff_t K, const real *dz,
+    const real *weights, real *a, ptrdiff_t a_stride)
+{
+    const ptrdiff_t H = l->plan->columns.n_units, n_gates = l->plan->columns.n_gates;
+    double beta = 0;
+    for (int gate = 0, run; (run = next_run(rows, n_gates, &gate)); gate += run) {
+        l->gemm(0, 0, n, K, run * H, dz + gate * H, n_gates * H,
+                weights + rows[gate] * H * K, K, beta, a, a_stride);
+        beta = 1;
+    }
+}
+
+/* BLAS: gradients += dZ' A   (G x K) += (G x N) (N x K) */
+static void gradients_by_blas(
+    const layer *l, const signed char *rows, ptrdiff_t N, ptrdiff_t K, const real *dz,
+    const real *a, real *gradients)
+{
+    const ptrdiff_t H = l->plan->columns.n_units, n_gates = l->plan->columns.n_gates;
+    for (int gate = 0, run; (run = next_run(rows, n_gates, &gate)); gate += run)
+        l->gemm(1, 0, run * H, K, N, dz + gate * H, n_gates * H, a, K, 1,
+                gradients + rows[gate] * H * K, K);
+}
+
+/* All steps from the state in c_last and h_last, and back to there. x: (N, I). */
+static void layer_forward(
+    const layer *l, const steps *s, const team_member *member, const real *x, real *masked_h)
+{
+    const layer_plan *p = l->plan;
+    const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, S = p->columns.n_padded;
+    const ptrdiff_t G = S * p->columns.n_gates, B = s->B;
+    const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
+    /* Behind the last barrier the first member may be at the next chunk already. */
+    const ptrdiff_t T = s->T;
+    ptrdiff_t before = 0, now = B, first, last;
+    share_blocks(member, p->columns.n_blocks, &first, &last);
+    if (!p->columns.packed) {
+        memset(l->gates, 0, (size_t)(s->N * G) * sizeof(real)); /* some may not see x */
+        gates_by_blas(l, p->rows_ih, s->N, I, x, l->weights + p->weight_ih, 1, l->gates);
+    }
+    for (ptrdiff_t t = 0; t < T; t++) {
+        const ptrdiff_t n = s->counts[t];
+        real *z = l->gates, *phi_c = l->phi_c;
+        real *c_prev = l->c + t % 2 * B * S, *c = l->c + (t + 1) % 2 * B * S;
+        real *h = l->h + now * H;
+        const real *h_prev = l->h + before * H;
+        if (l->history) {
+            z += (now - B) * G;
+            phi_c += (now - B) * S;
+            c_prev = l->c + before * S;
+            c = l->c + now * S;
+        }
+        if (l->mask) {
+            multiply_by_mask(n, H, h_prev, H, l->mask, masked_h, H);
+            h_prev = masked_h;
+        }
+        if (p->columns.packed) {
+            const columns parts[] = {{x + (now - B) * I, I, 1, I}, {h_prev, H, 1, H}};
+            ptrdiff_t at_once = GATES_AT_ONCE / (n * block_gates), end;
+            if (at_once < 1)
+                at_once = 1;
+            for (ptrdiff_t block = first; block < last; block = end) {
+                end = block + at_once < last ? block + at_once : last;
+                /* Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G) */
+                l->kernels->product(
+                    n, 1 + p->recurrent, parts, p->columns.depth,
+                    l->weights + p->columns.in_columns, block_gates, block * block_gates,
+                    end * block_gates, G, z, G);
+                layer_cells_forward(l, n, block, end, z, c_prev, c, phi_c, h);
+            }
+        }
+        else {
+            if (p->recurrent) /* Z_t += h_{t-1} U'   (n x G) += (n x H) (H x G) */
+                gates_by_blas(l, p->rows_hh, n, H, h_prev, l->weights + p->weight_hh, 1, z);
+            layer_cells_forward(l, n, 0, 1, z, c_prev, c, phi_c, h);
+        }
+        barrier_wait(member);
+        if (member->number == 0) { /* rows that end here */
+            const ptrdiff_t on = t + 1 < T ? s->counts[t + 1] : 0;
+            memcpy(l->c_last + on * S, c + on * S, (size_t)((n - on) * S) * sizeof(real));
+            memcpy(l->h_last + on * H, h + on * H, (size_t)((n - on) * H) * sizeof(real));
+        }
+        before = now;
+        now += n;
+    }
+}
+
+/* The columns of dZ without their padding, at most 1 + MAX_GATES parts; return how many. */
+static int parts_of_dz(const layer_plan *p, const real *dz, columns *parts)
+{
+    const ptrdiff_t n_gates = p->columns.n_gates, stride = p->columns.n_padded * n_gates;
+    const ptrdiff_t whole = p->columns.n_units / BLOCK_UNITS * BLOCK_UNITS;
+    const ptrdiff_t left_over = p->columns.n_units - whole;
+    parts[0] = (columns){dz, stride, 1, whole * n_gates};
+    if (left_over == 0)
+        return 1;
+    for (int gate = 0; gate < n_gates; gate++)
+        parts[1 + gate] = (columns){
+            dz + whole * n_gates + gate * BLOCK_UNITS, stride, 1, left_over};
+    return 1 + (int)n_gates;
+}
+
+/* out (n x n_columns) = dZ weights, packed as rows; this member's blocks of columns. */
+static void product_with_dz(
+    const layer *l, const team_member *member, ptrdiff_t n, const real *dz,
+    ptrdiff_t in_rows, ptrdiff_t n_columns, ptrdiff_t first, ptrdiff_t last, real *out,
+    ptrdiff_t out_width)
+{
+    const packed_columns *c = &l->plan->columns;
+    columns parts[1 + MAX_GATES];
+    const int n_parts = parts_of_dz(l->plan, dz, parts);
+    l->kernels->product(
+        n, n_parts, parts, c->n_units * c->n_gates, l->weights + in_rows,
+        member->portion * BLOCK_UNITS, first * BLOCK_UNITS, last * BLOCK_UNITS, n_columns, out,
+        out_width);
+}
+
+/* Gradients of the weights are added; dX is written where dx is not NULL (it may be dy). */
+static void layer_weight_gradients(
+    const layer *l, const steps *s, const team_member *member, const real *x,
+    const real *h_prev, real *dx)
+{
+    const layer_plan *p = l->plan;
+    const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, N = s->N;
+    const ptrdiff_t G = p->columns.n_padded * p->columns.n_gates;
+    const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
+    ptrdiff_t first, last;
+    if (!p->columns.packed) {
+        if (p->recurrent)
+            gradients_by_blas(l, p->rows_hh, N, H, l->gates, h_prev,
+                              l->gradients + p->weight_hh);
+        gradients_by_blas(l, p->rows_ih, N, I, l->gates, x, l->gradients + p->weight_ih);
+        if (dx)
+            inputs_by_blas(l, p->rows_ih, N, I, l->gates, l->weights + p->weight_ih, dx, I);
+        return;
+    }
+    /* [dW dU]' += [X h_prev]' dZ   ((I + H) x G) += ((I + H) x N) (N x G) */
+    const columns parts[] = {{x, I, 1, I}, {h_prev, H, 1, H}};
+    share_blocks(member, p->columns.n_blocks, &first, &last);
+    l->kernels->add_transposed_product(
+        N, 1 + p->recurrent, parts, p->columns.depth, l->gates, G,
+        l->gradients + p->columns.in_columns, block_gates, first * block_gates,
+        last * block_gates);
+    if (dx) { /* dX = dZ W   (N x I) = (N x G) (G x I) */
+        share_blocks(member, ceil_div(I, BLOCK_UNITS), &first, &last);
+        product_with_dz(l, member, N, l->gates, p->in_rows_ih, I, first, last, dx, I);
+    }
+    barrier_wait(member);
+}
+
+/* Back through all steps. x: (N, I) as in forward. dy: (N, H) dL/dh of every step from above, or
+ * NULL. scratch->dh, dc: dL/dh and dL/dc after the last step, used up. */
+static void layer_backward(
+    const layer *l, const steps *s, const team_member *member, const real *x, const real *dy,
+    const layer_scratch *scratch, real *dx)
+{
+    const layer_plan *p = l->plan;
+    const ptrdiff_t H = p->columns.n_units, S = p->columns.n_padded, B = s->B;
+    const ptrdiff_t G = S * p->columns.n_gates, width = p->columns.width;
+    /* Where all rows run through all steps, the states before the steps are one block already. */
+    const int aligned = s->counts[s->T - 1] == B && !l->mask;
+    ptrdiff_t now = s->N, first, last;
+    share_blocks(member, p->columns.n_blocks, &first, &last);
+    /* dh and dc wait in their rows until the step at which each row ends. */
+    for (ptrdiff_t t = s->T - 1; t >= 0; t--) {
+        const ptrdiff_t n = s->counts[t], n_before = t > 0 ? s->counts[t - 1] : B;
+        now -= n;
+        const ptrdiff_t before = now + B - n_before;
+        real *dz = l->gates + now * G;
+        l->kernels->cell_backward[p->cell][p->relu](
+            n, H, width, first, last, l->weights + p->in_peephole, dz, l->c + before * S,
+            l->c + (now + B) * S, l->phi_c + now * S, dy ? dy + now * H : NULL, scratch->dh,
+            scratch->dc, l->gradients + p->columns.in_bias, l->gradients + p->in_peephole);
+        if (member->number == 0 && p->recurrent) {
+            if (l->mask)
+                multiply_by_mask(n, H, l->h + before * H, H, l->mask,
+                                 scratch->h_prev + now * H, H);
+            else if (!aligned)
+                memcpy(scratch->h_prev + now * H, l->h + before * H,
+                       (size_t)(n * H) * sizeof(real));
+        }
+        barrier_wait(member);
+        if (t == 0)
+            break;
+        if (!p->recurrent) {
+            for (ptrdiff_t r = 0; r < n; r++)
+                memset(scratch->dh + r * S + first * width, 0,
+                       (size_t)((last - first) * width) * sizeof(real));
+            continue;
+        }
+        /* dh_{t-1} = dZ_t U   (n x H) = (n x G) (G x H) */
+        if (p->columns.packed)
+            product_with_dz(l, member, n, dz, p->in_rows_hh, S, first, last, scratch->dh, S);
+        else
+            inputs_by_blas(l, p->rows_hh, n, H, dz, l->weights + p->weight_hh, scratch->dh, S);
+        if (l->mask)
+            multiply_by_mask(n, H, scratch->dh, S, l->mask, scratch->dh, S);
+    }
+    layer_weight_gradients(l, s, member, x, aligned ? l->h : scratch->h_prev, dx);
+}

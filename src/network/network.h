@@ -1,0 +1,264 @@
+/* A network at work: inputs, stack and head with the memory of one worker, the shard that goes
+ * through them, and what a caller wants of it. */
+
+typedef struct {
+    shard shard;
+    stack stack;
+    head head;
+    real *embedding_gradients; /* (n_touched, I) of the lane */
+} network;
+
+/* Steps of a call that the threads take together: both stages at once where the head is not wide,
+ * which stands between them. */
+enum { FORWARD = 1, BACKWARD = 2 };
+
+static layer *network_layer(network *n, ptrdiff_t k)
+{
+    const ptrdiff_t n_directions = n->shard.plan->n_directions;
+    return &n->stack.levels[k / n_directions].directions[k % n_directions];
+}
+
+/* Build the network of a plan, with a worker's buffers one after the other in `memory`; return the
+ * bytes they take. Without memory it only counts. */
+static ptrdiff_t network_build(
+    network *n, const network_plan *plan, const task *t, char *memory)
+{
+    arena a = {memory, 0};
+    n->shard.plan = plan;
+    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++)
+        network_layer(n, k)->plan = &plan->layers[k];
+    n->head.plan = &plan->head;
+    n->shard.steps =
+        arena_take(&a, 1, sizeof(steps) + (size_t)t->max_steps * sizeof(int), 1);
+    stack_take_memory(&n->stack, plan, t, &a);
+    head_take_memory(&n->head, plan, t, &a);
+    return a.used;
+}
+
+/* A lane's gradients: those in the kernels' layout, and those of the embedding. Those of the first
+ * lane that are in the caller's layout go straight into the caller's vector. */
+typedef struct {
+    real *of_weights, *of_embedding;
+} lane_gradients;
+
+static lane_gradients find_gradients(const network_plan *plan, const task *t, ptrdiff_t lane)
+{
+    arena a = {t->lanes + lane * t->lane_bytes, 0};
+    real *caller = t->gradients;
+    lane_gradients g;
+    if (!t->training)
+        return (lane_gradients){NULL, NULL};
+    g.of_weights = arena_take(&a, task_n_gradients(plan, t), sizeof(real), 1);
+    g.of_embedding = arena_take(&a, task_n_other_gradients(plan, t), sizeof(real), 1);
+    if (lane == 0) {
+        g.of_embedding = caller + plan->n_dense;
+        if (!plan->packed)
+            g.of_weights = caller;
+    }
+    return g;
+}
+
+/* The network of one worker, whose gradients go to a lane. */
+static void network_bind(
+    network *n, const network_plan *plan, const task *t, const team_member *member,
+    ptrdiff_t worker, ptrdiff_t lane)
+{
+    const lane_gradients gradients = find_gradients(plan, t, lane);
+    network_build(n, plan, t, t->workers + worker * t->worker_bytes);
+    n->shard.task = t;
+    n->shard.kernels = plan->kernels;
+    n->shard.member = *member;
+    n->embedding_gradients = gradients.of_embedding;
+    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
+        layer *l = network_layer(n, k);
+        l->kernels = plan->kernels;
+        l->gemm = t->gemm;
+        l->weights = t->packed_weights;
+        l->gradients = gradients.of_weights;
+        l->history = t->history;
+    }
+    n->head.kernels = plan->kernels;
+    n->head.gemm = t->gemm;
+    n->head.weights = t->packed_weights;
+    n->head.gradients = gradients.of_weights;
+}
+
+static void network_take_shard(network *n, ptrdiff_t number)
+{
+    const task *t = n->shard.task;
+    n->shard.rows = t->rows + t->bounds[number];
+    n->shard.n_rows = t->bounds[number + 1] - t->bounds[number];
+}
+
+static void network_forward(network *n)
+{
+    if (shard_leads(&n->shard))
+        inputs_forward(&n->shard, n->stack.levels[0].inputs);
+    stack_forward(&n->shard, &n->stack);
+}
+
+/* -- Training -- */
+
+/* Loss of a shard; gradients of the head are added. */
+static double train_head(network *n)
+{
+    const shard *s = &n->shard;
+    const ptrdiff_t M = s->plan->per_step ? s->steps->N : s->n_rows;
+    const real *features = head_features(s, &n->stack, &n->head);
+    real *dfeatures = s->plan->per_step ? n->stack.dy : n->head.dfeatures;
+    head_forward(&n->head, M, features);
+    const double loss = weighted_loss(s, &n->head);
+    head_backward(&n->head, M, features, dfeatures);
+    drop_dfeatures(s, &n->head, dfeatures);
+    return loss;
+}
+
+/* Add a shard's gradients to its lane's; return its weighted loss, to the first member of a team
+ * alone. A wide head stands between the stages, and has the loss. */
+static double train_shard(network *n, ptrdiff_t number, int stages)
+{
+    const shard *s = &n->shard;
+    const task *t = s->task;
+    const int leads = shard_leads(s);
+    double loss = 0;
+    network_take_shard(n, number);
+    if (stages & FORWARD) {
+        if (leads) {
+            stack_load_states(s, &n->stack);
+            count_steps(t, s->rows, s->n_rows, 0, s->steps);
+        }
+        barrier_wait(&s->member);
+        network_forward(n);
+        if (leads) {
+            stack_store_states(s, &n->stack);
+            if (t->wide)
+                wide_put_features(s, number, head_features(s, &n->stack, &n->head));
+        }
+    }
+    if (stages & BACKWARD) {
+        if (leads && t->wide) {
+            wide_take_dfeatures(s, number, n->stack.dy);
+            drop_dfeatures(s, &n->head, n->stack.dy);
+        }
+        else if (leads)
+            loss = train_head(n);
+        stack_backward(s, &n->stack, n->head.dfeatures);
+        if (leads && s->plan->vocabulary > 0 && !t->wide)
+            embedding_backward(s, n->stack.dy, n->embedding_gradients);
+        if (leads && t->input_gradients)
+            scatter_steps(t, s->rows, s->steps, s->plan->n_inputs, n->stack.dy,
+                          s->plan->n_inputs, t->input_gradients, s->plan->n_inputs, 0);
+    }
+    barrier_wait(&s->member);
+    return loss;
+}
+
+/* -- Prediction -- */
+
+/* Gates, c and h of every layer side by side, where the caller wants them. */
+static void put_traces(const network *n)
+{
+    const shard *s = &n->shard;
+    for (ptrdiff_t k = 0; s->task->traces && k < plan_n_layers(s->plan); k++) {
+        const int direction = (int)(k % s->plan->n_directions);
+        const layer *l = &n->stack.levels[k / s->plan->n_directions].directions[direction];
+        const packed_columns *c = &l->plan->columns;
+        const ptrdiff_t H = c->n_units, S = c->n_padded, stride = (c->n_gates + 2) * H;
+        real *out = s->task->traces[k];
+        for (ptrdiff_t block = 0; block < c->n_blocks; block++) {
+            const ptrdiff_t start = block * c->width;
+            const ptrdiff_t width = c->width < H - start ? c->width : H - start;
+            for (ptrdiff_t gate = 0; gate < c->n_gates; gate++)
+                scatter_steps(s->task, s->rows, s->steps, width,
+                              l->gates + (block * c->n_gates + gate) * c->width,
+                              S * c->n_gates, out + gate * H + start, stride, direction);
+        }
+        out += c->n_gates * H;
+        scatter_steps(s->task, s->rows, s->steps, H, l->c + s->steps->B * S, S, out, stride,
+                      direction);
+        scatter_steps(s->task, s->rows, s->steps, H, layer_outputs(l, s->steps), H, out + H,
+                      stride, direction);
+    }
+}
+
+/* Losses of a chunk's steps, from their scores, which are used up. */
+static void put_losses(const network *n)
+{
+    const shard *s = &n->shard;
+    const task *t = s->task;
+    const real *targets = t->targets;
+    real *scores = n->head.scores;
+    for (ptrdiff_t step = 0; step < s->steps->T; step++)
+        for (ptrdiff_t r = 0; r < s->steps->counts[step]; r++) {
+            const int64_t at = source_row(t, &s->rows[r]) + s->steps->first + step;
+            t->step_losses[at] =
+                sample_loss(s->kernels, s->plan, s->plan->head.n_scores, t->n_targets,
+                            targets + at * t->n_targets, scores);
+            scores += s->plan->head.columns.n_padded;
+        }
+}
+
+/* What the caller wants of a chunk's steps. */
+static void put_steps(network *n)
+{
+    const shard *s = &n->shard;
+    const task *t = s->task;
+    const head_plan *p = &s->plan->head;
+    put_traces(n);
+    if (!s->plan->per_step || !(t->scores || t->features || t->step_losses))
+        return;
+    const real *features = head_features(s, &n->stack, &n->head);
+    if (t->features)
+        scatter_steps(t, s->rows, s->steps, p->n_features, features, p->n_features,
+                      t->features, p->n_features, 0);
+    if (t->scores || t->step_losses)
+        head_forward(&n->head, s->steps->N, features);
+    if (t->scores)
+        scatter_steps(t, s->rows, s->steps, p->n_scores, n->head.scores, p->columns.n_padded,
+                      t->scores, p->n_scores, 0);
+    if (t->step_losses)
+        put_losses(n);
+}
+
+/* What the caller wants of the last states. */
+static void put_rows(network *n)
+{
+    const shard *s = &n->shard;
+    const task *t = s->task;
+    const head_plan *p = &s->plan->head;
+    stack_store_states(s, &n->stack);
+    if (s->plan->per_step || !(t->scores || t->features))
+        return;
+    const real *features = head_features(s, &n->stack, &n->head);
+    if (t->features)
+        scatter_rows(s->rows, s->n_rows, p->n_features, features, p->n_features, t->features);
+    if (t->scores) {
+        head_forward(&n->head, s->n_rows, features);
+        scatter_rows(s->rows, s->n_rows, p->n_scores, n->head.scores, p->columns.n_padded,
+                     t->scores);
+    }
+}
+
+static void predict_shard(network *n, ptrdiff_t number)
+{
+    const shard *s = &n->shard;
+    int64_t first = 0; /* the first member's alone */
+    network_take_shard(n, number);
+    if (shard_leads(s))
+        stack_load_states(s, &n->stack);
+    for (;;) {
+        if (shard_leads(s))
+            count_steps(s->task, s->rows, s->n_rows, first, s->steps);
+        barrier_wait(&s->member);
+        if (s->steps->T == 0)
+            break;
+        network_forward(n);
+        if (shard_leads(s)) {
+            put_steps(n);
+            first += s->steps->T;
+        }
+    }
+    if (shard_leads(s))
+        put_rows(n);
+    barrier_wait(&s->member);
+}

@@ -1,0 +1,168 @@
+/* Weights into the kernels' layout, once per call, and gradients back into the flat vector's. The
+ * work is cut into pieces that threads can do in any order: of each layer its blocks of units,
+ * then blocks of the rows of U and of W for backward; last the head likewise. */
+
+static gate_shape shape_of(const packed_columns *c, const signed char *stacked)
+{
+    return (gate_shape){(int)c->n_gates, stacked, c->n_units, c->width};
+}
+
+static const signed char one_gate[] = {0};
+
+/* Pieces of one layer, in the order above. */
+typedef struct {
+    ptrdiff_t blocks, rows_hh, rows_ih;
+} layer_pieces;
+
+static layer_pieces count_layer_pieces(
+    const network_plan *plan, ptrdiff_t k, pack_purpose purpose, ptrdiff_t portion)
+{
+    const layer_plan *l = &plan->layers[k];
+    const int first_level = k < plan->n_directions;
+    layer_pieces n = {l->columns.n_blocks, 0, 0};
+    if (purpose != FOR_FORWARD && l->recurrent)
+        n.rows_hh = ceil_div(l->columns.n_units, portion * BLOCK_UNITS);
+    if (purpose == FOR_INPUT_GRADIENTS || (purpose == FOR_BACKWARD && !first_level))
+        n.rows_ih = ceil_div(l->n_inputs, portion * BLOCK_UNITS);
+    return n;
+}
+
+static layer_pieces count_head_pieces(const network_plan *plan, pack_purpose purpose)
+{
+    const head_plan *h = &plan->head;
+    return (layer_pieces){
+        h->columns.n_blocks, 0,
+        purpose == FOR_FORWARD ? 0 : ceil_div(h->n_features, HEAD_BLOCK)};
+}
+
+/* With `head` also those of the head. */
+static ptrdiff_t count_pieces(
+    const network_plan *plan, pack_purpose purpose, ptrdiff_t portion, int with_head)
+{
+    ptrdiff_t total = 0;
+    if (!plan->packed)
+        return 0;
+    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
+        const layer_pieces n = count_layer_pieces(plan, k, purpose, portion);
+        total += n.blocks + n.rows_hh + n.rows_ih;
+    }
+    if (with_head) {
+        const layer_pieces n = count_head_pieces(plan, purpose);
+        total += n.blocks + n.rows_ih;
+    }
+    return total;
+}
+
+/* A block of n vectors (n, H). */
+static void pack_vectors(
+    const packed_columns *c, ptrdiff_t n, const real *vectors, real *packed, ptrdiff_t block)
+{
+    const ptrdiff_t H = c->n_units, start = block * c->width;
+    const ptrdiff_t width = c->width < c->n_padded - start ? c->width : c->n_padded - start;
+    packed += start * n;
+    for (ptrdiff_t k = 0; k < n; k++)
+        for (ptrdiff_t j = 0; j < width; j++)
+            packed[k * width + j] = start + j < H ? vectors[k * H + start + j] : 0;
+}
+
+static void unpack_vectors(
+    const packed_columns *c, ptrdiff_t n, real *vectors, const real *packed, ptrdiff_t block)
+{
+    const ptrdiff_t H = c->n_units, start = block * c->width;
+    const ptrdiff_t width = c->width < c->n_padded - start ? c->width : c->n_padded - start;
+    packed += start * n;
+    for (ptrdiff_t k = 0; k < n; k++)
+        for (ptrdiff_t j = 0; j < width && start + j < H; j++)
+            vectors[k * H + start + j] = packed[k * width + j];
+}
+
+static void pack_layer_block(
+    const kernels *k, const layer_plan *l, const real *flat, real *packed, ptrdiff_t block)
+{
+    const packed_columns *c = &l->columns;
+    const ptrdiff_t I = l->n_inputs, H = c->n_units;
+    const gate_shape ih = shape_of(c, l->rows_ih), hh = shape_of(c, l->rows_hh);
+    real *columns = packed + c->in_columns;
+    k->pack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block);
+    if (l->recurrent)
+        k->pack_gates(&hh, H, flat + l->weight_hh, c->depth, I, columns, block);
+    pack_vectors(c, c->n_gates, flat + l->bias, packed + c->in_bias, block);
+    pack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->in_peephole, block);
+}
+
+static void unpack_layer_block(
+    const kernels *k, const layer_plan *l, real *flat, const real *packed, ptrdiff_t block)
+{
+    const packed_columns *c = &l->columns;
+    const ptrdiff_t I = l->n_inputs, H = c->n_units;
+    const gate_shape ih = shape_of(c, l->rows_ih), hh = shape_of(c, l->rows_hh);
+    const real *columns = packed + c->in_columns;
+    k->unpack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block, 0);
+    if (l->recurrent)
+        k->unpack_gates(&hh, H, flat + l->weight_hh, c->depth, I, columns, block, 0);
+    unpack_vectors(c, c->n_gates, flat + l->bias, packed + c->in_bias, block);
+    unpack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->in_peephole, block);
+}
+
+/* Piece of count_pieces, from the flat vector to its packed place. */
+static void pack_piece(
+    const network_plan *plan, pack_purpose purpose, ptrdiff_t portion, ptrdiff_t piece,
+    const real *flat, real *packed)
+{
+    const kernels *kernels = plan->kernels;
+    const head_plan *h = &plan->head;
+    const gate_shape head = shape_of(&h->columns, one_gate);
+    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
+        const layer_plan *l = &plan->layers[k];
+        const gate_shape ih = shape_of(&l->columns, l->rows_ih);
+        const gate_shape hh = shape_of(&l->columns, l->rows_hh);
+        const layer_pieces n = count_layer_pieces(plan, k, purpose, portion);
+        if (piece < n.blocks) {
+            pack_layer_block(kernels, l, flat, packed, piece);
+            return;
+        }
+        piece -= n.blocks;
+        if (piece < n.rows_hh) {
+            kernels->pack_rows(&hh, l->columns.n_units, flat + l->weight_hh,
+                               packed + l->in_rows_hh, portion * BLOCK_UNITS, piece);
+            return;
+        }
+        piece -= n.rows_hh;
+        if (piece < n.rows_ih) {
+            kernels->pack_rows(&ih, l->n_inputs, flat + l->weight_ih, packed + l->in_rows_ih,
+                               portion * BLOCK_UNITS, piece);
+            return;
+        }
+        piece -= n.rows_ih;
+    }
+    if (piece < h->columns.n_blocks) {
+        kernels->pack_gates(&head, h->n_features, flat + h->weight, h->n_features, 0,
+                            packed + h->columns.in_columns, piece);
+        pack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.in_bias, piece);
+        return;
+    }
+    kernels->pack_rows(&head, h->n_features, flat + h->weight, packed + h->in_rows, HEAD_BLOCK,
+                       piece - h->columns.n_blocks);
+}
+
+/* Piece of count_pieces for FOR_FORWARD, gradients from their packed place to the flat vector. */
+static void unpack_piece(
+    const network_plan *plan, ptrdiff_t portion, ptrdiff_t piece, real *flat,
+    const real *packed)
+{
+    const kernels *kernels = plan->kernels;
+    const head_plan *h = &plan->head;
+    const gate_shape head = shape_of(&h->columns, one_gate);
+    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
+        const layer_pieces n = count_layer_pieces(plan, k, FOR_FORWARD, portion);
+        if (piece < n.blocks) {
+            unpack_layer_block(kernels, &plan->layers[k], flat, packed, piece);
+            return;
+        }
+        piece -= n.blocks;
+    }
+    /* Tied weights have gradients from the inputs there already. */
+    kernels->unpack_gates(&head, h->n_features, flat + h->weight, h->n_features, 0,
+                          packed + h->columns.in_columns, piece, plan->tied);
+    unpack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.in_bias, piece);
+}

@@ -1,0 +1,113 @@
+/* Where everything of a network stands. */
+#include "plan.h"
+
+#include <string.h>
+
+#include "losses.h"
+
+const cell_facts cell_table[N_CELLS] = {
+#define FACTS(name, ...) {#name, __VA_ARGS__},
+    CELLS(FACTS)
+#undef FACTS
+};
+
+const char *const loss_names[] = {
+#define NAME(name, ...) #name,
+    LOSSES(NAME)
+#undef NAME
+};
+const int n_losses = sizeof(loss_names) / sizeof(loss_names[0]);
+
+static ptrdiff_t max_of(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
+
+/* Blocks, and the places of columns and biases from `at` on; return the next place. */
+static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t at)
+{
+    columns->width = width;
+    columns->n_padded = ceil_div(columns->n_units, BLOCK_UNITS) * BLOCK_UNITS;
+    columns->n_blocks = ceil_div(columns->n_padded, width);
+    columns->in_columns = at;
+    columns->in_bias = at + columns->n_padded * columns->n_gates * columns->depth;
+    return columns->in_bias + columns->n_padded * columns->n_gates;
+}
+
+/* Without packing all units are one block, and all is where the flat vector has it. */
+static void keep_columns(packed_columns *columns, ptrdiff_t weight, ptrdiff_t bias)
+{
+    columns->width = columns->n_padded = columns->n_units;
+    columns->n_blocks = 1;
+    columns->in_columns = weight;
+    columns->in_bias = bias;
+}
+
+static void describe_layer(layer_plan *layer, int packed)
+{
+    const cell_facts *facts = &cell_table[layer->cell];
+    signed char n_ih = 0, n_hh = 0;
+    for (int gate = 0; facts->gates[gate]; gate++) {
+        const char letter = facts->gates[gate];
+        layer->rows_ih[gate] = strchr(facts->see_x, letter) ? n_ih++ : -1;
+        layer->rows_hh[gate] = strchr(facts->see_h, letter) ? n_hh++ : -1;
+    }
+    layer->recurrent = n_hh > 0;
+    layer->n_peepholes = (ptrdiff_t)strlen(facts->see_c);
+    layer->has_cell_state = strchr(facts->state, 'c') != NULL;
+    layer->columns.packed = packed;
+    layer->columns.n_gates = (ptrdiff_t)strlen(facts->gates);
+    layer->columns.depth = layer->n_inputs + (layer->recurrent ? layer->columns.n_units : 0);
+}
+
+void plan_layout(network_plan *plan)
+{
+    const ptrdiff_t n_layers = plan_n_layers(plan);
+    head_plan *head = &plan->head;
+    ptrdiff_t at = 0;
+    for (ptrdiff_t k = 0; k < n_layers; k++) {
+        layer_plan *layer = &plan->layers[k];
+        describe_layer(layer, plan->packed);
+        keep_columns(&layer->columns, layer->weight_ih, layer->bias);
+        layer->in_peephole = layer->peephole;
+        if (plan->packed) {
+            layer->in_peephole = lay_columns(&layer->columns, BLOCK_UNITS, at);
+            at = layer->in_peephole + layer->columns.n_padded * layer->n_peepholes;
+        }
+        plan->n_state += layer->columns.n_units * (1 + layer->has_cell_state);
+        plan->widest_units = max_of(plan->widest_units, layer->columns.n_padded);
+        plan->widest_inputs = max_of(plan->widest_inputs, layer->n_inputs);
+    }
+    plan->n_layer_gradients = at;
+    head->columns.packed = plan->packed;
+    head->columns.n_gates = 1;
+    head->columns.n_units = head->n_scores;
+    head->columns.depth = head->n_features;
+    keep_columns(&head->columns, head->weight, head->bias);
+    if (plan->packed)
+        at = lay_columns(&head->columns, HEAD_BLOCK, at);
+    else
+        at = plan->n_dense;
+    plan->n_gradients = plan->n_columns = at;
+    for (ptrdiff_t k = 0; plan->packed && k < n_layers; k++) {
+        layer_plan *layer = &plan->layers[k];
+        const ptrdiff_t G = layer->columns.n_gates * layer->columns.n_units;
+        layer->in_rows_hh = at;
+        if (layer->recurrent)
+            at += G * layer->columns.n_padded;
+        layer->in_rows_ih = at;
+        at += G * ceil_div(layer->n_inputs, BLOCK_UNITS) * BLOCK_UNITS;
+    }
+    head->in_rows = at;
+    if (plan->packed)
+        at += head->n_scores * ceil_div(head->n_features, BLOCK_UNITS) * BLOCK_UNITS;
+    plan->n_weights = at;
+}
+
+double plan_layers_work(const network_plan *plan)
+{
+    double work = 0;
+    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
+        const layer_plan *layer = &plan->layers[k];
+        work += 2.0 * (double)(layer->columns.n_gates * layer->columns.n_units) *
+                (double)(layer->n_inputs + layer->columns.n_units + 8);
+    }
+    return work;
+}

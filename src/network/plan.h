@@ -1,0 +1,117 @@
+/* A network as the kernels see it: its layers and head, their places in the flat vector of
+ * parameters and in packed form. The same for both precisions; numbers, not bytes.
+ *
+ * Letters: B rows (sequences) of a batch or shard, T steps, N packed rows (the sum of lengths),
+ * I inputs, H units, G gate columns, D features and K scores of the head, V tokens of the
+ * vocabulary, P parameters. */
+#ifndef CYLSTM_PLAN
+#define CYLSTM_PLAN
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../kernels/cell_table.h"
+#include "../tuning.h"
+
+typedef struct {
+    const char *name;
+    const char *gates;         /* in the order in which they are stacked */
+    const char *see_x, *see_h; /* the gates that see the inputs, the hidden state, */
+    const char *see_c;         /* and the cell state, through peepholes */
+    const char *state;         /* "hc" or "h" */
+} cell_facts;
+
+extern const cell_facts cell_table[N_CELLS];
+extern const char *const loss_names[];
+extern const int n_losses;
+
+/* A product of inputs with weights (gates * units, inputs) that are packed for it. The head is
+ * one with a single gate that sees its features. */
+typedef struct {
+    ptrdiff_t n_gates;
+    ptrdiff_t n_units;  /* H */
+    int packed;         /* else BLAS multiplies, and all stands as in the flat vector */
+    ptrdiff_t width;    /* units of a block (the last one of a head may be narrower) */
+    ptrdiff_t n_blocks;
+    ptrdiff_t n_padded; /* S: H in whole BLOCK_UNITS, or H where it is not packed */
+    ptrdiff_t depth;    /* rows of the packed columns: numbers that a gate sees */
+    /* The same places for weights and gradients: packed columns (depth x S gates), and biases
+     * block by block (n_gates, width). */
+    ptrdiff_t in_columns, in_bias;
+} packed_columns;
+
+/* One layer in one direction. */
+typedef struct {
+    int cell;
+    int relu;           /* phi is relu, else tanh */
+    packed_columns columns;
+    ptrdiff_t n_inputs; /* I */
+    int recurrent;      /* some gate sees h */
+    ptrdiff_t n_peepholes;
+    int has_cell_state; /* besides h */
+    /* Each gate's place among the rows of weight_ih, of weight_hh; -1 where it has none. */
+    signed char rows_ih[MAX_GATES], rows_hh[MAX_GATES];
+    /* Places in the flat vector. */
+    ptrdiff_t weight_ih; /* (gates that see x * H, I) */
+    ptrdiff_t weight_hh; /* (gates that see h * H, H) */
+    ptrdiff_t bias;      /* (gates * H,) */
+    ptrdiff_t peephole;  /* (n_peepholes, H) */
+    /* Places among the packed weights, */
+    ptrdiff_t in_peephole;             /* block by block (n_peepholes, width) */
+    ptrdiff_t in_rows_hh, in_rows_ih;  /* and for backward alone */
+} layer_plan;
+
+typedef struct {
+    packed_columns columns; /* of one gate; K units that see D features */
+    ptrdiff_t n_scores;     /* K */
+    ptrdiff_t n_features;   /* D */
+    ptrdiff_t weight;       /* (K, D) in the flat vector */
+    ptrdiff_t bias;         /* (K,) */
+    ptrdiff_t in_rows;      /* (K x D) packed, for backward */
+} head_plan;
+
+typedef struct {
+    /* Layer by layer, its directions one after the other. */
+    layer_plan layers[2 * MAX_LAYERS];
+    ptrdiff_t n_layers;
+    ptrdiff_t n_directions; /* 1 or 2 */
+    head_plan head;
+    ptrdiff_t n_inputs;     /* I of the first layer */
+    ptrdiff_t n_state;      /* numbers of one sequence's state */
+    int per_step;           /* scores for every step, not only for the last */
+    ptrdiff_t vocabulary;   /* V, rows of the embedding; 0 without */
+    int tied;               /* the head's weights are the first rows of the embedding */
+    ptrdiff_t n_dense;      /* parameters before the embedding, which comes last */
+    int packed;
+    ptrdiff_t n_layer_gradients; /* numbers of the layers' gradients, in the kernels' layout */
+    ptrdiff_t n_gradients;       /* and of the head's */
+    ptrdiff_t n_weights;         /* of all weights, forward and backward */
+    ptrdiff_t n_columns;         /* of those that forward needs */
+    ptrdiff_t widest_units;      /* of any layer, padding included */
+    ptrdiff_t widest_inputs;     /* of any layer */
+    int loss;
+    const double *levels;        /* (K,) of the quantile loss */
+    const void *kernels;         /* of the instruction set, in the precision of the call */
+} network_plan;
+
+/* Complete a plan of which cells, sizes, places in the flat vector and `packed` are given. */
+void plan_layout(network_plan *plan);
+
+/* What has to be packed. */
+typedef enum {
+    FOR_FORWARD,        /* columns */
+    FOR_BACKWARD,       /* and rows for dL/dh and dL/dinputs of all layers but the first */
+    FOR_INPUT_GRADIENTS /* and of the first */
+} pack_purpose;
+
+static inline ptrdiff_t plan_n_layers(const network_plan *plan)
+{
+    return plan->n_layers * plan->n_directions;
+}
+
+static inline ptrdiff_t ceil_div(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / size; }
+
+/* Floating-point operations of one step of one sequence, forward, without the head. */
+double plan_layers_work(const network_plan *plan);
+
+#endif

@@ -1,0 +1,208 @@
+/* Stacked layers: directions and dropout composed around them.
+ *
+ * A level of the stack is a layer, or two that run in opposite directions over the same inputs and
+ * whose outputs are joined. The second direction reads each row from its last step: its packed
+ * rows are those of the mirrored steps. Between levels there is dropout. */
+
+typedef struct {
+    layer directions[2];
+    real *inputs; /* (N, I) where they are not just the outputs of the level below */
+} level;
+
+typedef struct {
+    level levels[MAX_LAYERS];
+    ptrdiff_t n_levels, n_directions;
+    int joined;          /* outputs of a level are copied: to join directions, or to drop some */
+    ptrdiff_t *mirror;   /* (N,) packed row of the mirrored step */
+    real *mirrored;      /* (N, I) inputs of a level, mirrored */
+    real *dy;            /* (N, I) dL/d outputs of a level, then of the one below */
+    real *dx;            /* (N, I) the first direction's dL/d inputs */
+    real *part;          /* (N, I) one direction's share of either */
+    layer_scratch scratch;
+} stack;
+
+static void stack_take_memory(stack *st, const network_plan *plan, const task *t, arena *memory)
+{
+    const ptrdiff_t B = t->max_rows, N = t->max_packed;
+    const ptrdiff_t W = plan->widest_inputs > plan->head.n_features ? plan->widest_inputs
+                                                                    : plan->head.n_features;
+    const size_t item = sizeof(real);
+    const int two = plan->n_directions == 2;
+    /* dL/d outputs or inputs of some level */
+    const int inner = t->training && (plan->n_layers > 1 || task_wants_input_gradients(plan, t));
+    const int outer = t->training && plan->per_step;
+    const int masked = t->recurrent_dropout > 0;
+    st->n_levels = plan->n_layers;
+    st->n_directions = plan->n_directions;
+    st->joined = two || t->dropout > 0;
+    st->mirror = arena_take(memory, N, sizeof(ptrdiff_t), two);
+    st->mirrored = arena_take(memory, N * plan->widest_inputs, item, two);
+    for (ptrdiff_t k = 0; k < st->n_levels; k++) {
+        level *l = &st->levels[k];
+        l->inputs = arena_take(memory, N * plan->layers[k * st->n_directions].n_inputs, item,
+                               k == 0 || st->joined);
+        for (ptrdiff_t d = 0; d < st->n_directions; d++)
+            layer_take_memory(&l->directions[d], t, memory);
+    }
+    st->dy = arena_take(memory, N * W, item, inner || outer);
+    st->dx = arena_take(memory, N * W, item, two && inner);
+    st->part = arena_take(memory, N * W, item, two && (inner || outer));
+    st->scratch.masked_h = arena_take(memory, B * plan->widest_units, item, masked);
+    st->scratch.h_prev = arena_take(memory, N * plan->widest_units, item,
+                                    t->training && (t->ragged || masked));
+    st->scratch.dh = arena_take(memory, B * plan->widest_units, item, t->training);
+    st->scratch.dc = arena_take(memory, B * plan->widest_units, item, t->training);
+}
+
+static ptrdiff_t level_units(const level *l) { return l->directions[0].plan->columns.n_units; }
+
+/* Outputs of a level at every step, (N, H of all directions), as what is above reads them: its
+ * place in the dropout is `place`. Where they have to be joined they are written to `out`. */
+static const real *level_outputs(
+    const shard *s, const stack *st, const level *l, ptrdiff_t place, real *out)
+{
+    const ptrdiff_t H = level_units(l), width = H * st->n_directions;
+    if (!st->joined)
+        return layer_outputs(&l->directions[0], s->steps);
+    for (ptrdiff_t d = 0; d < st->n_directions; d++)
+        gather_rows(s->steps->N, H, layer_outputs(&l->directions[d], s->steps), H,
+                    d == 1 ? st->mirror : NULL, out + d * H, width);
+    if (s->task->dropout > 0)
+        drop_steps(s->kernels, s->task, width, out, place, s->rows, s->steps);
+    return out;
+}
+
+/* The inputs of a level, as the forward pass left them. */
+static const real *level_inputs(const shard *s, const stack *st, ptrdiff_t k)
+{
+    if (k == 0 || st->joined)
+        return st->levels[k].inputs;
+    return layer_outputs(&st->levels[k - 1].directions[0], s->steps);
+}
+
+/* The inputs of one direction of a level. */
+static const real *direction_inputs(
+    const shard *s, const stack *st, const level *l, ptrdiff_t d, const real *x)
+{
+    const ptrdiff_t I = l->directions[d].plan->n_inputs;
+    if (d == 0)
+        return x;
+    if (shard_leads(s))
+        gather_rows(s->steps->N, I, x, I, st->mirror, st->mirrored, I);
+    return st->mirrored;
+}
+
+/* All levels over the steps of a chunk, whose inputs stand in the first level's; from each
+ * layer's state and back to it. */
+static void stack_forward(const shard *s, stack *st)
+{
+    if (shard_leads(s) && st->n_directions == 2)
+        find_mirror(s->rows, s->steps, st->mirror);
+    for (ptrdiff_t k = 0; k < st->n_levels; k++) {
+        level *l = &st->levels[k];
+        if (k > 0 && shard_leads(s))
+            level_outputs(s, st, &st->levels[k - 1], k, l->inputs);
+        for (ptrdiff_t d = 0; d < st->n_directions; d++) {
+            const real *x = direction_inputs(s, st, l, d, level_inputs(s, st, k));
+            if (shard_leads(s))
+                layer_start_chunk(&l->directions[d], s->steps->counts[0]);
+            barrier_wait(&s->member);
+            layer_forward(&l->directions[d], s->steps, &s->member, x, st->scratch.masked_h);
+        }
+    }
+}
+
+/* dL/dh of one direction's outputs at every step, out of those of the level in dy. */
+static const real *direction_gradients(
+    const shard *s, const stack *st, const level *l, ptrdiff_t d)
+{
+    const ptrdiff_t H = level_units(l);
+    if (st->n_directions == 1)
+        return st->dy;
+    if (shard_leads(s))
+        gather_rows(s->steps->N, H, st->dy + d * H, 2 * H, d == 1 ? st->mirror : NULL, st->part,
+                    H);
+    return st->part;
+}
+
+/* dL/d states after each row's last step, of one direction: zeros, but where only the last states
+ * are the head's features dL/dh comes from there. */
+static void start_backward(
+    const shard *s, const stack *st, const level *l, ptrdiff_t d, const real *dfeatures)
+{
+    const ptrdiff_t H = level_units(l), S = l->directions[d].plan->columns.n_padded;
+    const size_t n_bytes = (size_t)(s->steps->B * S) * sizeof(real);
+    memset(st->scratch.dc, 0, n_bytes);
+    memset(st->scratch.dh, 0, n_bytes);
+    if (dfeatures)
+        gather_rows(s->steps->B, H, dfeatures + d * H, H * st->n_directions, NULL,
+                    st->scratch.dh, S);
+}
+
+/* dL/d inputs of a level into dy: of one direction they are there, of two they are added up. */
+static void join_input_gradients(const shard *s, const stack *st, const level *l, ptrdiff_t k)
+{
+    const ptrdiff_t I = l->directions[0].plan->n_inputs, N = s->steps->N;
+    if (st->n_directions == 2)
+        for (ptrdiff_t n = 0; n < N; n++)
+            for (ptrdiff_t j = 0; j < I; j++)
+                st->dy[n * I + j] = st->dx[n * I + j] + st->part[st->mirror[n] * I + j];
+    if (s->task->dropout > 0 && (k > 0 || s->plan->vocabulary > 0))
+        drop_steps(s->kernels, s->task, I, st->dy, k, s->rows, s->steps);
+}
+
+/* From dL/d outputs of the last level, in dy at every step or in `dfeatures` (B, D) of the last
+ * states, down to all gradients; dL/d inputs of the first level are left in dy where wanted. */
+static void stack_backward(const shard *s, stack *st, const real *dfeatures)
+{
+    for (ptrdiff_t k = st->n_levels - 1; k >= 0; k--) {
+        level *l = &st->levels[k];
+        const int of_last_states = k == st->n_levels - 1 && !s->plan->per_step;
+        const int inputs_wanted = k > 0 || task_wants_input_gradients(s->plan, s->task);
+        for (ptrdiff_t d = 0; d < st->n_directions; d++) {
+            if (shard_leads(s))
+                start_backward(s, st, l, d, of_last_states ? dfeatures : NULL);
+            const real *dy = of_last_states ? NULL : direction_gradients(s, st, l, d);
+            const real *x = direction_inputs(s, st, l, d, level_inputs(s, st, k));
+            /* The second direction still needs dy. */
+            real *dx = st->n_directions == 1 ? st->dy : d == 0 ? st->dx : st->part;
+            barrier_wait(&s->member);
+            layer_backward(&l->directions[d], s->steps, &s->member, x, dy, &st->scratch,
+                           inputs_wanted ? dx : NULL);
+        }
+        if (inputs_wanted && shard_leads(s))
+            join_input_gradients(s, st, l, k);
+    }
+}
+
+/* Where a layer's state starts within a row's: h and c of each layer and direction in turn. */
+static void stack_load_states(const shard *s, stack *st)
+{
+    const real *states = s->task->state_in;
+    ptrdiff_t at = 0;
+    for (ptrdiff_t k = 0; k < st->n_levels; k++)
+        for (ptrdiff_t d = 0; d < st->n_directions; d++) {
+            layer *l = &st->levels[k].directions[d];
+            for (ptrdiff_t r = 0; r < s->n_rows; r++)
+                layer_load_state(
+                    l, r, states ? states + s->rows[r].position * s->plan->n_state + at : NULL);
+            if (l->mask)
+                draw_recurrent_mask(s->kernels, s->task, k * st->n_directions + d,
+                                    l->plan->columns.n_units, s->rows, s->n_rows, l->mask);
+            at += layer_n_state(l);
+        }
+}
+
+static void stack_store_states(const shard *s, const stack *st)
+{
+    real *states = s->task->state_out;
+    ptrdiff_t at = 0;
+    for (ptrdiff_t k = 0; states && k < st->n_levels; k++)
+        for (ptrdiff_t d = 0; d < st->n_directions; d++) {
+            const layer *l = &st->levels[k].directions[d];
+            for (ptrdiff_t r = 0; r < s->n_rows; r++)
+                layer_store_state(
+                    l, r, states + s->rows[r].position * s->plan->n_state + at);
+            at += layer_n_state(l);
+        }
+}

@@ -1,0 +1,122 @@
+/* One call: what it works on, how its batch is cut, and the memory of its threads. Numbers are of
+ * the call's precision; the pointers to them are untyped here, so that the bindings and the
+ * schedule serve both precisions. */
+#ifndef CYLSTM_TASK
+#define CYLSTM_TASK
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../tuning.h"
+#include "plan.h"
+#include "team.h"
+
+/* One sequence of a batch. */
+typedef struct {
+    int64_t length;
+    int64_t position; /* in the batch */
+} row;
+
+/* C (m x n) = op(A) (m x k) op(B) (k x n) + beta C, all row-major: SciPy's BLAS. */
+typedef void gemm_function(
+    int transpose_a, int transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k, const void *a,
+    ptrdiff_t lda, const void *b, ptrdiff_t ldb, double beta, void *c, ptrdiff_t ldc);
+
+/* The head of a batch where it is wide (wide_head.h): M steps of all shards, shard by shard. */
+typedef struct {
+    ptrdiff_t n_steps;   /* M */
+    ptrdiff_t *first;    /* (n_shards,) each shard's first step */
+    int64_t *rows;       /* (M,) rows of values */
+    double *losses;      /* (M,) weighted */
+    void *features;      /* (M, D) */
+    void *dfeatures;     /* (M, D) */
+    void *scores;        /* (M, K), then their gradients */
+    void *scratch;       /* (n_threads, MULTIPLY_SCRATCH) */
+    /* The classes in the order of the scores: all K of them, or those of a sample. */
+    ptrdiff_t n_classes; /* K */
+    void *weights;       /* (K, D) */
+    void *bias;          /* (K,) */
+    const int64_t *classes;    /* (K,), or NULL for all */
+    const int *slots;          /* (n_scores,) the place of each class among them */
+    ptrdiff_t n_sampled;       /* the others are there only as targets */
+    const void *log_shares;    /* (n_sampled,) log of the probability of being sampled */
+    /* Places of their gradients. */
+    ptrdiff_t in_weights, in_bias, in_embedding;
+} wide_head;
+
+typedef struct {
+    /* -- Given by the caller -- */
+    const void *parameters;    /* (P,) */
+    const void *values;        /* (*, I) the steps of all sequences, or */
+    const int64_t *tokens;     /* (*,) their tokens */
+    const int64_t *starts;     /* (n_sequences,) first row of each in values */
+    const int64_t *lengths;    /* (n_sequences,) */
+    const int64_t *batch;      /* (B,) the sequences of this batch */
+    ptrdiff_t n_rows;          /* B */
+    /* Indexed by sequence; per step by the rows of values: */
+    const void *targets;       /* (*, n_targets) */
+    ptrdiff_t n_targets;       /* K, or 1 that all scores share */
+    const void *weights;       /* (*,) */
+    double weight_scale;       /* 1 / sum of the batch's weights */
+    const void *state_in;      /* (B, n_state), or NULL for zeros */
+    void *state_out;           /* (B, n_state), or NULL */
+    void *scores;              /* (B, K), per step (*, K) by the rows of values; or NULL */
+    void *features;            /* (B, D), per step (*, D); or NULL */
+    double *step_losses;       /* (*,) by the rows of values; or NULL */
+    void **traces;             /* for each layer (*, (n_gates + 2) H): gates, c, h; or NULL */
+    void *input_gradients;     /* (*, I), or NULL */
+    void *gradients;           /* (n_dense + n_touched I,) */
+    const int *slots;          /* (vocabulary,) where each token's gradient stands */
+    ptrdiff_t n_touched;       /* tokens of the batch */
+    double dropout, recurrent_dropout;
+    uint64_t seed, update;     /* what masks are drawn from, besides row, step and unit */
+    int64_t first_step;        /* of the batch within its sequences */
+    int training;
+    gemm_function *gemm;
+    ptrdiff_t item;            /* bytes of a number */
+
+    /* -- Planned by schedule.c -- */
+    row *rows;                 /* (B,) longest first */
+    ptrdiff_t *bounds;         /* (n_shards + 1,) shard s is rows bounds[s] to bounds[s + 1] */
+    ptrdiff_t n_shards;
+    ptrdiff_t n_lanes;
+    ptrdiff_t n_members;       /* of a team */
+    ptrdiff_t portion;         /* blocks that its members share as one */
+    team_barrier *barriers;    /* (n_lanes,) */
+    double *losses;            /* (n_lanes,) */
+    int n_threads;
+    int ragged;                /* lengths differ */
+    int history;               /* all gates and cells are kept, not only those of a step */
+    ptrdiff_t max_rows;        /* of one shard */
+    ptrdiff_t max_steps;       /* of one chunk */
+    ptrdiff_t max_packed;      /* packed rows of one chunk of one shard */
+    wide_head *wide;           /* or NULL */
+
+    /* -- Memory -- */
+    void *packed_weights;      /* (n_weights,), or the parameters where nothing is packed */
+    char *workers;             /* history and buffers of each worker */
+    ptrdiff_t worker_bytes;
+    char *lanes;               /* gradients of each lane */
+    ptrdiff_t lane_bytes;
+} task;
+
+/* Whether backward goes on to the inputs of the first layer. */
+static inline int task_wants_input_gradients(const network_plan *plan, const task *t)
+{
+    return plan->vocabulary > 0 || t->input_gradients != NULL;
+}
+
+/* Numbers of a lane's gradients that are not in the kernels' layout: rows of the embedding. A
+ * wide head has them, and its own, in the caller's vector. */
+static inline ptrdiff_t task_n_other_gradients(const network_plan *plan, const task *t)
+{
+    return t->wide ? 0 : t->n_touched * plan->n_inputs;
+}
+
+/* Numbers of a lane's gradients in the kernels' layout. */
+static inline ptrdiff_t task_n_gradients(const network_plan *plan, const task *t)
+{
+    return t->wide ? plan->n_layer_gradients : plan->n_gradients;
+}
+
+#endif

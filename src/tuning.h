@@ -1,0 +1,108 @@
+/* Every block size and threshold of the engine, each with what chose it. Figures are from two
+ * cores of an AMD EPYC (Zen 4, AVX-512, 1 MB of second-level cache a core) unless another
+ * machine is named; benchmarks/README.md has the tables. All are constants: shards, lanes and
+ * the order of every sum depend on them, and so do the bits of a fit. */
+#ifndef CYLSTM_TUNING
+#define CYLSTM_TUNING
+
+enum {
+    /* -- Products (kernels/products.h) -- */
+
+    /* Units of a block, whose gates stand side by side: the floats of one cache line, and one
+     * vector of AVX-512. */
+    BLOCK_UNITS = 16,
+    /* A tile of sums is 6 rows by 4 vectors: 24 of 32 registers hold sums, 4 the panel. 86 to
+     * 91% of the peak of multiply-adds from 16 rows on. */
+    TILE_ROWS = 6,
+    TILE_VECTORS = 4,
+    /* Scores of a block of the head: one panel of AVX-512. */
+    HEAD_BLOCK = 64,
+    /* Rows of the left operand that stay in cache from panel to panel. */
+    ROWS_AT_ONCE = 96,
+    /* Rows further apart than this many numbers are copied side by side first: at a power of
+     * two they evict each other; 7% of a training step with AVX2 at 256 units. */
+    FAR_APART = 256,
+    /* Rows of the right operand that stay in cache from tile to tile where a gradient of
+     * weights is summed. */
+    STEPS_AT_ONCE = 64,
+    /* Rows of weights prefetched while they are packed: those of wide layers are pages apart,
+     * which hardware prefetchers do not cross. */
+    ROWS_AHEAD = 8,
+    /* Weights of a row packed at a time: four cache lines of floats, all used while hot. */
+    WEIGHTS_AT_ONCE = 64,
+    /* The general product (kernels/products.h, multiply): rows for which a panel is copied
+     * once, and terms of a sum between two visits of the output. */
+    MULTIPLY_ROWS = 1024,
+    MULTIPLY_DEPTH = 256,
+    /* Its scratch: a panel of the widest level and columns of the left operand. */
+    MULTIPLY_SCRATCH = MULTIPLY_DEPTH * (64 + ROWS_AT_ONCE),
+
+    /* -- One layer (network/layer.h) -- */
+
+    /* Gate columns computed before their cells are updated: 16 KB of floats, half of the
+     * smallest first-level cache in use. */
+    GATES_AT_ONCE = 4096,
+    /* Blocks of units that one panel of columns spans at most in products with dL/dz: 4 blocks
+     * of 16 are one panel of AVX-512. */
+    PORTION = 4,
+
+    /* -- Shards, lanes and teams (network/schedule.c) -- */
+
+    /* Rows of a full shard. At (128, 100, 64, 256) shards of 8, 12, 18, 24 and 32 rows were 9,
+     * 8, 5, 6 and 16% slower: fewer rows read the weights more often, more leave threads idle
+     * and push history out of the cache. */
+    SHARD_ROWS = 16,
+    /* Batches of fewer than FEW_ROWS are cut into smaller shards, so that four threads have
+     * work at a batch of 32. */
+    SMALL_SHARD_ROWS = 8,
+    FEW_ROWS = 64,
+    /* Lanes sum gradients independently of each other; so many threads can train at once. */
+    MAX_LANES = 16,
+    /* Gradient numbers of all lanes together: 256 MiB in float32. */
+    LANE_BUDGET = 1 << 26,
+    /* Floating-point operations below which waking a second thread costs more than it saves:
+     * some 50 microseconds of one core. */
+    PARALLEL_WORK = 2000000,
+    /* Likewise those of one team member between two barriers. */
+    MEMBER_WORK = 50000,
+    /* Polls of a barrier before the waiting thread yields its core: between two steps some
+     * microseconds pass, for which sleeping does not pay. */
+    BARRIER_SPINS = 2000,
+    /* Gradients that one thread adds up over the lanes at a time: 16 KB. */
+    REDUCTION_BLOCK = 4096,
+
+    /* -- Prediction -- */
+
+    /* Packed rows of a shard in memory at a time; a few hundred are enough for the products to
+     * run at full speed. */
+    CHUNK_ROWS = 512,
+
+    /* -- Wide heads (network/wide_head.h) -- */
+
+    /* Scores per step from which a head is wide. At 512 scores both ways take the same time;
+     * at 10,000 words the wide one is half as fast again as PyTorch, the narrow one level. */
+    WIDE_SCORES = 512,
+    /* Scores of a batch: 256 MiB in float32. */
+    MAX_SCORES = 1 << 26,
+    /* Steps of a batch, all counted as long as the longest, whose history is small. */
+    FEW_STEPS = 1 << 18,
+    /* What a thread takes at a time: some 100 microseconds at 200 units. */
+    CLASSES_AT_ONCE = 384,
+    HEAD_STEPS_AT_ONCE = 192,
+    SOFTMAX_STEPS_AT_ONCE = 16,
+    EMBEDDING_COLUMNS_AT_ONCE = 64,
+
+    /* -- Optimizers (cylstm/_updates.pyx) -- */
+
+    /* Parameters that one thread updates in some ten microseconds. */
+    UPDATE_BLOCK = 1 << 15,
+
+    /* -- Memory -- */
+
+    /* Bytes of a cache line: buffers start on their own, so that no two threads share one. */
+    CACHE_LINE = 64,
+    /* Stacked layers of a network. */
+    MAX_LAYERS = 64,
+};
+
+#endif
