@@ -1,12 +1,12 @@
-"""Whole calls of fit and predict: cylstm beside skorch (PyTorch) and scikit-learn's MLP.
+"""Time of fit and predict: cylstm against skorch (PyTorch) and scikit-learn's MLP.
 
     python benchmarks/bench_fit.py [--pendigits DIRECTORY] [--threads 2] [--repeats 3]
 
-The LSTM of cylstm and of skorch are the same: one layer of 64 units, Adam, batch 32, the
-same number of epochs and learning rate. The MLP has one hidden layer of 64 on the whole
-sequence as one row.
---pendigits names a directory with pendigits.tra and pendigits.tes (UCI 81: 8 pen points
-a digit; the writers of the test set are others). Medians; accuracy or R^2 on test data.
+cylstm and skorch train the same LSTM: one layer of 64 units, Adam, batch size 32, equal
+numbers of epochs and equal learning rates. The MLP has one hidden layer of 64 units and takes
+the whole sequence as one row. --pendigits names a directory with pendigits.tra and
+pendigits.tes (UCI 81: 8 pen points per digit, test set by different writers). Times are
+medians; the score is accuracy or R^2 on test data.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def pendigits(directory):
 
 
 def weighted_sums():
-    """Regression: a sum of the first feature that fades with age, from noise."""
+    """Regression on noise: an exponentially weighted sum over time of the first feature."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(4000, 50, 8))
     y = X[:, :, 0] @ 0.9 ** np.arange(50)[::-1]
@@ -58,7 +58,7 @@ def weighted_sums():
 
 
 def last_state_lstm(n_features, n_units, n_outputs):
-    """A module: one LSTM layer and a linear head on its last state."""
+    """A torch Module class: one LSTM layer and a linear head on its last hidden state."""
     import torch
 
     class LastStateLSTM(torch.nn.Module):
@@ -94,7 +94,7 @@ def skorch_model(n_features, n_classes, n_epochs, rate):
 
 
 class Flattened:
-    """Gives an estimator of rows each sequence as one row."""
+    """Passes each sequence to an estimator as one row."""
 
     def __init__(self, estimator):
         self.estimator = estimator
@@ -111,7 +111,7 @@ class Flattened:
 
 
 class Float32:
-    """Gives skorch the types that PyTorch wants."""
+    """Converts arrays to the types that PyTorch expects."""
 
     def __init__(self, net, classes):
         self.net = net
@@ -131,7 +131,7 @@ class Float32:
         return self.net.score(X.astype(np.float32), self.targets(y))
 
 
-def contestants(X, y, n_epochs, rate, n_threads, with_skorch):
+def model_factories(X, y, n_epochs, rate, n_threads, with_skorch):
     n_classes = len(np.unique(y)) if y.dtype.kind in "iu" else 0
     settings = {
         "learning_rate_init": rate,
@@ -153,30 +153,30 @@ def contestants(X, y, n_epochs, rate, n_threads, with_skorch):
 
 
 def seconds(function):
-    begin = time.perf_counter()
+    start = time.perf_counter()
     result = function()
-    return time.perf_counter() - begin, result
+    return time.perf_counter() - start, result
 
 
 def compare(name, data, n_epochs, rate, arguments):
     X, X_test, y, y_test = data
-    makers = contestants(X, y, n_epochs, rate, arguments.threads, not arguments.no_skorch)
-    fit_times = {who: [] for who in makers}
-    predict_times = {who: [] for who in makers}
+    makers = model_factories(X, y, n_epochs, rate, arguments.threads, not arguments.no_skorch)
+    fit_times = {label: [] for label in makers}
+    predict_times = {label: [] for label in makers}
     scores = {}
     for _ in range(arguments.repeats):
-        for who, make in makers.items():
+        for label, make in makers.items():
             elapsed, model = seconds(lambda: make().fit(X, y))  # noqa: B023
-            fit_times[who].append(elapsed)
-            predict_times[who].append(seconds(lambda: model.predict(X_test))[0])  # noqa: B023
-            scores[who] = model.score(X_test, y_test)
+            fit_times[label].append(elapsed)
+            predict_times[label].append(seconds(lambda: model.predict(X_test))[0])  # noqa: B023
+            scores[label] = model.score(X_test, y_test)
     own = statistics.median(fit_times["cylstm"])
-    for who in makers:
-        fit = statistics.median(fit_times[who])
-        predict = statistics.median(predict_times[who])
+    for label in makers:
+        fit = statistics.median(fit_times[label])
+        predict = statistics.median(predict_times[label])
         print(
-            f"| {name}, {n_epochs} epochs | {who} | {fit:.2f} | {fit / own:.1f} "
-            f"| {predict * 1e3:.1f} | {scores[who]:.4f} |",
+            f"| {name}, {n_epochs} epochs | {label} | {fit:.2f} | {fit / own:.1f} "
+            f"| {predict * 1e3:.1f} | {scores[label]:.4f} |",
             flush=True,
         )
 
@@ -194,7 +194,7 @@ def main():
         torch.set_num_threads(arguments.threads)
     import warnings
 
-    warnings.filterwarnings("ignore", category=UserWarning)  # the MLP's max_iter
+    warnings.filterwarnings("ignore", category=UserWarning)  # the MLP reaches max_iter
     print(
         "| data | model | fit s | fit / cylstm | predict ms | test score |\n"
         "|---|---|---|---|---|---|"

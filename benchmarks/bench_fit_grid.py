@@ -1,10 +1,11 @@
-"""Whole calls of fit over a grid of shapes, per mini-batch: cylstm beside skorch or Keras.
+"""Time per mini-batch of fit over a grid of shapes: cylstm against skorch or Keras.
 
     python benchmarks/bench_fit_grid.py --peer skorch [--threads 2] [--repeats 3]
 
-Each shape is some batches of noise, learnt for a few epochs with Adam by one LSTM layer and
-a linear head on its last state. The time per batch is the difference of two fits of
-different numbers of epochs, so that what a fit does once does not count. Medians.
+For each shape, a network of one LSTM layer and a linear head on its last hidden state is
+trained with Adam on a few batches of noise. The time per mini-batch is derived from the
+difference between two fits with different numbers of epochs, which excludes one-off costs.
+Medians.
 """
 
 import argparse
@@ -61,7 +62,7 @@ def keras_fit(B, n_inputs, n_units, n_threads):
     if not tf.config.threading.get_intra_op_parallelism_threads():
         tf.config.threading.set_intra_op_parallelism_threads(n_threads)
         tf.config.threading.set_inter_op_parallelism_threads(n_threads)
-    # One model for all fits: building it and tracing its graph do not count.
+    # One model for all fits, so that building it and tracing its graph are not timed.
     model = keras.Sequential(
         [keras.Input((None, n_inputs)), keras.layers.LSTM(n_units), keras.layers.Dense(1)]
     )
@@ -77,12 +78,12 @@ PEERS = {"skorch": skorch_fit, "keras": keras_fit}
 
 
 def per_batch(fit, X, y, n_batches, n_epochs):
-    """Microseconds of one mini-batch."""
+    """Microseconds per mini-batch."""
     times = []
     for epochs in (1, 1 + n_epochs):
-        begin = time.perf_counter()
+        start = time.perf_counter()
         fit(X, y, epochs)
-        times.append(time.perf_counter() - begin)
+        times.append(time.perf_counter() - start)
     return (times[1] - times[0]) / (n_epochs * n_batches) * 1e6
 
 
@@ -103,14 +104,14 @@ def main():
             make(B, n_inputs, n_units, arguments.threads)
             for make in (cylstm_fit, PEERS[arguments.peer])
         ]
-        # Some tenths of a second for each.
+        # So many epochs that each fit takes a few tenths of a second.
         n_epochs = [max(2, int(3e5 / (n_batches * scale))) for scale in (100 + B * T, 3e4)]
         for fit in fits:
             fit(X, y, 1)
         times = [[], []]
         for _ in range(arguments.repeats):
             for fit, epochs, of_fit in zip(fits, n_epochs, times, strict=True):
-                time.sleep(0.05)  # the other's idle threads still spin for a while
+                time.sleep(0.05)  # idle threads of the other library still spin
                 of_fit.append(per_batch(fit, X, y, n_batches, epochs))
         own, other = map(statistics.median, times)
         ratios.append(other / own)

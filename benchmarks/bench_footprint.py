@@ -1,9 +1,9 @@
-"""What cylstm takes beside time: memory of a training step, import, disk.
+"""Costs of cylstm other than run time: memory of a training step, import time, disk space.
 
     python benchmarks/bench_footprint.py [--shapes 128,50,8,64 128,100,64,256]
 
-Memory is how much the peak of a fresh process grows over three training steps; import is
-the median of fresh processes, and sklearn.neural_network's beside it.
+Memory is the growth of the peak memory of a fresh process over three training steps. Import
+time is the median over fresh processes, compared with that of sklearn.neural_network.
 """
 
 import argparse
@@ -26,13 +26,13 @@ def peak_mib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def growth(who, shape):
-    """In this process: MiB that three training steps add to its peak."""
+def growth(library, shape):
+    """MiB that three training steps add to the peak memory of this process."""
     from bench_step import cylstm_steps, torch_steps
 
-    # Small steps first, for what a library loads and reserves at its first use.
+    # A small step first, to exclude what a library loads and reserves at its first use.
     small = (2, 3, *shape[2:3], 8)
-    if who == "torch":
+    if library == "torch":
         torch_steps(*small)[0]()
         train, _ = torch_steps(*shape)
     else:
@@ -47,12 +47,12 @@ def growth(who, shape):
 def seconds_to_import(name, repeats):
     times = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        start = time.perf_counter()
         run("-c", f"import {name}")
-        times.append(time.perf_counter() - begin)
-    begin = time.perf_counter()
+        times.append(time.perf_counter() - start)
+    start = time.perf_counter()
     run("-c", "pass")
-    return statistics.median(times) - (time.perf_counter() - begin)
+    return statistics.median(times) - (time.perf_counter() - start)
 
 
 def main():
@@ -64,13 +64,14 @@ def main():
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
-        who, shape = arguments.measure
-        print(json.dumps(growth(who, tuple(map(int, shape.split(","))))))
+        library, shape = arguments.measure
+        print(json.dumps(growth(library, tuple(map(int, shape.split(","))))))
         return
     print("| B, T, I, H | cylstm MiB | torch MiB |\n|---|---|---|")
     for shape in arguments.shapes:
         own, other = (
-            float(run(__file__, "--measure", who, shape)) for who in ("cylstm", "torch")
+            float(run(__file__, "--measure", library, shape))
+            for library in ("cylstm", "torch")
         )
         print(f"| {shape.replace(',', ', ')} | {own:.1f} | {other:.1f} |")
     own, other = (

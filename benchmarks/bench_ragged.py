@@ -1,10 +1,10 @@
-"""A training step on sequences of different lengths: cylstm beside PyTorch, packed and
+"""A training step on sequences of different lengths: cylstm against PyTorch, packed and
 padded.
 
     python benchmarks/bench_ragged.py [--threads 2] [--repeats 9]
 
-Lengths are drawn between a tenth of the steps and all of them, which fills 0.55 of the
-padded batch. Otherwise as bench_step.py.
+Lengths are drawn between a tenth of the steps and all of them, which on average fills 0.55
+of the padded batch. The rest is as in bench_step.py.
 """
 
 import argparse
@@ -19,7 +19,7 @@ GRID = [(32, 50, 8, 64), (64, 200, 16, 128), (32, 29, 12, 100)]
 
 
 def torch_steps(X, y, lengths, n_units):
-    """Callables for a packed and a padded step."""
+    """Callables for a training step on the packed and on the padded batch."""
     import torch
     from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -31,17 +31,17 @@ def torch_steps(X, y, lengths, n_units):
     optimizer = torch.optim.Adam([*lstm.parameters(), *head.parameters()])
     rows = torch.arange(len(X))
 
-    def learn(features):
+    def update(features):
         optimizer.zero_grad()
         torch.nn.functional.mse_loss(head(features), y).backward()
         optimizer.step()
 
     def packed():
         batch = pack_padded_sequence(X, lengths, batch_first=True, enforce_sorted=False)
-        learn(lstm(batch)[1][0][-1])
+        update(lstm(batch)[1][0][-1])
 
     def padded():
-        learn(lstm(X)[0][rows, lengths - 1])
+        update(lstm(X)[0][rows, lengths - 1])
 
     return packed, padded
 

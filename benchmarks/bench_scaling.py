@@ -1,8 +1,9 @@
-"""How the time of a training step grows, as a picture.
+"""Plot how the time of a training step grows.
 
     python benchmarks/bench_scaling.py [--threads 2] [--out scaling.png] [--no-torch]
 
-From (32, 50, 8, 64) on, one of T, B, H and the number of threads (up to --threads) varies.
+Starting from (B, T, I, H) = (32, 50, 8, 64), one of T, B, H and the number of threads (up to
+--threads) varies at a time.
 """
 
 import argparse
@@ -24,7 +25,7 @@ VALUES = {
 
 
 def times(shape, n_threads, with_torch, repeats):
-    """Milliseconds of a training step: cylstm's and torch's."""
+    """Milliseconds of a training step in cylstm and, if asked for, in PyTorch."""
     functions = [cylstm_steps(n_threads, *shape)[0]]
     if with_torch:
         import torch
@@ -48,17 +49,17 @@ def main():
         threads.append(min(2 * threads[-1], arguments.threads))
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
     panels = {**VALUES, "threads": threads}
-    for axis, (what, values) in zip(axes, panels.items(), strict=True):
+    for axis, (varied, values) in zip(axes, panels.items(), strict=True):
         rows = []
         for value in values:
-            shape = BASE | ({what: value} if what in BASE else {})
-            n_threads = value if what == "threads" else arguments.threads
+            shape = BASE | ({varied: value} if varied in BASE else {})
+            n_threads = value if varied == "threads" else arguments.threads
             rows.append(times(shape.values(), n_threads, with_torch, arguments.repeats))
-            print(what, value, *(f"{t:.3f}" for t in rows[-1]), "ms", flush=True)
+            print(varied, value, *(f"{t:.3f}" for t in rows[-1]), "ms", flush=True)
         for name, curve in zip(("cylstm", "PyTorch"), zip(*rows, strict=True), strict=False):
             axis.loglog(values, curve, marker="o", label=name)
-        fixed = ", ".join(f"{k} {v}" for k, v in BASE.items() if k != what)
-        axis.set(xlabel=what, title=fixed, xticks=values, xticklabels=values)
+        fixed = ", ".join(f"{k} {v}" for k, v in BASE.items() if k != varied)
+        axis.set(xlabel=varied, title=fixed, xticks=values, xticklabels=values)
         axis.minorticks_off()
     axes[0].set_ylabel("training step, ms")
     axes[0].legend()

@@ -1,13 +1,14 @@
-"""One training step and one inference, cylstm beside PyTorch in the same run.
+"""Time of one training step and one inference: cylstm, PyTorch and onnxruntime in one run.
 
     python benchmarks/bench_step.py [--threads 1 2] [--repeats 15] [--shapes 32,50,8,64]
 
-A training step is forward, backward and Adam on one batch; the network is one LSTM
-layer (or as many as a fifth number of the shape says, both ways with a sixth, 2), a linear
-head on the last state and squared error. Medians of alternating repeats. FLOP =
-2 B T 4H (I + H) for inference and three times that for training. GFLOP/s are those of the
-fastest training step, beside the peak of multiply-adds in registers, the fastest of five
-runs before each shape. onnxruntime may be missing.
+A training step is the forward pass, the backward pass and the Adam update on one batch. The
+network has one LSTM layer, a linear head on the last hidden state and squared error. In a
+shape B,T,I,H, a fifth number sets the number of layers and a sixth that of directions. Times
+are medians of alternating repeats. FLOP = 2 B T 4H (I + H) for inference with one layer, and
+three times that for training. GFLOP/s are those of the fastest training step. The peak is that
+of multiply-adds in registers, the best of five runs before each shape. onnxruntime is optional
+and runs inference only.
 """
 
 import argparse
@@ -44,7 +45,7 @@ LARGER = [
 
 
 def cylstm_trainer(sequences, y, n_units, n_threads, n_layers=1, **architecture):
-    """A Trainer with Adam for a network on some sequences."""
+    """A Trainer that fits a new network to the sequences with Adam."""
     rng = np.random.RandomState(0)
     n_inputs = architecture.pop("n_inputs", None) or sequences.n_features
     network = Network(
@@ -70,7 +71,7 @@ def cylstm_trainer(sequences, y, n_units, n_threads, n_layers=1, **architecture)
 
 
 def cylstm_steps(n_threads, B, T, n_inputs, n_units, n_layers=1, n_directions=1):
-    """Callables for one training step and one inference."""
+    """Callables for one training step and one inference in cylstm."""
     rng = np.random.RandomState(0)
     sequences = Sequences.from_equal_lengths(
         rng.normal(size=(B, T, n_inputs)).astype(np.float32)
@@ -113,7 +114,7 @@ def torch_steps(B, T, n_inputs, n_units, n_layers=1, n_directions=1):
 
 
 def onnxruntime_step(n_threads, B, T, n_inputs, n_units, n_layers=1, n_directions=1):
-    """A callable for one inference, or None where onnxruntime or onnx is missing."""
+    """A callable for one inference, or None if onnxruntime or onnx is not installed."""
     try:
         import onnxruntime
         from onnx import TensorProto, helper, numpy_helper
@@ -169,45 +170,45 @@ def onnxruntime_step(n_threads, B, T, n_inputs, n_units, n_layers=1, n_direction
 
 
 def flop(B, T, n_inputs, n_units, n_layers=1, n_directions=1):
-    """Of one inference."""
+    """Floating-point operations of one inference."""
     upper = (n_layers - 1) * (n_directions + 1) * n_units
     return 2 * B * T * 4 * n_units * n_directions * (n_inputs + n_units + upper)
 
 
 def peak(n_threads, rounds=10_000_000):
-    """GFLOP/s of multiply-adds in registers, the best of five."""
+    """GFLOP/s of multiply-adds in registers, the best of five runs."""
     _engine.multiply_adds(rounds, n_threads)
     best = 0
     for _ in range(5):
-        begin = time.perf_counter()
+        start = time.perf_counter()
         done = _engine.multiply_adds(rounds, n_threads)
-        best = max(best, done / (time.perf_counter() - begin) / 1e9)
+        best = max(best, done / (time.perf_counter() - start) / 1e9)
     return best
 
 
 def medians(functions, repeats):
-    """Median microseconds of each function, the repeats of all taken in turn."""
+    """Median microseconds of each function, with repeats taken in turn."""
     return [statistics.median(t) for t in microseconds(functions, repeats)]
 
 
 def microseconds(functions, repeats):
-    """For each function its repeats, which are taken in turn."""
+    """Microseconds of each repeat of each function, with repeats taken in turn."""
     loops = []
     for function in functions:
         function()
         function()
-        begin = time.perf_counter()
+        start = time.perf_counter()
         function()
-        loops.append(max(1, int(0.02 / (time.perf_counter() - begin))))
+        loops.append(max(1, int(0.02 / (time.perf_counter() - start))))
     times = [[] for _ in functions]
     for _ in range(repeats):
         for k, function in enumerate(functions):
-            time.sleep(0.01)  # the last one's idle threads still spin for a while
+            time.sleep(0.01)  # idle threads of the previous function still spin
             function()
-            begin = time.perf_counter()
+            start = time.perf_counter()
             for _ in range(loops[k]):
                 function()
-            times[k].append((time.perf_counter() - begin) / loops[k] * 1e6)
+            times[k].append((time.perf_counter() - start) / loops[k] * 1e6)
     return times
 
 
@@ -216,14 +217,14 @@ def geometric_mean(values):
 
 
 def overhead(repeats):
-    """Microseconds per mini-batch where there is next to nothing to compute."""
+    """Microseconds per mini-batch when there is next to nothing to compute."""
     train, _ = cylstm_steps(1, 1, 1, 1, 1)
     with single_threaded_blas():
         return medians([train], repeats)[0]
 
 
 def compare(shape, n_threads, arguments):
-    """Print a row; return the ratios of train and infer, and that of onnxruntime."""
+    """Print a row; return PyTorch's ratios for training and inference, and onnxruntime's."""
     highest = peak(n_threads)
     functions = [*cylstm_steps(n_threads, *shape)]
     if not arguments.no_torch:
@@ -236,7 +237,7 @@ def compare(shape, n_threads, arguments):
         times = microseconds(functions, arguments.repeats)
         train, infer, *others = map(statistics.median, times)
         torch_train, torch_infer = others or (nan, nan)
-        # Its idle threads spin for very long: only while nothing else is measured.
+        # Its idle threads spin for very long, so it is measured alone, after the others.
         session = None if arguments.no_onnxruntime else onnxruntime_step(n_threads, *shape)
         if session:
             (onnx_infer,) = medians([session], arguments.repeats)
@@ -257,7 +258,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--shapes", nargs="+", help="B,T,I,H ...; default: the grid")
+    parser.add_argument(
+        "--shapes", nargs="+", help="B,T,I,H[,layers[,directions]] ...; default: the grid"
+    )
     parser.add_argument("--no-torch", action="store_true")
     parser.add_argument("--no-onnxruntime", action="store_true")
     arguments = parser.parse_args()

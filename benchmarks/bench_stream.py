@@ -1,9 +1,9 @@
-"""One step of one live sequence: cylstm's stream beside onnxruntime and PyTorch.
+"""Time of one step of a live sequence: cylstm's stream against onnxruntime and PyTorch.
 
     python benchmarks/bench_stream.py [--units 32 64 128] [--inputs 8]
 
-Microseconds from the step's inputs to the prediction, state carried; one thread, medians.
-onnxruntime and onnx may be missing.
+Median microseconds from the inputs of a step to the prediction, with the state carried over,
+on one thread. onnxruntime and onnx are optional.
 """
 
 import argparse

@@ -1,10 +1,10 @@
-"""A training step on token ids with a trained embedding: cylstm beside PyTorch with dense
+"""A training step on token ids with a trained embedding: cylstm against PyTorch with dense
 and with sparse gradients.
 
     python benchmarks/bench_tokens.py [--vocabulary 100 10000 100000] [--threads 2]
 
-Batch 32, 30 steps, embedding 64, 64 units, Adam. PyTorch's sparse gradients need its
-SparseAdam, which like cylstm leaves the rows of absent tokens alone.
+Batch size 32, 30 steps, embedding dimension 64, 64 units, Adam. PyTorch's sparse gradients
+need SparseAdam, which, like cylstm, does not touch the rows of tokens absent from the batch.
 """
 
 import argparse

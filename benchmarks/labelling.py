@@ -1,10 +1,10 @@
-"""The universal part of speech of every word of a sentence, by a bidirectional LSTM.
+"""Universal part-of-speech tagging with a bidirectional LSTM.
 
     python benchmarks/labelling.py --data DIRECTORY [--epochs 6]
 
 DIRECTORY holds en_ewt-ud-train.conllu, -dev and -test (Universal Dependencies, English
-Web Treebank). Words alone, lower case; prints the accuracy over all words of the test set
-beside that of giving each word its most frequent tag.
+Web Treebank). The inputs are lower-cased words. Prints the accuracy over all words of the
+test set, and that of giving each word its most frequent tag.
 """
 
 import argparse
@@ -20,7 +20,7 @@ UNKNOWN = 0
 
 
 def read_sentences(path):
-    """Words and tags of each sentence; lines of ranges and empty nodes are left out."""
+    """Words and tags of each sentence, without multiword token ranges and empty nodes."""
     sentences = []
     for block in path.read_text(encoding="utf-8").strip().split("\n\n"):
         rows = [line.split("\t") for line in block.splitlines() if line[0] != "#"]
@@ -44,15 +44,15 @@ def main():
         for word, tag in zip(words, tags, strict=True):
             tags_of[word][tag] += 1
     overall = Counter(tag for _, tags in train for tag in tags).most_common(1)[0][0]
-    usual = {word: counts.most_common(1)[0][0] for word, counts in tags_of.items()}
-    right = [
-        usual.get(word, overall) == tag
+    most_frequent = {word: counts.most_common(1)[0][0] for word, counts in tags_of.items()}
+    correct = [
+        most_frequent.get(word, overall) == tag
         for words, tags in test
         for word, tag in zip(words, tags, strict=True)
     ]
-    baseline = np.mean(right)
+    baseline = np.mean(correct)
 
-    # Words seen once stand for those never seen.
+    # Words seen only once train the embedding of unknown words.
     known = [word for word, counts in tags_of.items() if counts.total() > 1]
     index = {word: k for k, word in enumerate(known, start=UNKNOWN + 1)}
 
@@ -72,18 +72,18 @@ def main():
         random_state=arguments.seed,
         verbose=1,
     )
-    begin = time.perf_counter()
+    start = time.perf_counter()
     model.fit(
         tokens(train),
         [tags for _, tags in train],
         X_val=tokens(dev),
         y_val=[tags for _, tags in dev],
     )
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - start
     score = model.score(tokens(test), [tags for _, tags in test])
     print(
-        f"{len(train)} sentences learnt in {seconds:.1f} s (seed {arguments.seed}); accuracy "
-        f"on {len(right)} words of the test set:\n"
+        f"trained on {len(train)} sentences in {seconds:.1f} s (seed {arguments.seed}); "
+        f"accuracy on the {len(correct)} words of the test set:\n"
         f"  most frequent tag  {baseline:.4f}\n  LSTMClassifier     {score:.4f}"
     )
 

@@ -1,19 +1,19 @@
-"""How well and how fast a language model learns, beside n-grams and PyTorch.
+"""Quality and training speed of language models, compared with n-grams and PyTorch.
 
     python benchmarks/language_model.py characters [--data FILE] [--minutes 10] [--units 256]
     python benchmarks/language_model.py words --train FILE --valid FILE --test FILE
         [--setting small] [--torch]
     python benchmarks/language_model.py speed [--setting small] [--threads 2 1]
 
-characters: bits per character on the last tenth of a text, held out, after each epoch of the
-time given, beside Kneser-Ney's n-grams of characters.
+characters: bits per character on the held-out last tenth of a text after each epoch, within a
+time limit, compared with Kneser-Ney n-grams of characters.
 
 words: perplexity in the settings "small" and "medium" (without and with dropout) of Zaremba,
-Sutskever & Vinyals (arXiv:1409.2329): words between blanks, each line's end is "<eos>". With
---torch the same network with the same weights to begin with learns in PyTorch as well.
+Sutskever & Vinyals (arXiv:1409.2329). Words are separated by spaces, and "<eos>" ends each
+line. With --torch, the same network is also trained in PyTorch, from the same initial weights.
 
-speed: tokens per second of training in these settings, beside PyTorch; medians of steps of
-the solver taken in turn, on tokens drawn by Zipf's law.
+speed: tokens per second of training in these settings, compared with PyTorch: medians of
+alternating steps of the solvers, on tokens drawn from Zipf's law.
 """
 
 import argparse
@@ -39,9 +39,9 @@ PLAYS = Path(__file__).parents[1] / "examples" / "tinyshakespeare.txt.xz"
 def zaremba(n_units, n_steps, n_epochs, **parameters):
     """Parameters of a setting of Zaremba et al., section 4.1.
 
-    Their loss is the sum over the steps of a chunk and the mean over the streams. Ours is
-    the mean over all tokens, and its gradients are n_steps times as small: that much larger
-    is the rate, and smaller the norm that they are clipped to, for the same steps.
+    Their loss is the sum over the steps of a chunk and the mean over the streams. Ours is the
+    mean over all tokens, so its gradients are smaller by a factor of n_steps. For the same
+    updates, the learning rate is multiplied and the clipping norm divided by n_steps.
     """
     return {
         "hidden_layer_sizes": (n_units, n_units),
@@ -68,25 +68,26 @@ SETTINGS = {
 
 
 class KneserNey:
-    """n-grams of characters, interpolated (Kneser & Ney 1995).
+    """Interpolated Kneser-Ney n-grams of characters (Kneser & Ney 1995).
 
     p(c | context) = (max(n(c) - D, 0) + D * #{n > 0} * p(c | shorter context)) / sum n
 
-    With the longest context n(c) is how often c follows it, with a shorter one after how
-    many different characters the two come. The shortest of all gives each the same p.
+    With the longest context, n(c) counts how often c follows it. With a shorter context, it
+    counts the different characters that precede context and c. Below the empty context, all
+    characters have the same p.
     """
 
     def __init__(self, text, order, vocabulary):
         self.order = order
         self.vocabulary = vocabulary
-        self.levels = [None] * order  # by the length of the context
+        self.levels = [None] * order  # indexed by the length of the context
         counts = Counter(text[k : k + order] for k in range(len(text) - order + 1))
         for length in reversed(range(order)):
             following = defaultdict(dict)
             for gram, count in counts.items():
                 following[gram[:-1]][gram[-1]] = count
-            # Ney, Essen & Kneser 1994; with the ones it is never 0, which would rule out
-            # what never came.
+            # Ney, Essen & Kneser 1994, plus ones that keep the discount above 0: without a
+            # discount, what was never seen would have probability 0.
             n = Counter(counts.values())
             discount = (n[1] + 1) / (n[1] + 2 * n[2] + 2)
             self.levels[length] = following, discount
@@ -104,11 +105,11 @@ class KneserNey:
         return (own + discount * len(n) * shorter) / sum(n.values())
 
     def contexts(self, text):
-        """What stands before each of its characters."""
+        """The context of each character of the text."""
         return [text[max(0, k + 1 - self.order) : k] for k in range(len(text))]
 
     def bits(self, text):
-        """Per character."""
+        """Bits per character."""
         return -math.fsum(
             math.log2(self.probability(character, context))
             for character, context in zip(text, self.contexts(text), strict=True)
@@ -119,14 +120,14 @@ def characters(arguments):
     opened = lzma.open if arguments.data.suffix == ".xz" else open
     with opened(arguments.data, "rt", encoding="utf-8") as file:
         text = file.read()
-    n_learnt = len(text) * 9 // 10
-    learnt, held_out = text[:n_learnt], text[n_learnt:]
+    n_train = len(text) * 9 // 10
+    train, held_out = text[:n_train], text[n_train:]
     vocabulary = sorted(set(text))
     print(
-        f"{len(learnt)} characters to learn, {len(held_out)} held out, {len(vocabulary)} "
+        f"{len(train)} training characters, {len(held_out)} held out, {len(vocabulary)} "
         f"different ones (seed {arguments.seed}, {arguments.threads[0]} threads)"
     )
-    grams = KneserNey(learnt, arguments.order, vocabulary)
+    grams = KneserNey(train, arguments.order, vocabulary)
     for context in grams.contexts(held_out)[:50]:
         total = math.fsum(grams.probability(c, context) for c in vocabulary)
         assert abs(total - 1) < 1e-9, (context, total)
@@ -139,23 +140,23 @@ def characters(arguments):
         n_jobs=arguments.threads[0],
         random_state=arguments.seed,
     )
-    n_most = arguments.epochs or 1000
-    model.set_params(max_iter=n_most)
+    max_epochs = arguments.epochs or 1000
+    model.set_params(max_iter=max_epochs)
     print("| epoch | seconds | train bits | held-out bits |\n|---|---|---|---|")
     done = seconds = 0
     while done < model.max_iter:
-        begin = time.perf_counter()
-        model.partial_fit(learnt)
-        seconds += time.perf_counter() - begin
+        start = time.perf_counter()
+        model.partial_fit(train)
+        seconds += time.perf_counter() - start
         done += 1
         print(
             f"| {done} | {seconds:.1f} | {model.loss_ / math.log(2):.3f} "
             f"| {model.bits_per_token(held_out):.3f} |",
             flush=True,
         )
-        if done < model.max_iter:  # the rate falls to 0 as the time ends
+        if done < model.max_iter:  # the learning rate should reach 0 when the time is up
             n_epochs = int(60 * arguments.minutes / (seconds / done))
-            model.set_params(max_iter=max(1, min(n_most, n_epochs)))
+            model.set_params(max_iter=max(1, min(max_epochs, n_epochs)))
 
 
 def read_words(path):
@@ -174,8 +175,8 @@ def word_model(arguments, n_threads):
     )
 
 
-def trainer_of(model, vocabulary, tokens):
-    """What a first call of partial_fit trains with, the same weights drawn."""
+def make_trainer(model, vocabulary, tokens):
+    """The trainer that the first call of partial_fit uses, with the same initial weights."""
     model = clone(model)
     model._vocabulary, model._ends = vocabulary, True
     network = model._make_network(False, **model._layout())
@@ -200,7 +201,7 @@ def trainer_of(model, vocabulary, tokens):
 
 
 class TorchTwin:
-    """The network of a TextTrainer in PyTorch, which learns from the same streams."""
+    """PyTorch twin of a TextTrainer: the same network, trained on the same streams."""
 
     def __init__(self, trainer):
         import torch
@@ -221,25 +222,25 @@ class TorchTwin:
         )
         self.modules.load_state_dict(torch_weights(trainer.network))
         for k in range(n_layers):
-            # With a second bias, gradient descent on the sum of both is twice as fast.
+            # With a second trainable bias, steps on the sum of both would be twice as large.
             getattr(self.lstm, f"bias_hh_l{k}").requires_grad_(False)
         self.parameters = [w for w in self.modules.parameters() if w.requires_grad]
         self.solver = torch.optim.SGD(self.parameters, lr=1.0)
 
     def forward(self, tokens, state):
-        """Scores of all steps, for tokens of shape (T, B); the new state."""
+        """Scores of all steps for tokens of shape (T, B), and the new state."""
         h, state = self.lstm(self.dropout(self.embedding(tokens)), state)
         return self.head(self.dropout(h)).flatten(0, 1), tuple(s.detach() for s in state)
 
     def updates(self, epoch=1):
-        """A step of the solver for each chunk; yield loss and number of tokens of each."""
+        """Take a step of the solver for each chunk; yield its loss and number of tokens."""
         import torch
 
         own = self.trainer.optimizer
         n_decays = max(0, epoch - own.decay_after)
         self.solver.param_groups[0]["lr"] = own.learning_rate_init * own.decay_rate**n_decays
-        inputs, targets, streams, begins = self.trainer._lay_out()
-        # Where some streams are longer by a token, it is left out.
+        inputs, targets, streams, starts = self.trainer._lay_out()
+        # Drop the last token of streams that are one token longer than the others.
         rows = streams[:-1] + np.arange(np.diff(streams).min())[:, None]
         inputs = torch.from_numpy(inputs[rows])
         targets = torch.from_numpy(targets[rows, 0].astype(np.int64))
@@ -250,8 +251,8 @@ class TorchTwin:
             cuts, inputs.tensor_split(cuts)[1:], targets.tensor_split(cuts)[1:], strict=True
         )
         for first, x, y in chunks:
-            if state is not None:  # streams that begin anew
-                carried = torch.tensor(~np.isin(streams[:-1] + first, begins))
+            if state is not None:  # reset streams that restart here
+                carried = torch.tensor(~np.isin(streams[:-1] + first, starts))
                 state = tuple(s * carried[:, None] for s in state)
             self.solver.zero_grad()
             scores, state = self.forward(x, state)
@@ -261,12 +262,12 @@ class TorchTwin:
             self.solver.step()
             yield loss.item(), y.numel()
 
-    def learn(self, epoch):
-        """Return the perplexity over an epoch."""
+    def train_epoch(self, epoch):
+        """Train for one epoch; return its training perplexity."""
         return math.exp(weighted_mean(self.updates(epoch)))
 
     def perplexity(self, tokens):
-        """Each predicted from all before it, as by LSTMLanguageModel.perplexity."""
+        """Perplexity with the whole context, as LSTMLanguageModel.perplexity computes it."""
         import torch
 
         boundary = self.trainer.boundary
@@ -282,7 +283,7 @@ class TorchTwin:
 
 
 def torch_weights(network):
-    """By PyTorch's names, in its modules embedding, lstm and head."""
+    """Weights under the names of PyTorch's modules embedding, lstm and head."""
     import torch
 
     own = network.weights
@@ -304,7 +305,7 @@ def endless(epoch):
 def print_speeds(vocabulary, tokens, arguments):
     print("| threads | cylstm tokens/s | torch tokens/s | ratio |\n|---|---|---|---|")
     for n_threads in arguments.threads:
-        trainer = trainer_of(word_model(arguments, n_threads), vocabulary, tokens)
+        trainer = make_trainer(word_model(arguments, n_threads), vocabulary, tokens)
         twin = TorchTwin(trainer)
         own = endless(lambda trainer=trainer: trainer.steps_in_chunks(*trainer._lay_out()))
         other = endless(twin.updates)
@@ -322,10 +323,10 @@ def speed(arguments):
     print_speeds(Vocabulary("integers", range(arguments.vocabulary)), tokens, arguments)
 
 
-def timed(learn, n_tokens):
-    """What learn() returns, and tokens per second."""
-    begin = time.perf_counter()
-    return learn(), n_tokens / (time.perf_counter() - begin)
+def timed(train, n_tokens):
+    """Result of train(), and tokens per second."""
+    start = time.perf_counter()
+    return train(), n_tokens / (time.perf_counter() - start)
 
 
 def words(arguments):
@@ -338,12 +339,12 @@ def words(arguments):
         vocabulary = Vocabulary.learn(read_texts([train]), 1, arguments.vocabulary)
         tokens = [vocabulary.encode(read_texts([text]))[0] for text in texts]
         print_speeds(vocabulary, tokens[0], arguments)
-        twin = TorchTwin(trainer_of(model, vocabulary, tokens[0]))
+        twin = TorchTwin(make_trainer(model, vocabulary, tokens[0]))
     header = "epoch | train | valid | tokens/s"
     if twin:
         header += " | torch train | valid | tokens/s"
     print(
-        f"\n{len(train)} words to learn, {len(valid)} and {len(test)} held out; perplexity\n"
+        f"\n{len(train)} training words, {len(valid)} and {len(test)} held out; perplexity\n"
         f"| {header} |\n{'|---' * (header.count('|') + 1)}|"
     )
     for epoch in range(1, (arguments.epochs or model.max_iter) + 1):
@@ -351,8 +352,8 @@ def words(arguments):
         row = f"| {epoch} | {math.exp(model.loss_):.2f} | {model.perplexity([valid]):.2f} "
         row += f"| {rate:.0f} |"
         if twin:
-            learnt, rate = timed(lambda epoch=epoch: twin.learn(epoch), len(train))
-            row += f" {learnt:.2f} | {twin.perplexity(tokens[1]):.2f} | {rate:.0f} |"
+            perplexity, rate = timed(lambda epoch=epoch: twin.train_epoch(epoch), len(train))
+            row += f" {perplexity:.2f} | {twin.perplexity(tokens[1]):.2f} | {rate:.0f} |"
         print(row, flush=True)
     print(f"\ntest perplexity: {model.perplexity([test]):.2f}")
     if twin:
@@ -365,8 +366,12 @@ def main():
     )
     modes = {"characters": characters, "words": words, "speed": speed}
     parser.add_argument("mode", nargs="?", choices=modes, default="characters")
-    parser.add_argument("--threads", type=int, nargs="+", default=[2], help="several: speed")
-    parser.add_argument("--epochs", type=int, help="at most; default: time's, the setting's")
+    parser.add_argument(
+        "--threads", type=int, nargs="+", default=[2], help="speed takes several"
+    )
+    parser.add_argument(
+        "--epochs", type=int, help="maximum; default: by --minutes or --setting"
+    )
     parser.add_argument("--seed", type=int, default=0)
     group = parser.add_argument_group("characters")
     group.add_argument("--data", type=Path, default=PLAYS)
@@ -379,7 +384,7 @@ def main():
         group.add_argument(f"--{name}", type=Path)
     group.add_argument("--setting", choices=SETTINGS, default="small")
     group.add_argument("--tied", action="store_true")
-    group.add_argument("--samples", type=int, help="of the softmax; PyTorch takes it whole")
+    group.add_argument("--samples", type=int, help="of the softmax; PyTorch uses all of it")
     group.add_argument("--vocabulary", "--max-vocabulary", type=int, default=10_000)
     group.add_argument("--torch", action="store_true")
     group.add_argument("--repeats", type=int, default=9)

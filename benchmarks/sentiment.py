@@ -1,10 +1,11 @@
-"""Which of two classes a text belongs to: Embedding -> LSTM -> logistic.
+"""Binary text classification: embedding, bidirectional LSTM, logistic output.
 
     python benchmarks/sentiment.py --data PATH [--batch 32 128] [--epochs 5]
 
-PATH is a directory with two files, one class each, one text a line (rt-polarity.pos and
-rt-polarity.neg), or one file of lines `label<TAB>text`. A tenth of the texts is held out.
-Prints accuracy, loss and time per epoch beside a bag-of-words LogisticRegression.
+PATH is a directory with one file per class, one text per line (rt-polarity.pos and
+rt-polarity.neg), or a file with lines `label<TAB>text`. A tenth of the texts is held out.
+Prints loss, accuracy and time per epoch, and the accuracy of logistic regression on a bag of
+words.
 """
 
 import argparse
@@ -26,7 +27,7 @@ UNKNOWN = 0
 
 
 def read_lines(path):
-    """Lines that are not empty, of UTF-8 or, as the older collections, of Latin-1."""
+    """Non-empty lines of a file in UTF-8 or, like older collections, Latin-1."""
     content = path.read_bytes()
     try:
         text = content.decode("utf-8")
@@ -41,7 +42,7 @@ def read_texts(path):
     if path.is_dir():
         files = sorted(p for p in path.iterdir() if p.suffix != ".md" and p.name[0] != ".")
         if len(files) != 2:
-            raise SystemExit(f"{path} has {len(files)} files, expected one for each class")
+            raise SystemExit(f"{path} has {len(files)} files, expected one per class")
         lines = [read_lines(p) for p in files]
         return list(chain(*lines)), np.repeat([p.name for p in files], list(map(len, lines)))
     pairs = [line.split("\t", 1) for line in read_lines(path)]
@@ -73,13 +74,15 @@ def main():
 
     X_train, X_test = tokens(train), tokens(test)
     print(
-        f"{len(train)} texts to learn, {len(test)} held out (seed {arguments.seed}), "
+        f"{len(train)} training texts, {len(test)} held out (seed {arguments.seed}), "
         f"{len(words) + 1} different words"
     )
-    begin = time.perf_counter()
+    start = time.perf_counter()
     bag = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(C=10))
     score = bag.fit(train, y_train).score(test, y_test)
-    print(f"bag of words and pairs: {score:.4f} after {time.perf_counter() - begin:.1f} s")
+    print(
+        f"bag of words and word pairs: {score:.4f} after {time.perf_counter() - start:.1f} s"
+    )
     for batch_size in arguments.batch:
         model = LSTMClassifier(
             64,
@@ -96,9 +99,9 @@ def main():
         print(f"LSTM, batch {batch_size}\n| epoch | loss | accuracy | s |\n|---|---|---|---|")
         model.set_params(warm_start=True, max_iter=1)
         for epoch in range(1, arguments.epochs + 1):
-            begin = time.perf_counter()
+            start = time.perf_counter()
             model.fit(X_train, y_train)
-            seconds = time.perf_counter() - begin
+            seconds = time.perf_counter() - start
             print(
                 f"| {epoch} | {model.loss_:.4f} | {model.score(X_test, y_test):.4f} "
                 f"| {seconds:.2f} |",

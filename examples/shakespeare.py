@@ -1,14 +1,14 @@
-"""Learn to write like Shakespeare, character by character, in ten minutes.
+"""Train a model that writes like Shakespeare, character by character, in ten minutes.
 
     python examples/shakespeare.py [--units 256] [--minutes 10] [--prompt "ROMEO:"]
 
-The text beside this script is Karpathy's tinyshakespeare: 1.1 million characters of the
-plays, in the public domain. --data takes any other text in UTF-8. The last tenth is held
-out: bits per character on it say how well the model does on what it has never read. A model
-that knew nothing would need log2(65) = 6.0 bits for each of the 65 characters.
+The text next to this script is Karpathy's tinyshakespeare: 1.1 million characters of the
+plays, in the public domain. --data takes any other UTF-8 text. The last tenth of the text is
+held out, and the bits per character on it show how well the model predicts text that it has
+not seen. Guessing uniformly among the 65 different characters takes log2(65) = 6.0 bits.
 
-Ctrl-C ends learning, and the model writes what it can. What --save keeps is read again with
-pickle.load.
+Ctrl-C ends training early; the model then writes with the weights reached. Use pickle.load to
+read the model that --save writes.
 """
 
 import argparse
@@ -29,17 +29,17 @@ def read(path):
         return file.read()
 
 
-def learn(model, text, held_out, epochs, minutes):
-    """One epoch after the other, at most so many and for no longer than so many minutes."""
-    begin = time.perf_counter()
+def train(model, text, held_out, epochs, minutes):
+    """Train for at most `epochs` epochs and about `minutes` minutes."""
+    start = time.perf_counter()
     model.set_params(max_iter=epochs)
     done = 0
     while done < model.max_iter:
-        epoch_begin = time.perf_counter()
+        epoch_start = time.perf_counter()
         model.partial_fit(text)
-        if model.n_iter_ == done:  # Ctrl-C ended the epoch; the weights reached are kept
+        if model.n_iter_ == done:  # Ctrl-C ended the epoch, keeping the weights reached
             break
-        speed = len(text) / (time.perf_counter() - epoch_begin)
+        speed = len(text) / (time.perf_counter() - epoch_start)
         done = model.n_iter_
         print(
             f"Epoch {done}: {model.loss_ / math.log(2):.3f} bits per "
@@ -48,14 +48,14 @@ def learn(model, text, held_out, epochs, minutes):
             flush=True,
         )
         if done < model.max_iter:
-            # The learning rate falls to 0 within max_iter epochs, and that should be when the
-            # time is over: as many epochs as there is time for at the speed so far.
-            seconds = (time.perf_counter() - begin) / done
+            # The learning rate falls to 0 over max_iter epochs, which should be when the time
+            # is up, so plan as many epochs as fit at the speed so far.
+            seconds = (time.perf_counter() - start) / done
             model.set_params(max_iter=max(1, min(epochs, int(60 * minutes / seconds))))
 
 
 def write(model, n_characters, prompt, temperature, seed):
-    """Show each character as soon as it is drawn."""
+    """Generate text and print each character as soon as it is drawn."""
     print(f"\n{prompt}", end="", flush=True)
     for character in model.iter_sample(
         n_characters, prompt=prompt, temperature=temperature, random_state=seed
@@ -69,34 +69,36 @@ def main():
         description=__doc__.partition("\n")[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, default=PLAYS, help="a text file in UTF-8")
-    parser.add_argument("--units", type=int, nargs="+", default=[256], help="of each layer")
-    parser.add_argument("--epochs", type=int, default=40, help="at most")
-    parser.add_argument("--minutes", type=float, default=10, help="at most")
+    parser.add_argument("--data", type=Path, default=PLAYS, help="a UTF-8 text file")
+    parser.add_argument(
+        "--units", type=int, nargs="+", default=[256], help="units of each layer"
+    )
+    parser.add_argument("--epochs", type=int, default=40, help="maximum number of epochs")
+    parser.add_argument("--minutes", type=float, default=10, help="maximum training time")
     parser.add_argument("--dropout", type=float, default=0.25)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=int, default=600, help="characters to write")
     parser.add_argument(
-        "--temperature", type=float, default=0.8, help="low: careful, high: daring"
+        "--temperature", type=float, default=0.8, help="low: cautious text, high: varied text"
     )
-    parser.add_argument("--prompt", default="", help="begin of what it writes")
-    parser.add_argument("--save", type=Path, help="keep the model in this file")
+    parser.add_argument("--prompt", default="", help="start of the text to write")
+    parser.add_argument("--save", type=Path, help="pickle the model to this file")
     arguments = parser.parse_args()
-    if arguments.save:  # rather now than in ten minutes
+    if arguments.save:  # fail now rather than after training
         arguments.save.touch()
 
     text = read(arguments.data)
-    n_learnt = len(text) * 9 // 10
-    text, held_out = text[:n_learnt], text[n_learnt:]
+    n_train = len(text) * 9 // 10
+    text, held_out = text[:n_train], text[n_train:]
     model = LSTMLanguageModel(
         arguments.units,
-        # What is held out, or the prompt, may have a character that the rest lacks.
+        # The held-out text or the prompt may contain characters that the rest lacks.
         vocabulary=sorted({*text, *held_out, *arguments.prompt}),
         dropout=arguments.dropout,
         learning_rate="cosine",
         random_state=arguments.seed,
     )
-    learn(model, text, held_out, arguments.epochs, arguments.minutes)
+    train(model, text, held_out, arguments.epochs, arguments.minutes)
     print(f"{model.bits_per_token(held_out):.3f} bits per character on held-out text")
     if arguments.save:
         with arguments.save.open("wb") as file:
