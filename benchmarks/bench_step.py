@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from cylstm import _engine
+from cylstm import _engine, _simd
 from cylstm._network import Architecture, Network
 from cylstm._optimizers import Adam, Optimizer
 from cylstm._sequences import Sequences
@@ -177,11 +177,11 @@ def flop(B, T, n_inputs, n_units, n_layers=1, n_directions=1):
 
 def peak(n_threads, rounds=10_000_000):
     """GFLOP/s of multiply-adds in registers, the best of five runs."""
-    _engine.multiply_adds(rounds, n_threads)
+    _simd.multiply_adds(rounds, n_threads)
     best = 0
     for _ in range(5):
         start = time.perf_counter()
-        done = _engine.multiply_adds(rounds, n_threads)
+        done = _simd.multiply_adds(rounds, n_threads)
         best = max(best, done / (time.perf_counter() - start) / 1e9)
     return best
 
@@ -268,7 +268,7 @@ def main():
     if arguments.shapes:
         shapes = [tuple(map(int, shape.split(","))) for shape in arguments.shapes]
         larger = []
-    print(f"cylstm kernels: {_engine.simd()[0]}, {_engine.products()}")
+    print(f"cylstm kernels: {_simd.in_use()}, {_engine.products()}")
     print(f"overhead per mini-batch: {overhead(arguments.repeats):.1f} us\n")
     print(
         "| B, T, I, H | threads | train us | torch | ratio | GFLOP/s | of peak "
