@@ -1,32 +1,22 @@
 """Predictions on live sequences, one step at a time."""
 
 import copy
-from contextlib import nullcontext
 from numbers import Integral
 
 import numpy as np
 
-from ._threads import single_threaded_blas
-
-# Numbers multiplied in the head from which on BLAS may use several threads.
-LARGE = 1 << 18
-
 METHODS = ("predict", "predict_proba", "predict_log_proba", "decision_function")
-
-
-def blas_for(n_sequences, architecture):
-    """The context of one step of a stream. Limiting BLAS costs some microseconds, which only
-    large steps are worth; BLAS itself keeps small products on one thread."""
-    n_products = n_sequences * architecture.n_features * architecture.n_scores
-    return single_threaded_blas if n_products > LARGE else nullcontext
 
 
 class Stream:
     """What `estimator.stream()` returns.
 
+    It pickles and copies: a copy goes on by itself from the state that it was taken in.
+
     Parameters
     ----------
     estimator : fitted LSTMRegressor or LSTMClassifier
+        Its weights are copied: training or changing it does not change the stream.
     n_sequences : int
     method : str
     """
@@ -34,25 +24,44 @@ class Stream:
     def __init__(self, estimator, n_sequences, method):
         if not isinstance(n_sequences, Integral) or n_sequences < 1:
             raise ValueError(f"n_sequences={n_sequences!r} must be an int of at least 1.")
-        if method not in METHODS or not hasattr(estimator, method):
-            known = [name for name in METHODS if hasattr(estimator, name)]
+        known = [name for name in METHODS if hasattr(estimator, name)]
+        if method not in known:
             raise ValueError(f"method={method!r} must be one of {known}.")
-        architecture = estimator._network.architecture
-        if architecture.bidirectional:
+        if estimator._network.architecture.bidirectional:
             raise ValueError(
-                "A bidirectional network cannot stream: its backward direction begins at "
-                "the end of a sequence, which has not come yet."
+                "A bidirectional network cannot stream: its backward direction starts at the "
+                "end of a sequence, which is still to come."
             )
-        self._vocabulary = architecture.vocabulary
-        self._shape = (n_sequences, architecture.n_state)
-        self._dtype = estimator._network.dtype
-        # As it is now, whatever is fitted or set later.
-        self._decode = copy.copy(estimator)._decode
+        self._estimator = copy.copy(estimator)
+        self._estimator._network = estimator._network.copy()
+        self._n_sequences = int(n_sequences)
         self._method = method
-        self._kernel = estimator._network.stream(n_sequences)
-        self._blas = blas_for(n_sequences, architecture)
+        self._open()
+
+    def _open(self):
+        network = self._estimator._network
+        self._vocabulary = network.architecture.vocabulary
+        self._kernel = network.stream(self._n_sequences)
         self._inputs = self._kernel.inputs
         self._scores = self._kernel.scores
+
+    def __getstate__(self):
+        return {
+            "_estimator": self._estimator,
+            "_n_sequences": self._n_sequences,
+            "_method": self._method,
+            "state": self.state,
+        }
+
+    def __setstate__(self, saved):
+        state = saved.pop("state")
+        self.__dict__.update(saved)
+        self._open()
+        self.state = state
+
+    def __copy__(self):
+        # The kernel's memory cannot be shared.
+        return copy.deepcopy(self)
 
     def step(self, x_t):
         """Predict after one more step of each sequence.
@@ -65,6 +74,12 @@ class Stream:
         Returns
         -------
         prediction : array of shape (n_sequences, ...), as `predict` returns it
+            Bit for bit what `predict` gives for the sequences up to this step.
+
+        Raises
+        ------
+        ValueError
+            If x_t is no step; the state is unchanged.
         """
         inputs = self._inputs
         x_t = np.asarray(x_t)
@@ -84,30 +99,34 @@ class Stream:
                 )
         elif x_t.dtype.kind not in "fiub":
             raise ValueError(f"x_t has dtype {x_t.dtype}, but numbers are expected.")
-        inputs[...] = x_t.reshape(inputs.shape)
+        with np.errstate(over="ignore"):  # overflow to infinity is reported below
+            inputs[...] = x_t.reshape(inputs.shape)
         if not self._vocabulary and not np.isfinite(inputs).all():
             raise ValueError(f"x_t={x_t} contains NaN or infinity; the state is unchanged.")
-        with self._blas():
-            self._kernel.step()
-        return self._decode(self._scores.astype(np.float64), self._method)
+        self._kernel.step()
+        return self._estimator._decode(self._scores.astype(np.float64), self._method)
 
     @property
     def state(self):
         """Array of shape (n_sequences, n_state): h and c of each layer in turn. Setting it
-        puts the sequences back to where it was taken."""
-        state = np.empty(self._shape, self._dtype)
+        takes the sequences back to where it was read."""
+        network = self._estimator._network
+        state = np.empty((self._n_sequences, network.architecture.n_state), network.dtype)
         self._kernel.store(state)
         return state
 
     @state.setter
     def state(self, state):
-        state = np.array(state, dtype=self._dtype, order="C")
-        if state.shape != self._shape:
-            raise ValueError(f"state has shape {state.shape}, expected {self._shape}.")
+        network = self._estimator._network
+        shape = (self._n_sequences, network.architecture.n_state)
+        state = np.array(state, dtype=network.dtype, order="C")
+        if state.shape != shape:
+            raise ValueError(f"state has shape {state.shape}, expected {shape}.")
         if not np.isfinite(state).all():
             raise ValueError("state contains NaN or infinity.")
         self._kernel.load(state)
 
     def reset(self):
         """Start all sequences anew."""
-        self.state = np.zeros(self._shape)
+        network = self._estimator._network
+        self.state = np.zeros((self._n_sequences, network.architecture.n_state))

@@ -190,7 +190,9 @@ class BaseLSTM(ChecksMixin, NetworkEstimator):
             1 - i.
         """
         check_is_fitted(self)
-        return gate_values(self._network, self._check_X(X, reset=False), self.n_jobs)
+        return gate_values(
+            self._network, self._check_X(X, reset=False), effective_n_threads(self.n_jobs)
+        )
 
     def input_gradients(self, X, output=0, step=None):
         """Derivatives of a score by all inputs: the saliency of each step and feature
@@ -225,7 +227,9 @@ class BaseLSTM(ChecksMixin, NetworkEstimator):
         if step is not None and not self._network.architecture.per_step:
             raise ValueError(f"step={step!r} was given without return_sequences=True.")
         sequences = self._check_X(X, reset=False)
-        return input_gradients(self._network, sequences, output, step, self.n_jobs)
+        return input_gradients(
+            self._network, sequences, output, step, effective_n_threads(self.n_jobs)
+        )
 
     # Learning. Everything is checked, and all that changes is a copy, before anything of a
     # fitted model changes.

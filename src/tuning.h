@@ -17,6 +17,8 @@ enum {
     TILE_VECTORS = 4,
     /* Scores of a block of the head: one panel of AVX-512. */
     HEAD_BLOCK = 64,
+    /* Heads of so few scores are thin (kernels/thin.h). */
+    THIN_SCORES = 2,
     /* Rows of the left operand that stay in cache from panel to panel. */
     ROWS_AT_ONCE = 96,
     /* Rows further apart than this many numbers are copied side by side first: at a power of

@@ -1,5 +1,5 @@
-"""The kernels at every instruction set, with our own products and with BLAS, on one thread and in
-teams."""
+"""The kernels at every instruction set, with our own products and with BLAS, on one thread and
+in teams."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from problem import Problem, assert_close_to_largest
 
 from cylstm import _engine, _simd
 from cylstm._network import Architecture, Network
-from cylstm._sequences import Sequences
+from cylstm._sequences import Sequences, ragged_to_sequences
 
 # Wide enough for whole vectors of every instruction set with some units left over, and
 # for several shards.
@@ -223,19 +223,44 @@ def test_teams_predict_the_same_bits(per_step, teams):
     assert {forward(problem.sequences, n)[0].tobytes() for n in (2, 3, 4, 7)} == {expected}
 
 
-def test_a_row_has_the_same_bits_in_any_batch():
+# Heads of one vector and of several, with columns left over, of one block and of more.
+@pytest.mark.parametrize("n_scores", [1, 2, 5, 16, 33, 64, 130])
+@pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sequence_has_the_same_bits_in_any_batch(dtype, per_step, n_scores):
     rng = np.random.default_rng(0)
-    network = Network(Architecture(5, [70, 33], 1, "squared_error", "float32"))
+    network = Network(
+        Architecture(5, [70, 33], n_scores, "squared_error", dtype, per_step=per_step)
+    )
     network.initialize(np.random.RandomState(0))
-    x = rng.normal(size=(75, 12, 5)).astype(np.float32)
+    lengths = np.tile([12, 7, 1], 25)
+    xs = [rng.normal(size=(T, 5)) for T in lengths]
 
-    def features(rows):
-        return network.forward(Sequences.from_equal_lengths(x[rows]), 2, features=True)[1]
+    def outputs(rows):
+        sequences = ragged_to_sequences([xs[k] for k in rows], dtype)
+        cuts = sequences.starts[1:] if per_step else np.arange(1, len(rows))
+        both = network.forward(sequences, 2, features=True)
+        return [np.split(output, cuts) for output in both]
 
-    whole = features(np.arange(75))
+    whole = outputs(np.arange(75))
     for n in (1, 2, 3, 7, 8, 9, 40):
         rows = rng.permutation(75)[:n]
-        np.testing.assert_array_equal(features(rows), whole[rows])
+        for some, of_all in zip(outputs(rows), whole, strict=True):
+            for k, output in zip(rows, some, strict=True):
+                np.testing.assert_array_equal(output, of_all[k])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_stream_has_the_bits_of_the_whole_sequence(dtype):
+    x = np.random.default_rng(0).normal(size=(19, 12, 5)).astype(dtype)
+    network = Network(Architecture(5, [70, 33], 37, "squared_error", dtype, per_step=True))
+    network.initialize(np.random.RandomState(0))
+    expected = network.forward(Sequences.from_equal_lengths(x), 2)[0].reshape(19, 12, 37)
+    stream = network.stream(19)
+    for t in range(12):
+        stream.inputs[:] = x[:, t]
+        stream.step()
+        np.testing.assert_array_equal(stream.scores, expected[:, t])
 
 
 @pytest.fixture

@@ -48,6 +48,13 @@ typedef struct {
         int transpose_a, int transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
         const real *a, ptrdiff_t lda, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc,
         real *scratch);
+    /* kernels/thin.h */
+    void (*thin_forward)(
+        ptrdiff_t M, ptrdiff_t K, ptrdiff_t D, const real *features, const real *weights,
+        const real *bias, real *scores);
+    void (*thin_backward)(
+        ptrdiff_t M, ptrdiff_t K, ptrdiff_t D, const real *features, const real *weights,
+        const real *dscores, real *dfeatures, real *dweights);
     /* kernels/packing.h */
     void (*pack_gates)(
         const gate_shape *shape, ptrdiff_t n, const real *weights, ptrdiff_t depth,
@@ -58,11 +65,12 @@ typedef struct {
     void (*pack_rows)(
         const gate_shape *shape, ptrdiff_t n, const real *weights, real *packed,
         ptrdiff_t block, ptrdiff_t b);
-    /* kernels/dropout.h, kernels/softmax.h, kernels/updates.h */
+    /* kernels/dropout.h, kernels/softmax.h, kernels/sums.h */
     void (*dropout)(ptrdiff_t n, const real *x, real *out, uint64_t key, double rate);
-    double (*softmax)(ptrdiff_t K, const real *scores, ptrdiff_t label, real *dscores);
+    double (*softmax)(ptrdiff_t K, real *scores, ptrdiff_t label, double weight);
     void (*add)(ptrdiff_t n, const real *x, real *out);
-    void (*scale)(ptrdiff_t n, void *x, double factor);
+    void (*add_to_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);
+    void (*add_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);
 } kernels;
 
 #endif

@@ -64,9 +64,11 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #include "activations.h"
 #include "cells.h"
 #include "products.h"
+#include "thin.h"
 #include "packing.h"
 #include "dropout.h"
 #include "softmax.h"
+#include "sums.h"
 #include "updates.h"
 #include "peak.h"
 
@@ -86,13 +88,16 @@ static const kernels table = {
     .product = product,
     .add_transposed_product = add_transposed_product,
     .multiply = multiply,
+    .thin_forward = thin_forward,
+    .thin_backward = thin_backward,
     .pack_gates = pack_gates,
     .unpack_gates = unpack_gates,
     .pack_rows = pack_rows,
     .dropout = dropout,
     .softmax = softmax,
     .add = add,
-    .scale = scale,
+    .add_to_rows = add_to_rows,
+    .add_rows = add_rows,
 };
 
 extern const simd_level JOIN(LEVEL_NAME, PRECISION_NAME);

@@ -1,14 +1,5 @@
-/* Steps of the optimizers and sums, on n numbers in place. `scale` multiplies the gradient first
- * (clipping). What the optimizers call takes untyped pointers: one declaration serves both
- * precisions. */
-
-/* out += x */
-static void add(ptrdiff_t n, const real *restrict x, real *restrict out)
-{
-#pragma omp simd
-    for (ptrdiff_t j = 0; j < n; j++)
-        out[j] += x[j];
-}
+/* Steps of the optimizers on n numbers in place. `scale` multiplies the gradient first (clipping).
+ * Pointers are untyped: one declaration serves both precisions. */
 
 /* x *= factor */
 static void scale(ptrdiff_t n, void *numbers, double factor)

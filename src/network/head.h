@@ -9,7 +9,7 @@ typedef struct {
     const real *weights; /* in the kernels' layout, */
     real *gradients;     /* both of the whole network: the plan has the places */
     real *features;      /* (M, D) where they have to be joined from directions, or dropped */
-    real *scores;        /* (M, S), K of them padded; in backward dL/dscores */
+    real *scores;        /* (M, S), K of them and zeros; in backward dL/dscores */
     real *dfeatures;     /* (M, D); per step they go where the stack has dL/d its outputs */
 } head;
 
@@ -45,13 +45,17 @@ static void head_forward(const head *h, ptrdiff_t M, const real *features)
     const packed_columns *c = &h->plan->columns;
     const ptrdiff_t D = h->plan->n_features, S = c->n_padded;
     const columns parts[] = {{features, D, 1, D}};
+    if (h->plan->thin) {
+        h->kernels->thin_forward(M, S, D, features, h->weights + c->in_columns,
+                                 h->weights + c->in_bias, h->scores);
+        return;
+    }
     if (c->packed)
         h->kernels->product(M, 1, parts, D, h->weights + c->in_columns, c->width, 0, S, S,
                             h->scores, S);
     else
         h->gemm(0, 1, M, S, D, features, D, h->weights + h->plan->weight, D, 0, h->scores, S);
-    for (ptrdiff_t r = 0; r < M; r++)
-        h->kernels->add(S, h->weights + c->in_bias, h->scores + r * S);
+    h->kernels->add_to_rows(M, S, h->weights + c->in_bias, h->scores);
 }
 
 /* dL/dscores into gradients of the head, which are added, and dL/dfeatures. */
@@ -60,9 +64,11 @@ static void head_backward(const head *h, ptrdiff_t M, const real *features, real
     const packed_columns *c = &h->plan->columns;
     const ptrdiff_t D = h->plan->n_features, K = h->plan->n_scores, S = c->n_padded;
     const columns inputs[] = {{features, D, 1, D}}, dscores[] = {{h->scores, S, 1, K}};
-    for (ptrdiff_t r = 0; r < M; r++)
-        h->kernels->add(S, h->scores + r * S, h->gradients + c->in_bias);
-    if (c->packed) {
+    h->kernels->add_rows(M, S, h->scores, h->gradients + c->in_bias);
+    if (h->plan->thin)
+        h->kernels->thin_backward(M, K, D, features, h->weights + c->in_columns, h->scores,
+                                  dfeatures, h->gradients + c->in_columns);
+    else if (c->packed) {
         /* dW' += F' dS   (D x K) += (D x M) (M x K) */
         h->kernels->add_transposed_product(M, 1, inputs, D, h->scores, S,
                                            h->gradients + c->in_columns, c->width, 0, S);
@@ -76,13 +82,13 @@ static void head_backward(const head *h, ptrdiff_t M, const real *features, real
     }
 }
 
-/* The loss of one sample (or step) from its scores, which become d loss / d score. */
+/* The loss of one sample (or step) from its scores, which become weight * d loss / d score. */
 static double sample_loss(
     const kernels *k, const network_plan *plan, ptrdiff_t K, ptrdiff_t n_targets,
-    const real *targets, real *scores)
+    const real *targets, double weight, real *scores)
 {
     if (plan->loss == LOSS_softmax)
-        return k->softmax(K, scores, (ptrdiff_t)targets[0], scores);
+        return k->softmax(K, scores, (ptrdiff_t)targets[0], weight);
     double total = 0, share = 1;
 #define MEAN share = 1.0 / (double)K
 #define SUM
@@ -93,7 +99,7 @@ static double sample_loss(
             double slope;                                                                   \
             total += name(scores[j], targets[n_targets == K ? j : 0],                       \
                           plan->levels ? plan->levels[j] : 0, &slope);                      \
-            scores[j] = (real)(slope * share);                                              \
+            scores[j] = (real)(slope * share * weight);                                     \
         }                                                                                   \
         break;
     switch (plan->loss) {
@@ -121,9 +127,7 @@ static double weighted_loss(const shard *s, const head *h)
                                                  : t->batch[s->rows[r].position];
             const double weight = (double)weights[at] * t->weight_scale;
             loss += weight * sample_loss(s->kernels, s->plan, K, t->n_targets,
-                                         targets + at * t->n_targets, scores);
-            s->kernels->scale(K, scores, weight);
-            memset(scores + K, 0, (size_t)(S - K) * sizeof(real));
+                                         targets + at * t->n_targets, weight, scores);
             scores += S;
         }
     }

@@ -193,7 +193,7 @@ static void put_losses(const network *n)
             const int64_t at = source_row(t, &s->rows[r]) + s->steps->first + step;
             t->step_losses[at] =
                 sample_loss(s->kernels, s->plan, s->plan->head.n_scores, t->n_targets,
-                            targets + at * t->n_targets, scores);
+                            targets + at * t->n_targets, 1, scores);
             scores += s->plan->head.columns.n_padded;
         }
 }

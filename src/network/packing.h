@@ -30,9 +30,9 @@ static layer_pieces count_layer_pieces(
 static layer_pieces count_head_pieces(const network_plan *plan, pack_purpose purpose)
 {
     const head_plan *h = &plan->head;
+    const ptrdiff_t rows = ceil_div(h->n_features, HEAD_BLOCK);
     return (layer_pieces){
-        h->columns.n_blocks, 0,
-        purpose == FOR_FORWARD ? 0 : ceil_div(h->n_features, HEAD_BLOCK)};
+        h->columns.n_blocks, 0, purpose == FOR_FORWARD || h->thin ? 0 : rows};
 }
 
 /* With `head` also those of the head. */
@@ -135,6 +135,13 @@ static void pack_piece(
         }
         piece -= n.rows_ih;
     }
+    if (h->thin) {
+        memcpy(packed + h->columns.in_columns, flat + h->weight,
+               (size_t)(h->n_scores * h->n_features) * sizeof(real));
+        memcpy(packed + h->columns.in_bias, flat + h->bias,
+               (size_t)h->n_scores * sizeof(real));
+        return;
+    }
     if (piece < h->columns.n_blocks) {
         kernels->pack_gates(&head, h->n_features, flat + h->weight, h->n_features, 0,
                             packed + h->columns.in_columns, piece);
@@ -162,6 +169,16 @@ static void unpack_piece(
         piece -= n.blocks;
     }
     /* Tied weights have gradients from the inputs there already. */
+    if (h->thin) {
+        if (!plan->tied)
+            memset(flat + h->weight, 0,
+                   (size_t)(h->n_scores * h->n_features) * sizeof(real));
+        kernels->add(h->n_scores * h->n_features, packed + h->columns.in_columns,
+                     flat + h->weight);
+        memcpy(flat + h->bias, packed + h->columns.in_bias,
+               (size_t)h->n_scores * sizeof(real));
+        return;
+    }
     kernels->unpack_gates(&head, h->n_features, flat + h->weight, h->n_features, 0,
                           packed + h->columns.in_columns, piece, plan->tied);
     unpack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.in_bias, piece);

@@ -81,7 +81,12 @@ void plan_layout(network_plan *plan)
     head->columns.n_units = head->n_scores;
     head->columns.depth = head->n_features;
     keep_columns(&head->columns, head->weight, head->bias);
-    if (plan->packed)
+    head->thin = plan->packed && head->n_scores <= THIN_SCORES;
+    if (head->thin) {
+        keep_columns(&head->columns, at, at + head->n_scores * head->n_features);
+        at = head->columns.in_bias + head->n_scores;
+    }
+    else if (plan->packed)
         at = lay_columns(&head->columns, HEAD_BLOCK, at);
     else
         at = plan->n_dense;
@@ -96,7 +101,7 @@ void plan_layout(network_plan *plan)
         at += G * ceil_div(layer->n_inputs, BLOCK_UNITS) * BLOCK_UNITS;
     }
     head->in_rows = at;
-    if (plan->packed)
+    if (plan->packed && !head->thin)
         at += head->n_scores * ceil_div(head->n_features, BLOCK_UNITS) * BLOCK_UNITS;
     plan->n_weights = at;
 }

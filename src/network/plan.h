@@ -67,6 +67,7 @@ typedef struct {
     ptrdiff_t n_features;   /* D */
     ptrdiff_t weight;       /* (K, D) in the flat vector */
     ptrdiff_t bias;         /* (K,) */
+    int thin;               /* kept as it is, (K, D): lanes run along the features */
     ptrdiff_t in_rows;      /* (K x D) packed, for backward */
 } head_plan;
 

@@ -84,7 +84,8 @@ static void wide_scores(const network_plan *plan, const task *t, ptrdiff_t piece
 
 /* Loss of one step from a sample of the classes; scores become gradients. */
 static double wide_sampled_loss(
-    const network_plan *plan, const wide_head *w, ptrdiff_t label, real *scores)
+    const network_plan *plan, const wide_head *w, ptrdiff_t label, double weight,
+    real *scores)
 {
     const ptrdiff_t K = w->n_classes, slot = w->slots[label];
     const real target = (real)slot, score = scores[slot];
@@ -94,7 +95,7 @@ static double wide_sampled_loss(
     for (ptrdiff_t k = w->n_sampled; k < K; k++)
         scores[k] = ABSENT;
     scores[slot] = score;
-    const double loss = sample_loss(plan->kernels, plan, K, 1, &target, scores);
+    const double loss = sample_loss(plan->kernels, plan, K, 1, &target, weight, scores);
     /* Exact zeros: sums of denormal numbers would be slow. */
     for (ptrdiff_t k = w->n_sampled; k < K; k++)
         if (k != slot)
@@ -118,10 +119,10 @@ static void wide_losses(const network_plan *plan, const task *t, ptrdiff_t piece
         kernels->add(K, bias, scores + step * K);
         const double loss =
             w->classes
-                ? wide_sampled_loss(plan, w, (ptrdiff_t)targets[0], scores + step * K)
-                : sample_loss(kernels, plan, K, t->n_targets, targets, scores + step * K);
+                ? wide_sampled_loss(plan, w, (ptrdiff_t)targets[0], weight, scores + step * K)
+                : sample_loss(kernels, plan, K, t->n_targets, targets, weight,
+                              scores + step * K);
         w->losses[step] = weight * loss;
-        kernels->scale(K, scores + step * K, weight);
     }
 }
 
