@@ -40,8 +40,8 @@ def weights_of(model):
     return model._network.parameters.tobytes()
 
 
-def assert_unharmed(model, call, message):
-    """The call fails with the message, and the fitted model is as it was."""
+def assert_rolls_back(model, call, message):
+    """The call fails with this message and leaves the fitted model as it was."""
     before = pickle.dumps(model)
     predicted = model.predict(X)
     with pytest.raises(ValueError, match=message):

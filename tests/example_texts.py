@@ -25,7 +25,7 @@ FORMS = {
 
 
 def as_list(X):
-    """Of sequences, whatever the form."""
+    """X as a list of sequences."""
     return (
         [X] if isinstance(X, str) or (np.ndim(X[0]) == 0 and isinstance(X, np.ndarray)) else X
     )

@@ -316,7 +316,7 @@ def documented_error(names, function, *args, **kwargs):
     return found
 
 
-def assert_rolls_back(names, model, method, arguments):
+def check_call(names, model, method, arguments):
     """If the call fails, then with a documented error, and the model stays as it was."""
     before = dict(vars(model))
     weights = weights_of(model) if hasattr(model, "weights_") else None
@@ -347,9 +347,9 @@ def test_bad_parameters_raise_documented_errors(estimator, data):
         bad = {name: value}
         model = task.new(**bad) if how == "fit" else copy.copy(fitted).set_params(**bad)
         if how == "partial_fit":
-            assert_rolls_back(bad, model, "partial_fit", task.arguments())
+            check_call(bad, model, "partial_fit", task.arguments())
         else:
-            assert_rolls_back(bad, model, "fit", task.fit_arguments())
+            check_call(bad, model, "fit", task.fit_arguments())
         if hasattr(model, "weights_"):
             documented_error(bad, everything, model, task)
 
@@ -374,4 +374,4 @@ def test_bad_data_raise_documented_errors(estimator, data):
         for name, good in arguments.items():
             good = np.ones(len(task.X)) if good is None else good
             kind = data.draw(st.sampled_from(sorted(BAD_DATA)), label=f"{method}, {name}")
-            assert_rolls_back([name], model, method, arguments | {name: BAD_DATA[kind](good)})
+            check_call([name], model, method, arguments | {name: BAD_DATA[kind](good)})

@@ -17,7 +17,7 @@ def test_every_cell_learns(cell, activation):
     assert model.score(X, SUMS[:, -1]) > 0.8
 
 
-def test_both_ways_see_the_future():
+def test_bidirectional_layers_see_the_future():
     # The label of a step is the sign of the next step's input.
     y = np.where(np.roll(X[:, :, 0], -1, axis=1) > 0, 1, 0)
     y[:, -1] = 0

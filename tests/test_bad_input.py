@@ -14,7 +14,7 @@ from example_sequences import (
     N,
     X,
     Y,
-    assert_unharmed,
+    assert_rolls_back,
     classifier,
     regressor,
 )
@@ -93,16 +93,16 @@ def test_bad_settings(name, value, message):
         finally:
             model.set_params(**{name: good})
 
-    assert_unharmed(model, fit, message)
+    assert_rolls_back(model, fit, message)
 
 
 @pytest.mark.parametrize(("bad_X", "bad_y", "keywords", "message"), BAD_DATA)
 def test_bad_data(bad_X, bad_y, keywords, message):
     model = regressor().fit(X, Y)
-    assert_unharmed(model, lambda: model.fit(bad_X, bad_y, **keywords), message)
-    # A model fitted on sequences takes no columns in partial_fit, whatever is in them.
+    assert_rolls_back(model, lambda: model.fit(bad_X, bad_y, **keywords), message)
+    # partial_fit of a model fitted to sequences rejects columns, whatever they hold.
     if not {"X_val", "y_val"} & set(keywords) and form_of(bad_X) != "columns":
-        assert_unharmed(model, lambda: model.partial_fit(bad_X, bad_y, **keywords), message)
+        assert_rolls_back(model, lambda: model.partial_fit(bad_X, bad_y, **keywords), message)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_bad_labels(settings, y, message):
         finally:
             model.set_params(**before)
 
-    assert_unharmed(model, fit, message)
+    assert_rolls_back(model, fit, message)
 
 
-def test_columns_that_make_no_whole_steps():
+def test_columns_that_are_not_whole_steps():
     model = regressor().fit(X, Y)
 
     def fit():
@@ -140,7 +140,7 @@ def test_columns_that_make_no_whole_steps():
         finally:
             model.set_params(n_step_features=1)
 
-    assert_unharmed(model, fit, "3 columns, which is not a multiple of n_step_features=4")
+    assert_rolls_back(model, fit, "3 columns, which is not a multiple of n_step_features=4")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_columns_that_make_no_whole_steps():
         (2**40, ValueError, "is too large: a layer may have at most"),
     ],
 )
-def test_networks_that_do_not_fit(sizes, error, message):
+def test_networks_too_large_for_memory(sizes, error, message):
     model = regressor().fit(X, Y)
     before = pickle.dumps(model)
     with pytest.raises(error, match=message):
@@ -159,8 +159,8 @@ def test_networks_that_do_not_fit(sizes, error, message):
     assert pickle.dumps(model) == before
 
 
-def test_batches_that_do_not_fit():
-    # One step is there, the lengths pretend 2^40 of them.
+def test_batches_too_large_for_memory():
+    # There is one step, but the lengths claim 2^40.
     network = regressor().fit(X, Y)._network
     sequences = Sequences(
         np.zeros((1, F), np.float32), np.zeros(1, np.int64), np.full(1, 2**40)

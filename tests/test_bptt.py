@@ -5,7 +5,7 @@ import pytest
 from example_sequences import RAGGED, SUMS, SUMS_RAGGED, N, T, X, regressor, weights_of
 
 
-def test_chunks_as_long_as_the_sequences_are_no_chunks():
+def test_chunks_as_long_as_the_sequences_change_nothing():
     for return_sequences, y in ((False, SUMS[:, -1]), (True, SUMS)):
         settings = {"return_sequences": return_sequences, "dropout": 0.2}
         whole = regressor(**settings).fit(X, y)
@@ -14,8 +14,8 @@ def test_chunks_as_long_as_the_sequences_are_no_chunks():
 
 
 def test_the_state_is_carried_from_chunk_to_chunk():
-    # With a rate so small that weights stand still, the loss over chunks is that of the
-    # whole: the same states, the same predictions.
+    # The learning rate is so small that the weights stand still: the loss over chunks is
+    # that of whole sequences if states and predictions are the same.
     for return_sequences, y in ((False, [s[-1] for s in SUMS_RAGGED]), (True, SUMS_RAGGED)):
         settings = {
             "return_sequences": return_sequences,
@@ -54,8 +54,8 @@ def test_masks_stay_with_their_sequences_from_chunk_to_chunk(return_sequences):
         assert np.isfinite(turned.loss_)
 
 
-def test_chunks_without_weight_carry_the_state_all_the_same(monkeypatch):
-    # Memory that nobody wrote to would be seen.
+def test_chunks_without_weight_still_carry_the_state(monkeypatch):
+    # Memory that was never written to would show as NaN.
     monkeypatch.setattr(np, "empty_like", lambda a, **_: np.full(a.shape, np.nan, a.dtype))
     weights = np.ones((N, T))
     losses = []

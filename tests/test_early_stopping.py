@@ -8,7 +8,7 @@ from example_sequences import (
     N,
     X,
     Y,
-    assert_unharmed,
+    assert_rolls_back,
     classifier,
     regressor,
     weights_of,
@@ -44,7 +44,7 @@ def test_given_validation_data_are_used():
     assert len(model.validation_scores_) == 4
     expected = r2_score(Y[:20], model.predict(X[:20]), sample_weight=weights)
     assert model.validation_scores_[-1] == pytest.approx(expected, abs=1e-12)
-    # Looking on changes nothing.
+    # Validation does not affect training.
     assert weights_of(model) == weights_of(regressor(**settings).fit(X[20:], Y[20:]))
     model = classifier(early_stopping=True, max_iter=10).fit(
         X, LABELS, X_val=RAGGED, y_val=LABELS
@@ -54,13 +54,13 @@ def test_given_validation_data_are_used():
 
 def test_training_stops_where_the_loss_stalls():
     model = regressor(tol=1e9, n_iter_no_change=4, max_iter=50).fit(X, Y)
-    # The first epoch is progress from nothing; then come 5 without any.
+    # The first epoch always counts as progress; then come 5 without any.
     assert model.n_iter_ == 6
 
 
 def test_labels_of_validation_data_must_be_known():
     model = classifier().fit(X, LABELS)
-    assert_unharmed(
+    assert_rolls_back(
         model,
         lambda: model.fit(X, LABELS, X_val=X, y_val=np.full(N, "higher")),
         "y_val has labels that are not among the classes.*higher",

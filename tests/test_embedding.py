@@ -18,7 +18,7 @@ def test_tokens_are_learnt():
     assert tags.predict(TOKENS)[2].shape == (LENGTHS[2],)
 
 
-def test_vocabulary_is_read_off_the_tokens():
+def test_vocabulary_size_defaults_to_the_tokens_of_x():
     model = classifier(embedding_dim=4).fit(TOKENS, HAS_SEVEN)
     assert model.weights_["embedding.weight"].shape == (12, 4)
     with pytest.raises(ValueError, match="token 12 in sample 0.*vocabulary_size=12"):
@@ -36,7 +36,7 @@ def test_only_the_vectors_of_the_batch_change(solver):
     assert set(np.flatnonzero(changed)) == {1, 2, 40}
 
 
-def test_a_vocabulary_cannot_change_while_training_goes_on():
+def test_a_vocabulary_cannot_change_when_training_resumes():
     model = classifier(embedding_dim=3, vocabulary_size=12, warm_start=True)
     model.fit(TOKENS, HAS_SEVEN)
     with pytest.raises(ValueError, match="Training cannot go on"):

@@ -1,4 +1,4 @@
-"""Fits that are interrupted, fail, start anew or report their progress."""
+"""Fits that are interrupted, fail, start afresh or report their progress."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,14 @@ from example_sequences import X, Y, regressor, weights_of
 from cylstm import LSTMRegressor
 
 
-def test_fit_starts_anew_without_warm_start():
+def test_fit_starts_afresh_without_warm_start():
     model = regressor().fit(X, Y)
     before = weights_of(model)
     assert weights_of(model.fit(X, Y)) == before
     assert model.n_iter_ == 3
 
 
-def test_a_loss_that_is_not_finite_brings_back_the_last_finite_weights():
+def test_a_non_finite_loss_restores_the_last_finite_weights():
     model = regressor(dtype="float64", clip_norm=None, max_iter=2).fit(X, Y)
     good = weights_of(model)
     model.set_params(warm_start=True, solver="sgd", learning_rate_init=1e300)
@@ -26,7 +26,7 @@ def test_a_loss_that_is_not_finite_brings_back_the_last_finite_weights():
 
 
 class Interrupting(LSTMRegressor):
-    """Presses Ctrl-C in its third epoch."""
+    """Is interrupted by Ctrl-C in its third epoch."""
 
     def _report(self):
         if len(self._history.loss_curve) == 3:

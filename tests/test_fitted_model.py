@@ -41,7 +41,7 @@ def test_weights_cannot_be_replaced_by_mistake():
         model.weights_["head.bias"] = np.zeros(1)
 
 
-def test_changing_dtype_after_fit_is_for_the_next_fit():
+def test_a_new_dtype_takes_effect_at_the_next_fit():
     model = regressor().fit(X, Y)
     expected = model.predict(X)
     np.testing.assert_array_equal(model.set_params(dtype="float64").predict(X), expected)
@@ -60,7 +60,7 @@ def test_changing_dtype_after_fit_is_for_the_next_fit():
     ],
     ids=str,
 )
-def test_a_fitted_model_stays_as_it_was_fitted(fitted, changed):
+def test_new_parameters_leave_a_fitted_model_unchanged(fitted, changed):
     data = TOKENS if "embedding_dim" in fitted else X
     data = X.reshape(N, -1) if "n_step_features" in fitted else data
     y = SUMS if "return_sequences" in fitted else SUMS[:, -1]

@@ -28,7 +28,7 @@ def test_padding_ragged_lists_and_single_sequences_agree():
     together = model.predict(RAGGED)
     np.testing.assert_array_equal(together, model.predict(PADDED))
     alone = np.concatenate([model.predict([x]) for x in RAGGED])
-    # A product of one row may be summed in another order than one of several.
+    # BLAS may sum a product of one row in a different order.
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-14)
     assert weights_of(regressor(dtype="float64").fit(PADDED, Y_RAGGED)) == weights_of(model)
 
@@ -51,7 +51,7 @@ def test_columns_are_steps():
     assert same.n_features_in_ == F
     assert weights_of(model) == weights_of(same)
     np.testing.assert_array_equal(model.predict(X), same.predict(X))
-    # The other way round a single sequence would be taken for many.
+    # Conversely, a single sequence would be taken for many.
     with pytest.raises(ValueError, match=r"X has shape \(7, 3\), but .*X = \[x\]"):
         same.predict(X[0])
 

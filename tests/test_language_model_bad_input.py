@@ -27,7 +27,7 @@ from sklearn.exceptions import NotFittedError
         ({"prompt": np.array("to")}, "prompt is an array of <U2"),
     ],
 )
-def test_bad_ways_to_sample(arguments, message):
+def test_bad_sampling_arguments(arguments, message):
     fitted = model(max_iter=1).fit(TEXT + "ab")
     with pytest.raises(ValueError, match=message):
         fitted.sample(**{"n_tokens": 5, **arguments})

@@ -42,7 +42,7 @@ def test_parts_of_a_training_equal_the_whole(X, learning_rate):
         np.testing.assert_array_equal(parts.weights_[name], weight)
 
 
-def test_warm_start_goes_on():
+def test_warm_start_resumes_training():
     fitted = model(warm_start=True, max_iter=2).fit(TEXT)
     assert fitted.fit(TEXT).n_iter_ == 4
     assert fitted.loss_curve_ == model(max_iter=4).fit(TEXT).loss_curve_
@@ -63,18 +63,18 @@ def test_early_stopping_keeps_the_best(X):
     assert given.score(X[-3:]) == given.best_validation_score_
 
 
-def test_what_is_set_aside_of_one_sequence_is_its_end():
+def test_the_end_of_a_single_sequence_is_held_out():
     fitted = model(early_stopping=True, validation_fraction=0.25, max_iter=1).fit("aab" * 20)
     assert fitted.t_ == 45
     assert fitted.validation_scores_ == [fitted.score("aab" * 5)]
 
 
-def test_what_is_set_aside_of_several_is_not_learnt_from():
+def test_held_out_sequences_are_not_trained_on():
     settings = {"early_stopping": True, "validation_fraction": 0.25, "max_iter": 1}
     fitted = model(**settings).fit(["ab"] * 8)
     assert fitted.t_ == 6 * 3  # and the ends
     assert fitted.validation_scores_ == [fitted.score(["ab", "ab"])]
-    # A list of one sequence ends once.
+    # A list of one sequence has one end.
     fitted = model(**settings).fit(["ab" * 10])
     assert fitted.t_ == 15
 
@@ -102,9 +102,9 @@ def test_init_scale():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tie_weights", [False, True], ids=["untied", "tied"])
-def test_a_sampled_softmax_learns_as_well(tie_weights):
+def test_a_sampled_softmax_learns_nearly_as_well(tie_weights):
     rng = np.random.default_rng(0)
-    # Each token follows from the one before in 9 of 10 cases: about 2 are as good as any.
+    # In 9 of 10 cases a token follows from the one before it: a perplexity of about 2.
     tokens = [0]
     for jump in rng.random(20_000) < 0.1:
         tokens.append(int(rng.integers(300)) if jump else (7 * tokens[-1] + 3) % 300)
@@ -127,7 +127,7 @@ def test_samples_of_the_softmax_are_the_same_on_any_number_of_threads():
     settings = {"softmax_samples": 5, "dropout": 0.3}
     one, two = (model(**settings, n_jobs=n).fit(WORDS) for n in (1, 2))
     assert one.loss_curve_ == two.loss_curve_
-    # More than there are: the whole.
+    # With more samples than classes it is the whole softmax.
     assert model(softmax_samples=99).fit(WORDS).loss_ == model().fit(WORDS).loss_
 
 
@@ -143,7 +143,7 @@ def test_interrupt_keeps_the_weights_reached(monkeypatch):
     assert len(fitted.sample(5)) == 5
 
 
-def test_it_learns_on_either_way_to_the_products(monkeypatch):
+def test_it_learns_with_either_kind_of_products(monkeypatch):
     packed = model(dtype="float64").fit(TEXT).loss_curve_
     monkeypatch.setenv("CYLSTM_PRODUCTS", "blas")
     np.testing.assert_allclose(model(dtype="float64").fit(TEXT).loss_curve_, packed, rtol=1e-9)

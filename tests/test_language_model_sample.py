@@ -1,4 +1,4 @@
-"""LSTMLanguageModel: texts that it writes."""
+"""LSTMLanguageModel: sampling."""
 
 import pickle
 import subprocess
@@ -25,7 +25,7 @@ def test_samples_have_the_form_of_what_was_fitted(texts):
     np.testing.assert_array_equal(one, sample)
 
 
-def test_samples_follow_from_random_state_alone(texts):
+def test_random_state_determines_the_samples(texts):
     fitted = model().fit(texts)
     first, again = (fitted.sample(20, random_state=3, n_samples=4) for _ in range(2))
     for sample, same in zip(first, again, strict=True):
@@ -52,14 +52,14 @@ def test_the_most_likely_token(texts):
     greedy = fitted.sample(10, temperature=0)
     np.testing.assert_array_equal(greedy, fitted.sample(10, top_k=1, random_state=7))
     np.testing.assert_array_equal(greedy, fitted.sample(10, top_p=1e-9, random_state=8))
-    # Each is what predict_proba says.
+    # Each is the most likely token by predict_proba.
     if len(greedy) and as_list(texts) is not texts:
         p = fitted.predict_proba(greedy)
         tokens = np.array(list(fitted.vocabulary_))
         assert list(tokens[p[:-1].argmax(axis=1)]) == list(greedy[1:])
 
 
-def test_a_prompt_is_what_was_written_before():
+def test_samples_continue_the_prompt():
     fitted = model(max_iter=60, learning_rate_init=0.01).fit(TEXT)
     assert fitted.sample(12, prompt="to be, or", temperature=0) == " not to be: "
     for empty in (None, "", [], (), np.array([], dtype=int)):
@@ -75,7 +75,7 @@ def test_a_prompt_is_what_was_written_before():
     )
 
 
-def test_documents_end_by_themselves():
+def test_sampling_stops_at_the_end_of_a_document():
     fitted = model(max_iter=80, learning_rate_init=0.02).fit(["abc"] * 30)
     assert fitted.sample(50, temperature=0) == "abc"
     assert "".join(fitted.iter_sample(temperature=0)) == "abc"

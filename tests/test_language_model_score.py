@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 
 def log_likelihoods(fitted, X):
-    """Of every token, by the oracle, step by step."""
+    """Log-likelihood of every token, by the oracle, step by step."""
     a = fitted._network.architecture
     weights = {name: w.astype(np.float64) for name, w in fitted.weights_.items()}
     ends = a.n_scores > len(fitted.vocabulary_)
@@ -41,7 +41,7 @@ def test_score_is_exact_whatever_the_streams_and_chunks(texts):
         assert fitted.perplexity(texts) == expected
 
 
-def test_documents_are_scored_by_themselves():
+def test_documents_are_scored_independently():
     fitted = model().fit(DOCUMENTS)
     n_tokens = np.array([len(d) + 1 for d in DOCUMENTS[:5]])  # and the end
     scores = [fitted.score([d]) for d in DOCUMENTS[:5]]

@@ -1,4 +1,4 @@
-"""Tasks that a correct LSTM learns and others do not."""
+"""Tasks that only a correct LSTM learns."""
 
 import numpy as np
 import pytest

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from example_sequences import LABELS, N, X, Y, assert_unharmed, classifier, regressor
+from example_sequences import LABELS, N, X, Y, assert_rolls_back, classifier, regressor
 from scipy.special import expit, logit
 from sklearn.exceptions import NotFittedError
 
@@ -70,8 +70,8 @@ def test_transform_gives_hidden_states():
 def test_wrong_features_at_predict():
     model = regressor().fit(X, Y)
     message = "X has 2 features at every step, but LSTMRegressor was fitted with 3"
-    assert_unharmed(model, lambda: model.predict(X[:, :, :2]), message)
-    assert_unharmed(model, lambda: model.predict([x[:, :2] for x in X]), message)
+    assert_rolls_back(model, lambda: model.predict(X[:, :, :2]), message)
+    assert_rolls_back(model, lambda: model.predict([x[:, :2] for x in X]), message)
     with pytest.raises(ValueError, match="X has 3 features at every step, but .* with 1"):
         regressor().fit(X[:, :, 0], Y).predict(X)
     with pytest.raises(ValueError, match=r"X has shape \(60, 7, 3, 1\); expected \(n_sampl"):

@@ -15,7 +15,7 @@ def test_alpha_shrinks_weights_and_counts_in_the_loss():
     assert largest[0] < 0.1 * largest[1]
 
 
-def test_dropout_is_for_learning_alone():
+def test_dropout_applies_only_in_training():
     model = regressor(dropout=0.5, recurrent_dropout=0.5, hidden_layer_sizes=(6, 6))
     model.fit(X, SUMS[:, -1])
     undropped = clone(model).set_params(dropout=0, recurrent_dropout=0, max_iter=1)
@@ -29,7 +29,7 @@ def test_dropout_is_for_learning_alone():
         assert weights_of(other) not in (weights_of(plain), weights_of(model))
 
 
-def test_l1_makes_weights_zero_all_over():
+def test_l1_makes_weights_sparse():
     l1, l2 = (
         regressor(
             alpha=0.1, l1_ratio=ratio, solver="sgd", learning_rate_init=0.01, max_iter=80
@@ -40,7 +40,7 @@ def test_l1_makes_weights_zero_all_over():
     assert small[0] > 2 * small[1]
 
 
-def test_weight_decay_shrinks_what_the_gradient_leaves_alone():
+def test_weight_decay_shrinks_weights_without_gradients():
     # The third feature is always 0: only decay moves its weights.
     still = X.copy()
     still[:, :, 2] = 0
@@ -58,6 +58,6 @@ def test_weight_decay_shrinks_what_the_gradient_leaves_alone():
         untouched * (1 - 0.01 * 0.5) ** n_steps,
         rtol=1e-5,
     )
-    # As a part of the loss it goes through Adam's division by the gradient's size.
+    # As part of the loss, the penalty is scaled by Adam like the gradient.
     followed = runs["adam"].weights_["layers.0.weight_ih"][:, 2]
     assert not np.allclose(followed, untouched * (1 - 0.01 * 0.5) ** n_steps, rtol=1e-2)

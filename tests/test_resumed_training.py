@@ -10,7 +10,7 @@ from example_sequences import (
     N,
     X,
     Y,
-    assert_unharmed,
+    assert_rolls_back,
     classifier,
     regressor,
     weights_of,
@@ -36,7 +36,7 @@ def test_two_pickled_halves_of_a_training_equal_the_whole(solver):
     assert (halves.n_iter_, halves.t_) == (whole.n_iter_, whole.t_) == (6, 6 * N)
 
 
-def test_warm_start_goes_on():
+def test_warm_start_resumes_training():
     whole = regressor(max_iter=6).fit(X, Y)
     parts = regressor(max_iter=3, warm_start=True).fit(X, Y)
     parts = pickle.loads(pickle.dumps(parts)).fit(X, Y)
@@ -48,7 +48,7 @@ def failing_report(self):
     raise RuntimeError("in the first epoch")
 
 
-def test_training_on_that_fails_changes_nothing(monkeypatch):
+def test_a_failed_warm_start_changes_nothing(monkeypatch):
     model = regressor(warm_start=True, early_stopping=True, validation_fraction=0.2)
     model.fit(X, Y)
     before = pickle.dumps(model)
@@ -62,7 +62,7 @@ def test_training_on_that_fails_changes_nothing(monkeypatch):
     assert pickle.dumps(model) == before
 
 
-def test_early_stopping_goes_on_with_the_same_split():
+def test_early_stopping_resumes_with_the_same_split():
     model = regressor(warm_start=True, early_stopping=True, validation_fraction=0.2)
     model.fit(X, Y).fit(X, Y)
     whole = regressor(max_iter=6, early_stopping=True, validation_fraction=0.2).fit(X, Y)
@@ -70,7 +70,7 @@ def test_early_stopping_goes_on_with_the_same_split():
     assert len(model.validation_scores_) == 6
 
 
-def test_training_goes_on_from_a_memory_mapped_pickle(tmp_path):
+def test_training_resumes_from_a_memory_mapped_pickle(tmp_path):
     model = regressor().partial_fit(X, Y)
     joblib.dump(model, tmp_path / "model.joblib")
     mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
@@ -81,12 +81,12 @@ def test_partial_fit_and_classes():
     low_only = LABELS == "low"
     model = classifier().partial_fit(X[low_only], LABELS[low_only], np.unique(LABELS))
     assert model.classes_.tolist() == ["high", "low", "middle"]
-    assert_unharmed(
+    assert_rolls_back(
         model,
         lambda: model.partial_fit(X, np.where(low_only, "lower", LABELS)),
         "labels that are not among the classes.*lower",
     )
-    assert_unharmed(
+    assert_rolls_back(
         model, lambda: model.partial_fit(X, LABELS, ["a", "b"]), "differ from those"
     )
     with pytest.raises(ValueError, match='class_weight="balanced" cannot'):
@@ -95,12 +95,12 @@ def test_partial_fit_and_classes():
         classifier(early_stopping=True).partial_fit(X, LABELS)
 
 
-def test_sizes_cannot_change_while_training_goes_on():
+def test_sizes_cannot_change_when_training_resumes():
     model = regressor(warm_start=True).fit(X, Y)
     with pytest.raises(ValueError, match=r"changed since the first fit, from .*\(6,\)"):
         model.set_params(hidden_layer_sizes=7).fit(X, Y)
     model.set_params(hidden_layer_sizes=6)
-    assert_unharmed(
+    assert_rolls_back(
         model,
         lambda: model.fit(X, np.column_stack([Y, Y])),
         "y has 2 outputs, but LSTMRegressor was fitted with 1",

@@ -21,7 +21,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 
 
-def test_predictions_of_every_step_come_in_the_form_of_x():
+def test_predictions_per_step_come_in_the_form_of_x():
     model = regressor(return_sequences=True).fit(X, SUMS)
     assert model.predict(X).shape == (N, T)
     assert model.transform(X).shape == (N, T, 6)
@@ -35,7 +35,7 @@ def test_predictions_of_every_step_come_in_the_form_of_x():
         np.testing.assert_allclose(ragged[k], padded[k, : LENGTHS[k]], atol=1e-5)
 
 
-def test_several_outputs_of_every_step():
+def test_several_outputs_per_step():
     two = np.stack([SUMS, -SUMS], axis=2)
     model = regressor(return_sequences=True).fit(X, two)
     assert model.predict(X).shape == (N, T, 2)
@@ -52,7 +52,7 @@ def test_ragged_and_padded_targets_are_the_same():
     assert weights_of(listed) == weights_of(ragged)
 
 
-def test_labels_of_every_step():
+def test_labels_per_step():
     model = classifier(return_sequences=True, max_iter=60, learning_rate_init=0.02)
     model.fit(RAGGED, SIGNS_RAGGED)
     predicted = model.predict(RAGGED)
@@ -72,7 +72,7 @@ def test_weights_of_sequences_and_of_steps():
     first = regressor(**settings).fit(RAGGED, SUMS_RAGGED, by_sequence)
     second = regressor(**settings).fit(RAGGED, SUMS_RAGGED, by_step)
     assert weights_of(first) == weights_of(second)
-    # A step without weight has no say.
+    # A step of weight 0 has no effect.
     changed = [s + 100 * (w == 0) for s, w in zip(SUMS_RAGGED, by_step, strict=True)]
     assert weights_of(regressor(**settings).fit(RAGGED, changed, by_step)) == weights_of(first)
 
@@ -103,7 +103,7 @@ def test_scores_over_real_steps():
         (SUMS[:, 0], r"y\[0\] has shape \(\), but X\[0\] has 7 steps"),
     ],
 )
-def test_targets_that_do_not_fit_the_steps(y, message):
+def test_targets_of_the_wrong_length(y, message):
     with pytest.raises(ValueError, match=message):
         regressor(return_sequences=True).fit(X, y)
 
@@ -114,7 +114,7 @@ def test_cross_validation_over_tags_in_lists():
     assert (cross_val_score(model, RAGGED, tags, cv=KFold(3)) > 0).all()
 
 
-def test_targets_of_every_step_as_lists_and_frames():
+def test_targets_per_step_as_lists_and_frames():
     expected = weights_of(regressor(return_sequences=True).fit(PADDED, SUMS))
     for y in (SUMS.tolist(), pd.DataFrame(SUMS), SUMS_RAGGED):
         assert weights_of(regressor(return_sequences=True).fit(PADDED, y)) == expected

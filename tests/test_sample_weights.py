@@ -11,7 +11,7 @@ def test_no_weights_are_weights_of_one():
 
 
 @pytest.mark.parametrize("make", [regressor, classifier])
-def test_an_integer_weight_is_as_many_copies(make):
+def test_an_integer_weight_equals_that_many_copies(make):
     y = Y if make is regressor else LABELS
     counts = np.random.default_rng(1).integers(0, 4, size=N)
     settings = {"batch_size": 1000, "shuffle": False, "dtype": "float64", "alpha": 1e-2}
@@ -37,7 +37,7 @@ def test_class_weights_are_sample_weights():
     )
 
 
-def test_class_weights_of_classes_that_a_batch_lacks():
+def test_class_weights_of_classes_missing_from_a_batch():
     low = LABELS != "high"
     model = classifier(class_weight={"high": 2.0})
     model.partial_fit(X[low], LABELS[low], classes=["high", "low", "middle"])

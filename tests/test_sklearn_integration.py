@@ -55,8 +55,8 @@ def test_every_parameter_is_documented():
         assert ("class labels" in model.fit.__doc__.lower()) == (model is LSTMClassifier)
 
 
-def test_defaults_pass_the_cheap_contract():
-    # The full list runs in test_common; here the defaults, where they are quick.
+def test_defaults_pass_the_cheap_checks():
+    # test_common runs all checks; here those that are quick with the defaults.
     quick = {"check_get_params_invariance", "check_parameters_default_constructible"}
     ran = 0
     for model, check in estimator_checks_generator(LSTMRegressor()):

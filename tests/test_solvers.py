@@ -25,7 +25,7 @@ def test_every_solver_learns(solver):
     assert model.score(X, Y) > 0.8
 
 
-def test_cosine_ends_at_nothing():
+def test_cosine_schedule_ends_at_zero():
     model = regressor(learning_rate="cosine", max_iter=8, n_iter_no_change=8)
     model.fit(X, SUMS[:, -1])
     assert model._optimizer.learning_rate == model.learning_rate_init  # a new period
