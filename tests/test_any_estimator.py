@@ -356,7 +356,7 @@ def test_bad_parameters_raise_documented_errors(estimator, data):
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in (square|multiply|reduce)")
 @every_estimator
-@examples(50)
+@examples(80)
 @given(data=st.data())
 def test_bad_data_raise_documented_errors(estimator, data):
     task = data.draw(tasks(estimator))
