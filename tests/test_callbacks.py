@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks on the estimators alone and inside others."""
+"""scikit-learn's callbacks, on the estimators themselves and inside meta-estimators."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ Y = X[:, :, 0].sum(axis=1)
 
 
 class Recorder:
-    """Keeps what it is told; asks to stop after some epochs."""
+    """Records its calls; can stop training after some epochs."""
 
     def __init__(self, stop_after=None, predict=lambda fitted: fitted.predict(X)):
         self.predict = predict

@@ -4,7 +4,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cylstm import LSTMClassifier, LSTMRegressor
 
-# A whole batch per step, in order: only then can an integer weight equal that many
+# All sequences in one batch, in order: only then can an integer weight equal that many
 # copies of a row, which scikit-learn checks.
 SETTINGS = {
     "hidden_layer_sizes": 8,
@@ -26,7 +26,7 @@ def test_contract_in_float64(estimator, check):
     check(estimator)
 
 
-# These compare to 1e-7, less than one rounding in float32.
+# Compared to 1e-7, which is less than one rounding error in float32.
 ROUNDING = {
     "check_sample_weight_equivalence_on_dense_data": "two trainings, summed in other orders",
 }

@@ -17,7 +17,8 @@ def run(*arguments, cwd):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONWARNINGS": "error"},
+        # One thread, since the workers of pytest-xdist share the cores.
+        env={**os.environ, "PYTHONWARNINGS": "error", "OMP_NUM_THREADS": "1"},
     )
 
 

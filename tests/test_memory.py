@@ -1,4 +1,4 @@
-"""What a fit and a prediction hold, counted by tracemalloc (NumPy reports to it)."""
+"""Memory held by a fit and by a prediction, counted by tracemalloc (NumPy reports to it)."""
 
 import tracemalloc
 
@@ -14,7 +14,7 @@ Y = RNG.normal(size=(N, T)).astype(np.float32)
 
 
 def peak(function):
-    """Bytes that a call allocates at its highest."""
+    """Peak of the bytes that a call allocates."""
     tracemalloc.start()
     try:
         function()
@@ -40,16 +40,16 @@ def history(n_layers=1, directions=1, n_gates=4):
         ({}, history()),
         ({"cell": "coupled"}, history(n_gates=3)),
         ({"bidirectional": True}, history(directions=2)),
-        # dL/dh of every step goes from layer to layer.
+        # dL/dh of every step is passed from layer to layer.
         ({"hidden_layer_sizes": (H, H)}, history(2) + N * T * H * 4),
         ({"return_sequences": True}, history() + N * T * H * 4),
-        # Chunks of a tenth of the steps hold a tenth of the history; y and weights by step.
+        # Chunks of a tenth of the steps hold a tenth of the history; y and weights per step.
         (
             {"return_sequences": True, "bptt_steps": T // 10},
             history() / 10 + N * T * H / 10 * 4 + 6 * Y.nbytes,
         ),
     ],
-    ids=["plain", "coupled", "both ways", "two layers", "per step", "chunks"],
+    ids=["plain", "coupled", "bidirectional", "two layers", "per step", "chunks"],
 )
 def test_a_fit_holds_little_more_than_its_history(settings, needed):
     model = LSTMRegressor(**{"hidden_layer_sizes": H, "max_iter": 1, **settings})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 
@@ -17,8 +18,10 @@ def test_examples(monkeypatch):
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     assert len(blocks) == 8
     names = {}
-    for block in blocks:
-        exec(compile(block, str(README), "exec"), names)
+    # The workers of pytest-xdist share the cores.
+    with threadpool_limits(limits=1, user_api="openmp"):
+        for block in blocks:
+            exec(compile(block, str(README), "exec"), names)
     assert names["search"].best_score_ > 0.5
     assert names["tagger"].score(names["tokens"], names["tags"]) == 1
     assert names["model"].sample(9, prompt=["a"], temperature=0) == ["dog", "barks"]

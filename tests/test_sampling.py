@@ -10,7 +10,7 @@ P = np.array([[0.1, 0.4, 0.2, 0.3], [0.25, 0.25, 0.25, 0.25]])
 SCORES = np.log(P)
 
 
-def test_without_limits_it_is_the_softmax():
+def test_without_limits_probabilities_are_the_softmax():
     np.testing.assert_allclose(token_probabilities(SCORES + 7, 1, None, None), P)
 
 
@@ -23,7 +23,7 @@ def test_temperature_divides_the_scores():
 
 
 @pytest.mark.parametrize("temperature", [0, 1e-300])
-def test_without_temperature_the_most_likely_token_has_all(temperature):
+def test_at_temperature_zero_the_most_likely_token_is_certain(temperature):
     p = token_probabilities(SCORES[:1], temperature, 3, 0.9)
     np.testing.assert_array_equal(p, [[0, 1, 0, 0]])
 
@@ -49,7 +49,7 @@ def test_top_k():
         (1e-9, [0, 1, 0, 0]),
     ],
 )
-def test_top_p_keeps_the_fewest_that_have_it(top_p, expected):
+def test_top_p_keeps_the_fewest_tokens_that_reach_it(top_p, expected):
     np.testing.assert_allclose(token_probabilities(SCORES[:1], 1, None, top_p), [expected])
 
 
@@ -58,7 +58,7 @@ def test_top_p_takes_no_token_beyond_it():
     np.testing.assert_array_equal(p, [[0.5, 0.5, 0, 0]])
 
 
-def test_top_p_is_of_what_top_k_leaves():
+def test_top_p_applies_to_what_top_k_leaves():
     # 4/7 and 3/7 remain, of which the first has 0.55.
     p = token_probabilities(SCORES[:1], 1, 2, 0.55)
     np.testing.assert_allclose(p, [[0, 1, 0, 0]])
@@ -72,6 +72,6 @@ def test_tokens_are_drawn_by_their_probabilities():
 
 
 @pytest.mark.parametrize("uniform", [0.0, np.nextafter(1, 0)])
-def test_a_token_that_must_not_come_never_does(uniform):
+def test_forbidden_tokens_are_never_drawn(uniform):
     scores = np.array([[-np.inf, 0.0, 1.0, -np.inf]])
     assert draw_tokens(scores, np.array([uniform]))[0] in (1, 2)

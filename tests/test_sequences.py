@@ -1,4 +1,4 @@
-"""Every accepted form of X, and what is said of the others."""
+"""Every accepted form of X, and the errors for other input."""
 
 import numpy as np
 import pandas as pd

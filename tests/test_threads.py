@@ -1,4 +1,4 @@
-"""Threads: how many, side by side, after a fork; BLAS inside them; memory."""
+"""Threads: their number, concurrent fits, forks, BLAS inside them, memory."""
 
 import multiprocessing
 import os
@@ -62,7 +62,7 @@ def test_blas_is_limited_until_the_last_caller_leaves():
 
 
 def in_a_thread(function):
-    """What function() returns when another thread calls it."""
+    """The result of function() called in another thread."""
     results = []
     thread = threading.Thread(target=lambda: results.append(function()))
     thread.start()

@@ -75,7 +75,7 @@ def test_forms(X, kind, sequences, single):
         ({"a": 1}, "X is of type dict"),
     ],
 )
-def test_what_is_no_text(X, message):
+def test_bad_texts(X, message):
     with pytest.raises(ValueError, match=message):
         read_texts(X)
 

@@ -1,0 +1,48 @@
+"""Fits that are interrupted, fail, start afresh or report their progress."""
+
+import numpy as np
+import pytest
+from example_sequences import X, Y, regressor, weights_of
+
+from cylstm import LSTMRegressor
+
+
+def test_fit_starts_afresh_without_warm_start():
+    model = regressor().fit(X, Y)
+    before = weights_of(model)
+    assert weights_of(model.fit(X, Y)) == before
+    assert model.n_iter_ == 3
+
+
+def test_a_non_finite_loss_restores_the_last_finite_weights():
+    model = regressor(dtype="float64", clip_norm=None, max_iter=2).fit(X, Y)
+    good = weights_of(model)
+    model.set_params(warm_start=True, solver="sgd", learning_rate_init=1e300)
+    with pytest.raises(ValueError, match=r"NaN or infinite in epoch 3. Try a smaller learn"):
+        model.fit(X, Y)
+    assert weights_of(model) == good
+    assert model.n_iter_ == 2
+    assert np.isfinite(model.predict(X)).all()
+
+
+class Interrupting(LSTMRegressor):
+    """Is interrupted by Ctrl-C in its third epoch."""
+
+    def _report(self):
+        if len(self._history.loss_curve) == 3:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_the_weights_reached():
+    model = Interrupting(6, max_iter=10, random_state=0)
+    with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
+        model.fit(X, Y)
+    assert weights_of(model) == weights_of(regressor(max_iter=3).fit(X, Y))
+    assert model.n_iter_ == 3
+
+
+def test_verbose_prints_every_so_many_epochs(capsys):
+    regressor(max_iter=4, verbose=2).fit(X, Y, X_val=X, y_val=Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["Epoch 2", "Epoch 4"]
+    assert "validation score = " in lines[0]

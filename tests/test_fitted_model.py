@@ -1,0 +1,71 @@
+"""A fitted model: its weights, and what changes it."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from example_sequences import SUMS, TOKENS, F, N, X, Y, regressor
+
+
+def test_writing_through_weights_changes_the_model():
+    model = regressor().fit(X, Y)
+    assert list(model.weights_) == [
+        "layers.0.weight_ih",
+        "layers.0.weight_hh",
+        "layers.0.bias",
+        "head.weight",
+        "head.bias",
+    ]
+    assert model.weights_["layers.0.weight_ih"].shape == (24, F)
+    model.weights_["head.weight"][...] = 0
+    model.weights_["head.bias"][...] = 5
+    assert (model.predict(X) == 5).all()
+    again = pickle.loads(pickle.dumps(model))
+    again.weights_["head.bias"][...] = 6
+    assert (again.predict(X) == 6).all()
+    assert (model.predict(X) == 5).all()
+
+
+def test_a_copy_does_not_share_what_training_changes():
+    model = regressor().fit(X, Y)
+    other = copy.copy(model)
+    before = model.predict(X)
+    other.partial_fit(X, -Y)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+def test_weights_cannot_be_replaced_by_mistake():
+    model = regressor().fit(X, Y)
+    with pytest.raises(TypeError):
+        model.weights_["head.bias"] = np.zeros(1)
+
+
+def test_a_new_dtype_takes_effect_at_the_next_fit():
+    model = regressor().fit(X, Y)
+    expected = model.predict(X)
+    np.testing.assert_array_equal(model.set_params(dtype="float64").predict(X), expected)
+    assert model.fit(X, Y).weights_["head.bias"].dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("fitted", "changed"),
+    [
+        ({"loss": "quantile", "quantile": [0.1, 0.9]}, {"quantile": 0.5}),
+        ({}, {"loss": "quantile", "quantile": [0.4, 0.6]}),
+        ({"return_sequences": True}, {"return_sequences": False}),
+        ({"embedding_dim": 3}, {"embedding_dim": None}),
+        ({"n_step_features": 3}, {"n_step_features": 1}),
+        ({"bidirectional": True}, {"bidirectional": False, "cell": "coupled"}),
+    ],
+    ids=str,
+)
+def test_new_parameters_leave_a_fitted_model_unchanged(fitted, changed):
+    data = TOKENS if "embedding_dim" in fitted else X
+    data = X.reshape(N, -1) if "n_step_features" in fitted else data
+    y = SUMS if "return_sequences" in fitted else SUMS[:, -1]
+    model = regressor(**fitted).fit(data, y)
+    expected, score = model.predict(data), model.score(data, y)
+    model.set_params(**changed)
+    np.testing.assert_array_equal(model.predict(data), expected)
+    assert model.score(data, y) == score

@@ -1,0 +1,112 @@
+"""Losses of the regressor and of the classifier."""
+
+import numpy as np
+import pytest
+from example_sequences import LABELS, SUMS, N, T, X, Y, classifier, regressor
+from sklearn.metrics import d2_pinball_score
+
+
+def test_losses_are_stable_for_huge_scores():
+    for y in (Y > 0, LABELS):
+        model = classifier(max_iter=1, learning_rate_init=1e-9).fit(X, y)
+        model.weights_["head.bias"][...] = np.linspace(-1e4, 1e4, model.n_outputs_ + 1)[1:]
+        model.set_params(warm_start=True)
+        model.fit(X, y)
+        assert 100 < model.loss_ < 1e5
+
+
+@pytest.mark.parametrize(
+    ("quantile", "message"),
+    [
+        (1.0, "'quantile' parameter"),
+        ([0.5, 1.5], "must be a number between 0 and 1"),
+        ([], "must be a number between 0 and 1"),
+        (["a"], "must be a number between 0 and 1"),
+    ],
+)
+def test_bad_quantiles(quantile, message):
+    with pytest.raises(ValueError, match=message):
+        regressor(loss="quantile", quantile=quantile).fit(X, SUMS[:, -1])
+
+
+def test_several_quantiles_go_with_one_output():
+    with pytest.raises(ValueError, match="y has 2 outputs; several quantiles go with one"):
+        regressor(loss="quantile", quantile=[0.1, 0.9]).fit(X, SUMS[:, :2])
+
+
+def test_counts_are_not_negative():
+    with pytest.raises(ValueError, match='y has negative numbers, but loss="poisson"'):
+        regressor(loss="poisson").fit(X, SUMS[:, -1])
+
+
+LEARNING = {"hidden_layer_sizes": 16, "max_iter": 60, "learning_rate_init": 0.01}
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile"])
+def test_losses_of_regression_learn(loss):
+    model = regressor(loss=loss, **LEARNING).fit(X, SUMS[:, -1])
+    assert model.score(X, SUMS[:, -1]) > 0.8
+    two = regressor(loss=loss).fit(X, SUMS[:, -2:])
+    assert two.predict(X).shape == (N, 2)
+
+
+def test_robust_losses_do_not_follow_an_outlier():
+    y = SUMS[:, -1].copy()
+    y[::10] += 50
+    good = np.arange(N) % 10 > 0
+    errors = {}
+    for loss in ("squared_error", "absolute_error", "huber"):
+        model = regressor(loss=loss, **LEARNING).fit(X, y)
+        errors[loss] = np.abs(model.predict(X) - y)[good].mean()
+    assert max(errors["absolute_error"], errors["huber"]) < 0.5 * errors["squared_error"]
+
+
+def test_quantiles_cover_their_share_and_do_not_cross():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 3, 1))
+    y = X[:, -1, 0] + rng.normal(size=2000)
+    levels = [0.9, 0.1, 0.5]
+    model = regressor(
+        loss="quantile", quantile=levels, max_iter=15, learning_rate_init=0.01
+    ).fit(X, y)
+    predicted = model.predict(X)
+    assert predicted.shape == (2000, 3)
+    assert (np.diff(predicted, axis=1) >= 0).all()
+    np.testing.assert_allclose(
+        (y[:, None] < predicted).mean(axis=0), np.sort(levels), atol=0.05
+    )
+    expected = [
+        d2_pinball_score(y, predicted[:, k], alpha=level)
+        for k, level in enumerate(np.sort(levels))
+    ]
+    assert model.score(X, y) == pytest.approx(np.mean(expected))
+
+
+def test_poisson_predicts_rates():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1000, 4, 1))
+    rate = np.exp(X[:, -1, 0] + 0.5)
+    y = rng.poisson(rate)
+    model = regressor(loss="poisson", max_iter=30, learning_rate_init=0.01).fit(X, y)
+    assert model.out_activation_ == "exp"
+    assert (model.predict(X) > 0).all()
+    assert np.corrcoef(model.predict(X), rate)[0, 1] > 0.95
+
+
+def test_several_labels():
+    y = np.column_stack([SUMS[:, -1] > 0, X[:, -1, 1] > 0, X[:, 0, 2] > 1]).astype(int)
+    model = classifier(**LEARNING).fit(X, y)
+    assert model.n_outputs_ == 3
+    assert model.classes_.tolist() == [0, 1, 2]
+    p = model.predict_proba(X)
+    assert p.shape == (N, 3)
+    np.testing.assert_array_equal(model.predict(X), p > 0.5)
+    np.testing.assert_allclose(np.exp(model.predict_log_proba(X)), p)
+    assert model.score(X, y) > 0.8
+    per_step = np.stack([SUMS > 0, X[:, :, 1] > 0], axis=2).astype(int)
+    steps = classifier(return_sequences=True).fit(X, per_step)
+    assert steps.predict(X).shape == (N, T, 2)
+    with pytest.raises(ValueError, match="indicator matrix of 0 and 1"):
+        classifier().fit(X, y * 3)
+    with pytest.raises(ValueError, match="class_weight cannot go with"):
+        classifier(class_weight="balanced").fit(X, y)
