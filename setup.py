@@ -29,11 +29,18 @@ INCLUDE_DIRS = [str(SOURCE)]
 DEBUG = bool(os.environ.get("CYLSTM_DEBUG"))
 SANITIZE = os.environ.get("CYLSTM_SANITIZE", "")
 
+# Modules, and the C files that they hold besides.
 EXTENSIONS = {
-    "_simd": ["kernels"],
+    "_simd": ["kernels/*.c"],
+    "_plan": ["network/plan.c"],
+    "_engine": ["network/schedule.c", "network/float.c", "network/double.c"],
     "_updates": [],
-    "_engine": ["network"],
 }
+
+
+def c_files(name):
+    return sorted(path for pattern in EXTENSIONS[name] for path in SOURCE.glob(pattern))
+
 
 DIRECTIVES = {
     "language_level": 3,
@@ -190,11 +197,7 @@ class BuildExtensions(build_ext):
         sources = {}
         for module in modules:
             made = generated / module.with_suffix(".c")
-            folders = EXTENSIONS[module.stem]
-            sources[f"cylstm.{module.stem}"] = [
-                made,
-                *(c for folder in folders for c in sorted((SOURCE / folder).glob("*.c"))),
-            ]
+            sources[f"cylstm.{module.stem}"] = [made, *c_files(module.stem)]
         made = [files[0] for files in sources.values()]
         if self.force or not all(is_current(path, key) for path in made):
             generated.mkdir(parents=True, exist_ok=True)
@@ -260,13 +263,10 @@ setup(
     ext_modules=[
         Extension(
             f"cylstm.{name}",
-            [
-                str(SOURCE / "cylstm" / f"{name}.pyx"),
-                *(str(c) for folder in folders for c in sorted((SOURCE / folder).glob("*.c"))),
-            ],
+            [str(SOURCE / "cylstm" / f"{name}.pyx"), *map(str, c_files(name))],
             include_dirs=INCLUDE_DIRS,
         )
-        for name, folders in EXTENSIONS.items()
+        for name in EXTENSIONS
     ],
     cmdclass={"build_ext": BuildExtensions},
     # A plain path entry: the default finder loses to a directory of this name, such as the

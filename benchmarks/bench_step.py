@@ -17,7 +17,7 @@ import time
 
 import numpy as np
 
-from cylstm import _engine, _simd
+from cylstm import _plan, _simd
 from cylstm._network import Architecture, Network
 from cylstm._optimizers import Adam, Optimizer
 from cylstm._sequences import Sequences
@@ -268,7 +268,7 @@ def main():
     if arguments.shapes:
         shapes = [tuple(map(int, shape.split(","))) for shape in arguments.shapes]
         larger = []
-    print(f"cylstm kernels: {_simd.in_use()}, {_engine.products()}")
+    print(f"cylstm kernels: {_simd.in_use()}, {_plan.products()}")
     print(f"overhead per mini-batch: {overhead(arguments.repeats):.1f} us\n")
     print(
         "| B, T, I, H | threads | train us | torch | ratio | GFLOP/s | of peak "

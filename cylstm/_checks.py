@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from . import _engine
+from . import _plan
 from ._sequences import (
     MAX_VOCABULARY,
     columns_to_sequences,
@@ -18,7 +18,7 @@ from ._sequences import (
 
 PARAMETER_CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "cell": [StrOptions(set(_engine.CELLS))],
+    "cell": [StrOptions(set(_plan.CELLS))],
     "activation": [StrOptions({"tanh", "relu"})],
     "bidirectional": ["boolean"],
     "return_sequences": ["boolean"],

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 import threadpoolctl
 
-from . import _engine, _simd
+from . import _engine, _plan, _simd
 
 # Kernels of OpenBLAS that stop at AVX2, which it falls back to on a CPU it does not
 # know.
@@ -65,6 +65,6 @@ def describe():
         )
     used, highest = _simd.in_use(), _simd.names()[-1]
     lines.append(f"{'SIMD':13s} {used} in use, {highest} is the CPU's highest")
-    lines.append(f"{'products':13s} {_PRODUCTS[_engine.products()]}")
+    lines.append(f"{'products':13s} {_PRODUCTS[_plan.products()]}")
     hint = blas_hint(architecture, highest)
     return "\n".join(lines + (["", hint] if hint else []))

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import _engine, _updates
-from ._engine import CELLS, PRECISIONS
+from . import _engine, _plan, _updates
+from ._engine import PRECISIONS
+from ._plan import CELLS
 from ._threads import single_threaded_blas
 
 DIRECTIONS = ("", "reverse.")
@@ -38,11 +39,11 @@ class Architecture:
     n_scores : int
         Outputs (K) of the linear head.
     loss : str
-        A key of _engine.LOSSES.
+        A key of _plan.LOSSES.
     dtype : str
         "float32" or "float64".
     cell : str
-        A key of _engine.CELLS.
+        A key of _plan.CELLS.
     activation : {"tanh", "relu"}
     bidirectional : bool
     per_step : bool
@@ -200,7 +201,7 @@ class Network:
             for name, place in a.places.items()
             if "weight" in name and not name.startswith("embedding")
         ]
-        self._plan = _engine.Plan(
+        self._plan = _plan.Plan(
             [
                 [self._layer(k, direction) for direction in a.directions]
                 for k in range(len(a.hidden_layer_sizes))

@@ -1,12 +1,12 @@
 """Draws tokens from scores, and goes on with them."""
 
 import itertools
+from contextlib import nullcontext as _n
 
 import numpy as np
 from scipy.special import softmax
 
 from ._sequences import Sequences
-from contextlib import nullcontext as _n
 
 
 def blas_for(*_):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, _engine
+from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, _plan
 
 MAX_SEQUENCES, MAX_STEPS = 12, 6
 
@@ -24,7 +24,7 @@ SEEDS = one_of(0, 1, 2**32 - 1)
 UNITS = st.integers(1, 9) | st.just(33)
 SHARED = {
     "hidden_layer_sizes": UNITS | st.lists(UNITS, min_size=1, max_size=3) | st.tuples(UNITS),
-    "cell": one_of(*_engine.CELLS),
+    "cell": one_of(*_plan.CELLS),
     "activation": one_of("tanh", "relu"),
     "embedding_dim": one_of(None, 1, 5),
     "dropout": one_of(0, 0.0, 0.3),

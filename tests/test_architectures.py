@@ -5,11 +5,11 @@ import pytest
 from example_sequences import SUMS, X, classifier, regressor
 from sklearn.model_selection import train_test_split
 
-from cylstm import _engine
+from cylstm import _plan
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("cell", _engine.CELLS)
+@pytest.mark.parametrize("cell", _plan.CELLS)
 def test_every_cell_learns(cell, activation):
     model = regressor(
         cell=cell, activation=activation, max_iter=100, learning_rate_init=0.01

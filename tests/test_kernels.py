@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from problem import Problem, assert_close_to_largest
 
-from cylstm import _engine, _simd
+from cylstm import _engine, _plan, _simd
 from cylstm._network import Architecture, Network
 from cylstm._sequences import Sequences, ragged_to_sequences
 
@@ -28,7 +28,7 @@ def products(request, monkeypatch):
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("cell", _engine.CELLS)
+@pytest.mark.parametrize("cell", _plan.CELLS)
 @pytest.mark.parametrize(
     ("dtype", "tolerance"),
     # float32: some hundred roundings of 6e-8 add up along a gradient.
@@ -44,7 +44,7 @@ def test_wide_layers_and_several_shards_equal_the_oracle(
 
 
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
-@pytest.mark.parametrize("cell", _engine.CELLS)
+@pytest.mark.parametrize("cell", _plan.CELLS)
 def test_gradients_with_blas(cell, per_step, monkeypatch):
     monkeypatch.setenv("CYLSTM_PRODUCTS", "blas")
     problem = Problem((3, 2), [4, 9, 1, 6], "squared_error", cell=cell, per_step=per_step)
@@ -188,7 +188,7 @@ def test_teams_have_no_more_threads_than_the_machine(teams):
 # So few rows that the threads of a team share the units, and work enough for that.
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
-@pytest.mark.parametrize("cell", _engine.CELLS)
+@pytest.mark.parametrize("cell", _plan.CELLS)
 @pytest.mark.parametrize("lengths", [[60], [60, 31, 60, 7], [40] * 13], ids=len)
 def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step, teams):
     problem = Problem(

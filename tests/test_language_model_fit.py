@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from example_texts import DOCUMENTS, SMALL, TEXT, WORDS, as_list, model
 
-from cylstm import LSTMLanguageModel, _engine
+from cylstm import LSTMLanguageModel, _plan
 
 
 def test_it_learns(texts):
@@ -147,4 +147,4 @@ def test_it_learns_with_either_kind_of_products(monkeypatch):
     packed = model(dtype="float64").fit(TEXT).loss_curve_
     monkeypatch.setenv("CYLSTM_PRODUCTS", "blas")
     np.testing.assert_allclose(model(dtype="float64").fit(TEXT).loss_curve_, packed, rtol=1e-9)
-    assert _engine.products() == "blas"
+    assert _plan.products() == "blas"

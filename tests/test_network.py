@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from problem import N_SCORES, NOISE, Problem, assert_close_to_largest, numerical_gradient
 
-from cylstm import _engine
+from cylstm import _engine, _plan
 from cylstm._network import Architecture, Network
 from cylstm._sequences import Sequences
 
@@ -64,7 +64,7 @@ def problems(draw):
         # Near its kink a numerical derivative of these two says nothing.
         draw(st.sampled_from(sorted({*N_SCORES} - {"absolute_error", "quantile"}))),
         states=draw(st.booleans()),
-        cell=draw(st.sampled_from(sorted(_engine.CELLS))),
+        cell=draw(st.sampled_from(sorted(_plan.CELLS))),
         activation=draw(st.sampled_from(["tanh", "relu"])),
         bidirectional=draw(st.booleans()),
         per_step=draw(st.booleans()),
@@ -90,7 +90,7 @@ def test_gradients_of_any_network_equal_central_differences(problem):
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
-@pytest.mark.parametrize("cell", _engine.CELLS)
+@pytest.mark.parametrize("cell", _plan.CELLS)
 def test_gradients_of_every_cell(cell, activation, bidirectional, per_step):
     architecture = {
         "cell": cell,

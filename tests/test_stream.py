@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from cylstm import LSTMClassifier, LSTMRegressor, _engine
+from cylstm import LSTMClassifier, LSTMRegressor, _plan
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 6, 3))
@@ -27,7 +27,7 @@ def regressor(**settings):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("cell", _engine.CELLS)
+@pytest.mark.parametrize("cell", _plan.CELLS)
 def test_a_stream_has_the_bits_of_predict(cell, dtype):
     model = regressor(cell=cell, dtype=dtype).fit(X, Y)
     expected = model.predict(X)

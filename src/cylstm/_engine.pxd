@@ -2,56 +2,10 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-cdef extern from "network/plan.h" nogil:
-    ctypedef struct cell_facts:
-        const char* name
-        const char* gates
-        const char* see_x
-        const char* see_h
-        const char* see_c
-        const char* state
-    enum:
-        N_CELLS
-    const cell_facts* cell_table
-    int n_losses
-    const char** loss_names
-
-    ctypedef struct packed_columns:
-        Py_ssize_t n_units
-
-    ctypedef struct layer_plan:
-        int cell
-        int relu
-        packed_columns columns
-        Py_ssize_t n_inputs, weight_ih, weight_hh, bias, peephole
-
-    ctypedef struct head_plan:
-        Py_ssize_t n_scores, n_features, weight, bias
-
-    ctypedef struct network_plan:
-        layer_plan* layers
-        Py_ssize_t n_layers, n_directions
-        head_plan head
-        Py_ssize_t n_inputs, n_state
-        int per_step
-        Py_ssize_t vocabulary
-        int tied
-        Py_ssize_t n_dense
-        int packed
-        Py_ssize_t n_layer_gradients, n_weights, n_columns, widest_units, widest_inputs
-        int loss
-        const double* levels
-        const void* kernels
-
-    void plan_layout(network_plan* plan)
-
-cdef extern from "network/losses.h" nogil:
-    enum:
-        LOSS_softmax
+from cylstm._plan cimport network_plan
 
 cdef extern from "tuning.h" nogil:
     enum:
-        MAX_LAYERS
         WIDE_SCORES
 
 cdef extern from "network/task.h" nogil:
@@ -64,16 +18,13 @@ cdef extern from "network/task.h" nogil:
         Py_ssize_t ldc) noexcept nogil
 
     ctypedef struct wide_head:
-        Py_ssize_t n_steps, n_classes, n_sampled, in_weights, in_bias, in_embedding
+        Py_ssize_t n_steps, n_sampled
         double* losses
-        void* weights
-        void* bias
-        const int64_t* classes
         const int* slots
         const void* log_shares
 
     ctypedef struct task:
-        const void* parameters
+        void* parameters
         const void* values
         const int64_t* tokens
         const int64_t* starts
@@ -113,6 +64,12 @@ cdef extern from "network/task.h" nogil:
         Py_ssize_t lane_bytes
 
 cdef extern from "network/schedule.h" nogil:
+    void schedule_tokens(
+        const network_plan* plan, task* t, const int64_t* classes, Py_ssize_t n_classes,
+        int* slots, int64_t* touched)
+    void schedule_classes(
+        const network_plan* plan, task* t, wide_head* wide, const int64_t* classes,
+        Py_ssize_t n_classes)
     Py_ssize_t schedule_bytes(
         const network_plan* plan, const task* t, Py_ssize_t n_threads)
     void schedule_count_steps(const task* t, double* n_steps, int64_t* longest)

@@ -23,33 +23,10 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
-import os
-from collections import namedtuple
-
 import numpy as np
 
 from _blas cimport gemm_double, gemm_float
-from cylstm._simd cimport kernels_in_use
-
-LOSSES = {(<bytes> loss_names[k]).decode(): k for k in range(n_losses)}
-
-
-# A row of the table of cells: its number, and the letters of its gates (in the order in which
-# they are stacked), of those that see the inputs, the hidden state and the cell state, and of
-# the vectors of its state.
-Cell = namedtuple("Cell", "number gates see_x see_h see_c state")
-
-CELLS = {
-    (<bytes> cell_table[k].name).decode(): Cell(
-        k,
-        (<bytes> cell_table[k].gates).decode(),
-        (<bytes> cell_table[k].see_x).decode(),
-        (<bytes> cell_table[k].see_h).decode(),
-        (<bytes> cell_table[k].see_c).decode(),
-        (<bytes> cell_table[k].state).decode(),
-    )
-    for k in range(N_CELLS)
-}
+from cylstm._plan cimport LOSS_softmax, MAX_LAYERS, Plan, network_plan
 
 # A fused function by the type of its numbers: forward[PRECISIONS[dtype]].
 PRECISIONS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -60,12 +37,6 @@ HAS_OPENMP = bool(CYLSTM_HAS_OPENMP)
 # all be running.
 cdef Py_ssize_t team_threads = omp_get_num_procs()
 cdef Py_ssize_t wide_scores = WIDE_SCORES
-
-
-def products():
-    """"packed", or "blas" where CYLSTM_PRODUCTS asks for it: what multiplies in networks made
-    from now on."""
-    return "blas" if os.environ.get("CYLSTM_PRODUCTS") == "blas" else "packed"
 
 
 def allow_team_threads(Py_ssize_t n):
@@ -88,71 +59,6 @@ def wide_heads_from(Py_ssize_t n_scores):
 def max_threads():
     """Threads that OpenMP allows the calling thread now."""
     return omp_get_max_threads()
-
-
-cdef class Plan:
-    """A network as the kernels see it.
-
-    Parameters
-    ----------
-    layers : list of list of (I, H, weight_ih, weight_hh, bias, peephole)
-        For each layer its directions: sizes, and offsets into the flat parameter vector.
-    cell, activation, loss : str
-        A key of CELLS; "tanh" or "relu"; a key of LOSSES.
-    head : (D, K, weight, bias)
-        Sizes and offsets of the linear head.
-    per_step : bool
-        Scores for every step, not only for the last.
-    vocabulary : int
-        Tokens of the embedding, 0 without. Its weights are the end of the vector.
-    tied : bool
-        The head's weights are those of the embedding.
-    n_parameters : int
-        Length of the flat vector.
-    dtype : dtype
-        float32 or float64.
-    levels : float64 array of shape (K,) or None
-        Levels of the quantile loss.
-    """
-
-    cdef network_plan plan
-    cdef const double[::1] levels
-    cdef readonly str products
-
-    def __init__(
-        self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
-        bint tied, Py_ssize_t n_parameters, dtype, levels=None
-    ):
-        if len(layers) > MAX_LAYERS:
-            raise ValueError(
-                f"{len(layers)} layers were given, at most {MAX_LAYERS} are possible."
-            )
-        cdef network_plan* plan = &self.plan
-        cdef layer_plan* layer
-        memset(plan, 0, sizeof(network_plan))
-        self.products = products()
-        plan.packed = self.products == "packed"
-        plan.kernels = kernels_in_use(dtype.itemsize).kernels
-        plan.n_layers = len(layers)
-        plan.n_directions = len(layers[0])
-        plan.n_inputs = layers[0][0][0]
-        (plan.head.n_features, plan.head.n_scores, plan.head.weight,
-         plan.head.bias) = head
-        plan.per_step = per_step
-        plan.vocabulary = vocabulary
-        plan.tied = tied
-        plan.n_dense = n_parameters - vocabulary * plan.n_inputs
-        plan.loss = LOSSES[loss]
-        if levels is not None:
-            self.levels = levels
-            plan.levels = &self.levels[0]
-        for k, direction in enumerate([d for layer_ in layers for d in layer_]):
-            layer = &plan.layers[k]
-            layer.cell = CELLS[cell].number
-            layer.relu = activation == "relu"
-            (layer.n_inputs, layer.columns.n_units, layer.weight_ih, layer.weight_hh,
-             layer.bias, layer.peephole) = direction
-        plan_layout(plan)
 
 
 cdef class Memory:
@@ -209,53 +115,6 @@ cdef void set_precision(task* t, Py_ssize_t item) noexcept nogil:
         t.gemm = gemm_float
     else:
         t.gemm = gemm_double
-
-
-cdef void number_tokens(
-    const network_plan* plan, task* t, const int64_t[::1] classes, int* slots,
-    int64_t[::1] touched
-) noexcept:
-    """Number the different tokens of the batch in the order of their appearance; before them
-    the classes of the head, where its weights are theirs."""
-    cdef Py_ssize_t k, step, n = 0
-    cdef int64_t token
-    if plan.tied:
-        n = plan.vocabulary if classes is None else classes.shape[0]
-        for k in range(n):
-            touched[k] = k if classes is None else classes[k]
-            slots[touched[k]] = <int> k
-    for k in range(t.n_rows):
-        for step in range(t.lengths[t.batch[k]]):
-            token = t.tokens[t.starts[t.batch[k]] + step]
-            if slots[token] < 0:
-                slots[token] = <int> n
-                touched[n] = token
-                n += 1
-    t.slots = slots
-    t.n_touched = n
-
-
-cdef void widen_head(
-    const network_plan* plan, task* t, wide_head* wide, const int64_t[::1] classes
-) noexcept:
-    """Let the task's head be wide: its classes, and the places of their gradients."""
-    memset(wide, 0, sizeof(wide_head))
-    t.wide = wide
-    wide.n_classes = plan.head.n_scores if classes is None else classes.shape[0]
-    wide.weights = <char*> t.parameters + plan.head.weight * t.item
-    wide.bias = <char*> t.parameters + plan.head.bias * t.item
-    wide.in_weights = plan.head.weight
-    wide.in_bias = plan.head.bias
-    wide.in_embedding = plan.n_dense
-    if classes is not None:
-        wide.classes = &classes[0]
-        wide.in_weights = plan.head.bias if plan.tied else plan.head.weight
-        wide.in_bias = wide.in_weights
-        if not plan.tied:
-            wide.in_bias += wide.n_classes * plan.head.n_features
-        wide.in_embedding = wide.in_bias + wide.n_classes
-    if plan.tied:
-        wide.in_weights = wide.in_embedding
 
 
 cdef void run_phases(
@@ -413,6 +272,8 @@ def loss_and_gradients(
     cdef const network_plan* p = &plan.plan
     cdef task t
     cdef Py_ssize_t k
+    cdef const int64_t* first_class = NULL
+    cdef Py_ssize_t n_classes = p.head.n_scores
     cdef double total_weight, n_steps
     cdef int64_t longest
     memset(&t, 0, sizeof(task))
@@ -428,7 +289,7 @@ def loss_and_gradients(
     set_precision(&t, sizeof(floating))
     t.training = True
     t.gradients = &gradients[0]
-    t.parameters = &parameters[0]
+    t.parameters = <void*> &parameters[0]
     t.targets = &targets[0, 0]
     t.n_targets = targets.shape[1]
     t.weights = &weights[0]
@@ -444,22 +305,26 @@ def loss_and_gradients(
         t.state_out = &state_out[0, 0]
     if input_gradients is not None:
         t.input_gradients = &input_gradients[0, 0]
+    if classes is not None:
+        first_class = &classes[0]
+        n_classes = classes.shape[0]
     if p.vocabulary > 0:
         t.tokens = &tokens[0]
         if workspace.slots.shape[0] < p.vocabulary:
             workspace.slots = np.full(p.vocabulary, -1, dtype=np.intc)
-        number_tokens(p, &t, classes, &workspace.slots[0], touched)
+        schedule_tokens(
+            p, &t, first_class, n_classes, &workspace.slots[0], &touched[0])
     else:
         t.values = &values[0, 0]
     schedule_count_steps(&t, &n_steps, &longest)
     if classes is not None or schedule_wants_wide_head(
             p, &t, wide_scores, n_steps, longest):
-        widen_head(p, &t, &workspace.wide, classes)
+        schedule_classes(p, &t, &workspace.wide, first_class, n_classes)
     if classes is not None:
         if workspace.class_slots.shape[0] != p.head.n_scores:
             workspace.class_slots = np.zeros(p.head.n_scores, dtype=np.intc)
-        for k in range(classes.shape[0]):
-            workspace.class_slots[classes[k]] = <int> k
+        for k in range(n_classes):
+            workspace.class_slots[first_class[k]] = <int> k
         t.wide.slots = &workspace.class_slots[0]
         t.wide.n_sampled = log_shares.shape[0]
         if log_shares.shape[0]:
@@ -506,7 +371,7 @@ def forward(
     cdef void* trace_starts[2 * MAX_LAYERS]
     memset(&t, 0, sizeof(task))
     set_precision(&t, sizeof(floating))
-    t.parameters = &parameters[0]
+    t.parameters = <void*> &parameters[0]
     if p.vocabulary > 0:
         t.tokens = &tokens[0]
     else:

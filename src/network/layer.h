@@ -203,11 +203,9 @@ static void layer_forward(
         }
         if (p->columns.packed) {
             const columns parts[] = {{x + (now - B) * I, I, 1, I}, {h_prev, H, 1, H}};
-            ptrdiff_t at_once = GATES_AT_ONCE / (n * block_gates), end;
-            if (at_once < 1)
-                at_once = 1;
-            for (ptrdiff_t block = first; block < last; block = end) {
-                end = block + at_once < last ? block + at_once : last;
+            const ptrdiff_t at_once = max_of(1, GATES_AT_ONCE / (n * block_gates));
+            for (ptrdiff_t block = first, end; block < last; block = end) {
+                end = min_of(block + at_once, last);
                 /* Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G) */
                 l->kernels->product(
                     n, 1 + p->recurrent, parts, p->columns.depth,

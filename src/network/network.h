@@ -167,7 +167,7 @@ static void put_traces(const network *n)
         real *out = s->task->traces[k];
         for (ptrdiff_t block = 0; block < c->n_blocks; block++) {
             const ptrdiff_t start = block * c->width;
-            const ptrdiff_t width = c->width < H - start ? c->width : H - start;
+            const ptrdiff_t width = min_of(c->width, H - start);
             for (ptrdiff_t gate = 0; gate < c->n_gates; gate++)
                 scatter_steps(s->task, s->rows, s->steps, width,
                               l->gates + (block * c->n_gates + gate) * c->width,

@@ -58,7 +58,7 @@ static void pack_vectors(
     const packed_columns *c, ptrdiff_t n, const real *vectors, real *packed, ptrdiff_t block)
 {
     const ptrdiff_t H = c->n_units, start = block * c->width;
-    const ptrdiff_t width = c->width < c->n_padded - start ? c->width : c->n_padded - start;
+    const ptrdiff_t width = min_of(c->width, c->n_padded - start);
     packed += start * n;
     for (ptrdiff_t k = 0; k < n; k++)
         for (ptrdiff_t j = 0; j < width; j++)
@@ -69,7 +69,7 @@ static void unpack_vectors(
     const packed_columns *c, ptrdiff_t n, real *vectors, const real *packed, ptrdiff_t block)
 {
     const ptrdiff_t H = c->n_units, start = block * c->width;
-    const ptrdiff_t width = c->width < c->n_padded - start ? c->width : c->n_padded - start;
+    const ptrdiff_t width = min_of(c->width, c->n_padded - start);
     packed += start * n;
     for (ptrdiff_t k = 0; k < n; k++)
         for (ptrdiff_t j = 0; j < width && start + j < H; j++)

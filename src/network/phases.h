@@ -75,9 +75,7 @@ static void run_alone(
 static void run_in_team(
     const network_plan *plan, const task *t, int thread, int n_threads, int stages)
 {
-    const ptrdiff_t most = n_threads / t->n_lanes < t->n_members ? n_threads / t->n_lanes
-                                                                 : t->n_members;
-    const ptrdiff_t members = most > 1 ? most : 1;
+    const ptrdiff_t members = max_of(1, min_of(t->n_members, n_threads / t->n_lanes));
     const ptrdiff_t n_teams = min_of(t->n_lanes, n_threads / members);
     const ptrdiff_t team = thread / members;
     if (team >= n_teams)

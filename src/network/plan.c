@@ -18,8 +18,6 @@ const char *const loss_names[] = {
 };
 const int n_losses = sizeof(loss_names) / sizeof(loss_names[0]);
 
-static ptrdiff_t max_of(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
-
 /* Blocks, and the places of columns and biases from `at` on; return the next place. */
 static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t at)
 {
@@ -74,6 +72,8 @@ void plan_layout(network_plan *plan)
         plan->n_state += layer->columns.n_units * (1 + layer->has_cell_state);
         plan->widest_units = max_of(plan->widest_units, layer->columns.n_padded);
         plan->widest_inputs = max_of(plan->widest_inputs, layer->n_inputs);
+        plan->layers_work += 2.0 * (double)(layer->columns.n_gates * layer->columns.n_units) *
+                             (double)(layer->n_inputs + layer->columns.n_units + 8);
     }
     plan->n_layer_gradients = at;
     head->columns.packed = plan->packed;
@@ -104,15 +104,4 @@ void plan_layout(network_plan *plan)
     if (plan->packed && !head->thin)
         at += head->n_scores * ceil_div(head->n_features, BLOCK_UNITS) * BLOCK_UNITS;
     plan->n_weights = at;
-}
-
-double plan_layers_work(const network_plan *plan)
-{
-    double work = 0;
-    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
-        const layer_plan *layer = &plan->layers[k];
-        work += 2.0 * (double)(layer->columns.n_gates * layer->columns.n_units) *
-                (double)(layer->n_inputs + layer->columns.n_units + 8);
-    }
-    return work;
 }

@@ -90,6 +90,7 @@ typedef struct {
     ptrdiff_t n_columns;         /* of those that forward needs */
     ptrdiff_t widest_units;      /* of any layer, padding included */
     ptrdiff_t widest_inputs;     /* of any layer */
+    double layers_work;          /* floating-point operations of a step of a row, forward */
     int loss;
     const double *levels;        /* (K,) of the quantile loss */
     const void *kernels;         /* of the instruction set, in the precision of the call */
@@ -110,9 +111,8 @@ static inline ptrdiff_t plan_n_layers(const network_plan *plan)
     return plan->n_layers * plan->n_directions;
 }
 
+static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+static inline ptrdiff_t max_of(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 static inline ptrdiff_t ceil_div(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / size; }
-
-/* Floating-point operations of one step of one sequence, forward, without the head. */
-double plan_layers_work(const network_plan *plan);
 
 #endif

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-static ptrdiff_t max_of(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
-
 static ptrdiff_t whole_lines(ptrdiff_t n_bytes)
 {
     return ceil_div(n_bytes, CACHE_LINE) * CACHE_LINE;
@@ -106,7 +103,7 @@ static void form_teams(
     for (ptrdiff_t k = 0; k < n_layers; k++)
         fewest = min_of(fewest, plan->layers[k].columns.n_blocks);
     members = min_of(members, fewest);
-    members = min_of(members, (ptrdiff_t)(rows * plan_layers_work(plan) /
+    members = min_of(members, (ptrdiff_t)(rows * plan->layers_work /
                                           ((double)n_layers * MEMBER_WORK)));
     /* All members would draw the masks of recurrent dropout. */
     if (!plan->packed || t->recurrent_dropout > 0 || members < 1)
@@ -167,7 +164,7 @@ void schedule_batch(
     const network_plan *plan, task *t, char *memory, ptrdiff_t n_threads,
     ptrdiff_t team_threads)
 {
-    double n_steps, work = plan_layers_work(plan);
+    double n_steps, work = plan->layers_work;
     int64_t longest;
     t->n_shards = count_shards(t->n_rows);
     t->n_lanes = count_lanes(plan, t, n_threads);
@@ -200,6 +197,49 @@ int schedule_wants_wide_head(
            /* Every shard's history takes the room of the largest one's. */
            (double)longest * (double)t->n_rows <=
                (4 * n_steps > FEW_STEPS ? 4 * n_steps : FEW_STEPS);
+}
+
+void schedule_tokens(
+    const network_plan *plan, task *t, const int64_t *classes, ptrdiff_t n_classes, int *slots,
+    int64_t *touched)
+{
+    ptrdiff_t n = 0;
+    for (; plan->tied && n < n_classes; n++) {
+        touched[n] = classes ? classes[n] : n;
+        slots[touched[n]] = (int)n;
+    }
+    for (ptrdiff_t k = 0; k < t->n_rows; k++)
+        for (int64_t step = 0; step < t->lengths[t->batch[k]]; step++) {
+            const int64_t token = t->tokens[t->starts[t->batch[k]] + step];
+            if (slots[token] < 0) {
+                slots[token] = (int)n;
+                touched[n++] = token;
+            }
+        }
+    t->slots = slots;
+    t->n_touched = n;
+}
+
+void schedule_classes(
+    const network_plan *plan, task *t, wide_head *wide, const int64_t *classes,
+    ptrdiff_t n_classes)
+{
+    const head_plan *head = &plan->head;
+    char *parameters = t->parameters;
+    *wide = (wide_head){.n_classes = n_classes, .classes = classes};
+    wide->weights = parameters + head->weight * t->item;
+    wide->bias = parameters + head->bias * t->item;
+    wide->in_weights = head->weight;
+    wide->in_bias = head->bias;
+    wide->in_embedding = plan->n_dense;
+    if (classes) { /* the gradients of the others are left out */
+        wide->in_weights = plan->tied ? head->bias : head->weight;
+        wide->in_bias = wide->in_weights + (plan->tied ? 0 : n_classes * head->n_features);
+        wide->in_embedding = wide->in_bias + n_classes;
+    }
+    if (plan->tied)
+        wide->in_weights = wide->in_embedding;
+    t->wide = wide;
 }
 
 ptrdiff_t schedule_wide_head(const network_plan *plan, task *t, char *memory)

@@ -7,6 +7,19 @@
 /* Bytes for schedule_batch to work in. */
 ptrdiff_t schedule_bytes(const network_plan *plan, const task *t, ptrdiff_t n_threads);
 
+/* Number the different tokens of the batch in the order of their appearance, before them, where
+ * the head's weights are theirs, its n_classes `classes` (NULL: all). `slots` (vocabulary,), all -1,
+ * becomes each one's number, `touched` the tokens in that order. */
+void schedule_tokens(
+    const network_plan *plan, task *t, const int64_t *classes, ptrdiff_t n_classes, int *slots,
+    int64_t *touched);
+
+/* Let the task's head be wide, over n_classes `classes` (NULL: all): their places, and those of
+ * their gradients. */
+void schedule_classes(
+    const network_plan *plan, task *t, wide_head *wide, const int64_t *classes,
+    ptrdiff_t n_classes);
+
 /* Sum of the lengths of the batch, and the longest. */
 void schedule_count_steps(const task *t, double *n_steps, int64_t *longest);
 

@@ -24,8 +24,7 @@ typedef struct {
 static void stack_take_memory(stack *st, const network_plan *plan, const task *t, arena *memory)
 {
     const ptrdiff_t B = t->max_rows, N = t->max_packed;
-    const ptrdiff_t W = plan->widest_inputs > plan->head.n_features ? plan->widest_inputs
-                                                                    : plan->head.n_features;
+    const ptrdiff_t W = max_of(plan->widest_inputs, plan->head.n_features);
     const size_t item = sizeof(real);
     const int two = plan->n_directions == 2;
     /* dL/d outputs or inputs of some level */

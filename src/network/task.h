@@ -46,7 +46,7 @@ typedef struct {
 
 typedef struct {
     /* -- Given by the caller -- */
-    const void *parameters;    /* (P,) */
+    void *parameters;          /* (P,) read only */
     const void *values;        /* (*, I) the steps of all sequences, or */
     const int64_t *tokens;     /* (*,) their tokens */
     const int64_t *starts;     /* (n_sequences,) first row of each in values */

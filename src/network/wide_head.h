@@ -31,8 +31,6 @@ static void wide_multiply(
         t->gemm(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, 0, c, ldc);
 }
 
-static ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
-
 /* Weights and biases of some classes of a sample. */
 static void wide_gather_classes(const network_plan *plan, const task *t, ptrdiff_t piece)
 {

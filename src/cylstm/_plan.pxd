@@ -1,0 +1,57 @@
+"""What other modules see of a plan."""
+
+cdef extern from "network/plan.h" nogil:
+    ctypedef struct cell_facts:
+        const char* name
+        const char* gates
+        const char* see_x
+        const char* see_h
+        const char* see_c
+        const char* state
+    enum:
+        N_CELLS
+    const cell_facts* cell_table
+    int n_losses
+    const char** loss_names
+
+    ctypedef struct packed_columns:
+        Py_ssize_t n_units
+
+    ctypedef struct layer_plan:
+        int cell
+        int relu
+        packed_columns columns
+        Py_ssize_t n_inputs, weight_ih, weight_hh, bias, peephole
+
+    ctypedef struct head_plan:
+        Py_ssize_t n_scores, n_features, weight, bias
+
+    ctypedef struct network_plan:
+        layer_plan* layers
+        Py_ssize_t n_layers, n_directions
+        head_plan head
+        Py_ssize_t n_inputs, n_state
+        int per_step
+        Py_ssize_t vocabulary
+        int tied
+        Py_ssize_t n_dense
+        int packed
+        Py_ssize_t n_layer_gradients, n_weights, n_columns, widest_units, widest_inputs
+        int loss
+        const double* levels
+        const void* kernels
+
+    void plan_layout(network_plan* plan)
+
+cdef extern from "network/losses.h" nogil:
+    enum:
+        LOSS_softmax
+
+cdef extern from "tuning.h" nogil:
+    enum:
+        MAX_LAYERS
+
+cdef class Plan:
+    cdef network_plan plan
+    cdef const double[::1] levels
+    cdef readonly str products

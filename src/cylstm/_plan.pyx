@@ -1,0 +1,94 @@
+"""A network as the kernels see it, and the tables of cells and losses."""
+
+from libc.string cimport memset
+
+import os
+from collections import namedtuple
+
+from cylstm._simd cimport kernels_in_use
+
+LOSSES = {(<bytes> loss_names[k]).decode(): k for k in range(n_losses)}
+
+
+# A row of the table of cells: its number, and the letters of its gates (in the order in which
+# they are stacked), of those that see the inputs, the hidden state and the cell state, and of
+# the vectors of its state.
+Cell = namedtuple("Cell", "number gates see_x see_h see_c state")
+
+CELLS = {
+    (<bytes> cell_table[k].name).decode(): Cell(
+        k,
+        (<bytes> cell_table[k].gates).decode(),
+        (<bytes> cell_table[k].see_x).decode(),
+        (<bytes> cell_table[k].see_h).decode(),
+        (<bytes> cell_table[k].see_c).decode(),
+        (<bytes> cell_table[k].state).decode(),
+    )
+    for k in range(N_CELLS)
+}
+
+def products():
+    """"packed", or "blas" where CYLSTM_PRODUCTS asks for it: what multiplies in networks made
+    from now on."""
+    return "blas" if os.environ.get("CYLSTM_PRODUCTS") == "blas" else "packed"
+
+
+cdef class Plan:
+    """A network as the kernels see it.
+
+    Parameters
+    ----------
+    layers : list of list of (I, H, weight_ih, weight_hh, bias, peephole)
+        For each layer its directions: sizes, and offsets into the flat parameter vector.
+    cell, activation, loss : str
+        A key of CELLS; "tanh" or "relu"; a key of LOSSES.
+    head : (D, K, weight, bias)
+        Sizes and offsets of the linear head.
+    per_step : bool
+        Scores for every step, not only for the last.
+    vocabulary : int
+        Tokens of the embedding, 0 without. Its weights are the end of the vector.
+    tied : bool
+        The head's weights are those of the embedding.
+    n_parameters : int
+        Length of the flat vector.
+    dtype : dtype
+        float32 or float64.
+    levels : float64 array of shape (K,) or None
+        Levels of the quantile loss.
+    """
+
+    def __init__(
+        self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
+        bint tied, Py_ssize_t n_parameters, dtype, levels=None
+    ):
+        if len(layers) > MAX_LAYERS:
+            raise ValueError(
+                f"{len(layers)} layers were given, at most {MAX_LAYERS} are possible."
+            )
+        cdef network_plan* plan = &self.plan
+        cdef layer_plan* layer
+        memset(plan, 0, sizeof(network_plan))
+        self.products = products()
+        plan.packed = self.products == "packed"
+        plan.kernels = kernels_in_use(dtype.itemsize).kernels
+        plan.n_layers = len(layers)
+        plan.n_directions = len(layers[0])
+        plan.n_inputs = layers[0][0][0]
+        (plan.head.n_features, plan.head.n_scores, plan.head.weight,
+         plan.head.bias) = head
+        plan.per_step = per_step
+        plan.vocabulary = vocabulary
+        plan.tied = tied
+        plan.n_dense = n_parameters - vocabulary * plan.n_inputs
+        plan.loss = LOSSES[loss]
+        if levels is not None:
+            self.levels = levels
+            plan.levels = &self.levels[0]
+        for k, direction in enumerate([d for layer_ in layers for d in layer_]):
+            layer = &plan.layers[k]
+            layer.cell = CELLS[cell].number
+            layer.relu = activation == "relu"
+            (layer.n_inputs, layer.columns.n_units, layer.weight_ih, layer.weight_hh,
+             layer.bias, layer.peephole) = direction
+        plan_layout(plan)
