@@ -7,6 +7,9 @@ from numbers import Integral
 
 import numpy as np
 
+# Targets are numbers of the model's precision, exact in float32 up to here.
+MAX_TOKENS = (1 << 24) - 1
+
 # What stands for tokens that a vocabulary leaves out.
 UNKNOWN = {"characters": "\ufffd", "words": "<unk>", "integers": -1}
 

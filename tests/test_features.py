@@ -195,11 +195,15 @@ def test_only_the_vectors_of_the_batch_change(solver):
         ({"recurrent_dropout": -0.1}, RAGGED, "'recurrent_dropout' parameter"),
         ({"l1_ratio": 1.1}, RAGGED, "'l1_ratio' parameter"),
         ({"bptt_steps": 0}, RAGGED, "'bptt_steps' parameter"),
-        ({"bptt_steps": 2, "bidirectional": True}, RAGGED, "bptt_steps cannot go with bidir"),
+        (
+            {"bptt_steps": 2, "bidirectional": True},
+            RAGGED,
+            "bptt_steps=2 cannot be combined with bidir",
+        ),
         (
             {"cell": "input_gated", "recurrent_dropout": 0.1},
             RAGGED,
-            "recurrent_dropout=0.1 cannot go with",
+            "recurrent_dropout=0.1 cannot be combined with",
         ),
         ({"embedding_dim": 2, "vocabulary_size": 2**40}, TOKENS, "is too large; at most"),
         ({"embedding_dim": 2}, [[2**62]], "token 4611686018427387904 in sample 0"),
@@ -225,7 +229,7 @@ def test_bad_quantiles(quantile, message):
 
 
 def test_several_quantiles_go_with_one_output():
-    with pytest.raises(ValueError, match="y has 2 outputs; several quantiles go with one"):
+    with pytest.raises(ValueError, match="y has 2 outputs, but several quantiles need"):
         regressor(loss="quantile", quantile=[0.1, 0.9]).fit(X, SUMS[:, :2])
 
 
@@ -305,7 +309,7 @@ def test_several_labels():
     assert steps.predict(X).shape == (N, T, 2)
     with pytest.raises(ValueError, match="indicator matrix of 0 and 1"):
         classifier().fit(X, y * 3)
-    with pytest.raises(ValueError, match="class_weight cannot go with"):
+    with pytest.raises(ValueError, match="class_weight cannot be combined with"):
         classifier(class_weight="balanced").fit(X, y)
 
 
@@ -516,7 +520,7 @@ def test_a_fitted_model_stays_as_it_was_fitted(fitted, changed):
 def test_a_vocabulary_cannot_change_while_training_goes_on():
     model = classifier(embedding_dim=3, vocabulary_size=12, warm_start=True)
     model.fit(TOKENS, HAS_SEVEN)
-    with pytest.raises(ValueError, match="Training cannot go on"):
+    with pytest.raises(ValueError, match="Training cannot continue"):
         model.set_params(vocabulary_size=20).fit(TOKENS, HAS_SEVEN)
 
 
