@@ -7,7 +7,7 @@ import functools
 from collections.abc import Mapping
 from numbers import Integral
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -15,7 +15,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._callbacks import CallbackSupportMixin, FitTasks
+from ._callbacks import CallbackSupportMixin, FitTasks, Method
+from ._checks import check_64_bits
 from ._network import Architecture, Network
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads, single_threaded_blas
@@ -25,7 +26,7 @@ from ._training import History, NonFiniteLossError, train
 MAX_UNITS = 1 << 28
 
 
-def rollback_on_error(fit):
+def rollback_on_error(fit: Method) -> Method:
     """Decorator: a call that fails leaves the estimator as it was. If the loss became
     non-finite, the model keeps the last finite weights instead."""
 
@@ -41,7 +42,7 @@ def rollback_on_error(fit):
             self.__dict__.update(before)
             raise
 
-    return guarded
+    return cast(Method, guarded)
 
 
 def check_layer_sizes(sizes: Any) -> list[int]:
@@ -93,13 +94,17 @@ class NetworkEstimator(
         return self._network.architecture.n_features
 
     def _validate_params(self):
-        # scikit-learn's intervals have no end, and compare as floats.
-        for name, value in self.get_params(deep=False).items():
-            if isinstance(value, Integral) and not -(2**63) <= value < 2**63:
-                raise ValueError(
-                    f"{name}={value} is out of range: an integer must fit in 64 bits."
-                )
+        check_64_bits(self.get_params(deep=False))
         super()._validate_params()
+        for name in {"alpha", "init_scale", "epsilon"} & self.get_params(deep=False).keys():
+            value = getattr(self, name)
+            if value is None:
+                continue
+            with np.errstate(over="ignore"):  # reported here
+                rounded = np.dtype(self.dtype).type(value)
+            if not np.isfinite(rounded) or (name == "epsilon" and rounded == 0):
+                what = "underflows" if rounded == 0 else "overflows"
+                raise ValueError(f"{name}={value} {what} dtype={rounded.dtype.name!r}.")
 
     # Training. Until the first epoch everything that changes is a copy, so that a fitted
     # model survives an error.

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from ._sequences import (
     MAX_VOCABULARY,
     Sequences,
     check_collection,
+    check_numeric,
     columns_to_sequences,
     form_of,
     ragged_to_sequences,
+    reading_numbers,
     steps_to_sequences,
     tokens_to_sequences,
 )
@@ -54,7 +57,17 @@ class InputFormat:
     per_step: bool
 
 
-def check_settings(estimator) -> None:
+def check_64_bits(settings: dict[str, Any]) -> None:
+    """Refuse integers that scikit-learn's intervals and the kernels cannot handle."""
+    for name, value in settings.items():
+        if isinstance(value, Integral) and not -(2**63) <= int(value) < 2**63:
+            raise ValueError(
+                f"{name} must fit in 64 bits, but an integer of {int(value).bit_length()} "
+                "bits was given."
+            )
+
+
+def check_settings(estimator: Any) -> None:
     """Parameters of LSTMRegressor and LSTMClassifier that are valid one by one, but not
     together."""
     size = estimator.vocabulary_size
@@ -77,7 +90,7 @@ def check_settings(estimator) -> None:
         )
 
 
-def check_recurrent_dropout(estimator) -> None:
+def check_recurrent_dropout(estimator: Any) -> None:
     if estimator.cell == "input_gated" and estimator.recurrent_dropout:
         raise ValueError(
             f"recurrent_dropout={estimator.recurrent_dropout} cannot be combined with "
@@ -85,7 +98,7 @@ def check_recurrent_dropout(estimator) -> None:
         )
 
 
-def read_X(estimator, X: Any) -> tuple[Sequences, InputFormat]:
+def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:
     """Read the X of a first fit.
 
     Like scikit-learn's validate_data it sets n_features_in_ and feature_names_in_.
@@ -120,7 +133,7 @@ def read_X(estimator, X: Any) -> tuple[Sequences, InputFormat]:
     )
 
 
-def check_X(estimator, X: Any, input_format: InputFormat) -> Sequences:
+def check_X(estimator: Any, X: Any, input_format: InputFormat) -> Sequences:
     """Read the X of a fitted model."""
     if input_format.form == "tokens":
         return tokens_to_sequences(X, input_format.vocabulary)
@@ -147,13 +160,11 @@ def check_X(estimator, X: Any, input_format: InputFormat) -> Sequences:
 def _read_columns(estimator, X, dtype, n_step_features, reset):
     if isinstance(X, (list, tuple)) and len(X) == 0:
         raise ValueError("X is empty: found array with 0 sample(s), at least 1.")
-    try:
-        with np.errstate(over="ignore"):  # overflow to infinity is reported below
-            X = validate_data(
-                estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
-            )
-    except OverflowError as error:
-        raise ValueError(f"X has a number that is too large: {error}.") from error
+    check_numeric(X, "X")
+    with reading_numbers("X"):
+        X = validate_data(
+            estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
+        )
     return columns_to_sequences(X, n_step_features)
 
 
@@ -166,7 +177,7 @@ _READERS: dict[str, Callable[..., Sequences]] = {
 
 
 def check_y(
-    estimator, y: Any, sequences: Sequences, per_step: bool, name: str = "y"
+    estimator: Any, y: Any, sequences: Sequences, per_step: bool, name: str = "y"
 ) -> np.ndarray:
     """y as the estimator reads it, with an entry per sequence, or per real step."""
     if y is None:
@@ -174,6 +185,7 @@ def check_y(
             f"{type(estimator).__name__} requires y to be passed, but the target {name} is "
             "None."
         )
+    check_collection(y, name, "one target per sequence")
     if per_step:
         return estimator._read_y(sequences.gather_steps(y, name), name)
     y = estimator._read_y(y, name)
@@ -191,14 +203,19 @@ def check_weights(
     """Sample weights of the given dtype, one per sequence or per real step."""
     dtype = np.dtype(dtype)
     n = len(sequences)
+    if not (weights is None or isinstance(weights, Real)):
+        check_collection(weights, name, "one number per sequence")
+        check_numeric(weights, name)
     if per_step:
         n = int(sequences.lengths.sum())
         if weights is not None and not _is_one_per_sequence(weights):
             weights = sequences.gather_steps(weights, name)
         elif weights is not None:
-            weights = _check_sample_weight(weights, np.empty((len(sequences), 1)))
+            with reading_numbers(name):
+                weights = _check_sample_weight(weights, np.empty((len(sequences), 1)))
             weights = np.repeat(weights, sequences.lengths)
-    weights = _check_sample_weight(weights, np.empty((n, 1)), dtype=np.float64)
+    with reading_numbers(name):
+        weights = _check_sample_weight(weights, np.empty((n, 1)), dtype=np.float64)
     if (weights < 0).any():
         raise ValueError(f"{name} has negative weights; all must be at least 0.")
     if not weights.any():

@@ -21,6 +21,7 @@ from ._labels import (
 )
 from ._losses import CLASSIFICATION_LOSSES, score_classification
 from ._parameters import CLASSIFICATION_LOSS
+from ._sequences import shown
 from ._supervised import BaseLSTM
 
 
@@ -319,22 +320,26 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """The classes given to a later call must be those of the first."""
         if classes is not None and not np.array_equal(read_classes(classes), self.classes_):
             raise ValueError(
-                f"classes={classes!r} differ from those of the first call, {self.classes_!r}."
+                f"classes={shown(classes)} differ from those of the first call, "
+                f"{self.classes_!r}."
             )
 
-    def _encode(self, y, name="y"):
-        """Targets of the loss: 0 and 1 for each label, or the index of the class."""
+    def _check_targets(self, y, name):
         if (y.ndim == 2) != self._multilabel:
             raise ValueError(
                 f"{name} has shape {y.shape}, but LSTMClassifier was fitted with "
                 + ("an indicator matrix." if self._multilabel else "class labels.")
             )
+        if self._multilabel and y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"{name} has {y.shape[1]} labels, but LSTMClassifier was fitted with "
+                f"{len(self.classes_)}."
+            )
+
+    def _encode(self, y, name="y"):
+        """Targets of the loss: 0 and 1 for each label, or the index of the class."""
+        self._check_targets(y, name)
         if self._multilabel:
-            if y.shape[1] != len(self.classes_):
-                raise ValueError(
-                    f"{name} has {y.shape[1]} labels, but LSTMClassifier was fitted with "
-                    f"{len(self.classes_)}."
-                )
             return y.astype(self.dtype)
         check_known(y, self.classes_, name)
         return np.searchsorted(self.classes_, y)[:, None].astype(self.dtype)

@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
+from ._checks import check_64_bits
 from ._docs import fill_docstrings
 from ._sampling import write_tokens
-from ._vocabulary import read_texts
+from ._vocabulary import Vocabulary, read_texts
 
-_SETTINGS = {
-    "prompt": "no_validation",  # the vocabulary validates it
+_AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
+
+_CONSTRAINTS = {
+    "n_tokens": [_AT_LEAST_ONE],
+    "n_samples": [_AT_LEAST_ONE, None],
     "temperature": [Interval(Real, 0, None, closed="left")],
-    "top_k": [Interval(Integral, 1, None, closed="left"), None],
+    "top_k": [_AT_LEAST_ONE, None],
     "top_p": [Interval(Real, 0, 1, closed="right"), None],
     "random_state": ["random_state"],
 }
@@ -45,14 +49,8 @@ random_state : int, RandomState instance or None, default=None
 class GenerationMixin:
     """The methods of a fitted language model that write."""
 
-    @validate_params(
-        {
-            "n_tokens": [Interval(Integral, 1, None, closed="left")],
-            "n_samples": [Interval(Integral, 1, None, closed="left"), None],
-            **_SETTINGS,
-        },
-        prefer_skip_nested_validation=True,
-    )
+    _vocabulary: Vocabulary
+
     def sample(
         self,
         n_tokens: int,
@@ -80,10 +78,18 @@ class GenerationMixin:
         sample : str, list of words or int64 array, as in fit, or a list of n_samples
             Without the prompt. The unknown token is never written.
         """
-        arrays = self._draw_tokens(
-            n_tokens, prompt, temperature, top_k, top_p, random_state, n_samples or 1
-        )
-        drawn: list[list[int]] = [[] for _ in range(n_samples or 1)]
+        settings = {
+            "n_tokens": n_tokens,
+            "n_samples": n_samples,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "random_state": random_state,
+        }
+        self._check_generation("sample", _CONSTRAINTS, settings)
+        n_drawn = int(n_samples or 1)
+        arrays = self._draw_tokens(prompt, **{**settings, "n_samples": n_drawn})
+        drawn: list[list[int]] = [[] for _ in range(n_drawn)]
         for tokens in arrays:
             for sequence, token in zip(drawn, tokens, strict=True):
                 if token >= 0:
@@ -91,13 +97,6 @@ class GenerationMixin:
         written = [self._vocabulary.decode(sequence) for sequence in drawn]
         return written[0] if n_samples is None else written
 
-    @validate_params(
-        {
-            "n_tokens": [Interval(Integral, 1, None, closed="left"), None],
-            **_SETTINGS,
-        },
-        prefer_skip_nested_validation=True,
-    )
     def iter_sample(
         self,
         n_tokens: int | None = None,
@@ -121,16 +120,29 @@ class GenerationMixin:
         tokens : iterator of str or int
             Joined, they are what `sample` returns for the same random_state.
         """
-        drawn = self._draw_tokens(n_tokens, prompt, temperature, top_k, top_p, random_state, 1)
-        tokens = list(self.vocabulary_)
+        settings = {
+            "n_tokens": n_tokens,
+            "temperature": temperature,
+            "top_k": top_k,
+            "top_p": top_p,
+            "random_state": random_state,
+        }
+        constraints = {**_CONSTRAINTS, "n_tokens": [_AT_LEAST_ONE, None]}
+        self._check_generation("iter_sample", constraints, settings)
+        drawn = self._draw_tokens(prompt, n_samples=1, **settings)
+        tokens = list(self._vocabulary.numbers)
         return (tokens[numbers[0]] for numbers in drawn)
 
-    def _draw_tokens(
-        self, n_tokens, prompt, temperature, top_k, top_p, random_state, n_samples
-    ):
-        """Iterator over arrays with a token for each sample, -1 after its end. Arguments are
-        checked at once, not at the first token."""
+    def _check_generation(self, method, constraints, settings):
         check_is_fitted(self)
+        check_64_bits(settings)
+        constraints = {name: constraints[name] for name in settings}
+        caller = f"{type(self).__name__}.{method}"
+        validate_parameter_constraints(constraints, settings, caller_name=caller)
+
+    def _draw_tokens(self, prompt, n_tokens, n_samples, random_state, **limits):
+        """Iterator over arrays with a token for each sample, -1 after its end. The prompt is
+        checked at once, not at the first token."""
         vocabulary = self._vocabulary
         if len(vocabulary) == 1 and vocabulary.unknown is not None:
             raise ValueError(
@@ -144,9 +156,7 @@ class GenerationMixin:
             never=vocabulary.unknown,
             end=len(vocabulary),
             random_state=check_random_state(random_state),
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
+            **limits,
         )
 
     def _read_prompt(self, prompt):

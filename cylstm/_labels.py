@@ -10,13 +10,15 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from ._checks import check_weight_range
-from ._sequences import check_collection
+from ._sequences import check_collection, shown
 
 
 def read_labels(y: Any, name: str) -> np.ndarray:
     """Labels as a 1-D array, or an indicator matrix as a 2-D one."""
     check_collection(y, name, "class labels")
     y = _check_types(y, name)
+    if getattr(y, "dtype", np.dtype(float)).kind == "V":
+        raise ValueError(f"{name} is an array of {y.dtype}, but class labels are expected.")
     y = check_array(y, dtype=None, ensure_2d=False, input_name=name, accept_sparse=False)
     if y.ndim == 2 and y.shape[1] > 1:
         if y.dtype.kind not in "fiub" or not np.isin(y, (0, 1)).all():
@@ -36,9 +38,14 @@ def read_classes(classes: Any) -> np.ndarray:
     array = np.asarray(_check_types(classes, "classes"))
     if array.ndim != 1 or array.size == 0:
         raise ValueError(
-            f"classes={classes!r} must be one-dimensional and hold at least two classes."
+            f"classes={shown(classes)} must be one-dimensional and hold at least two classes."
         )
-    return np.unique(array)
+    try:
+        return np.unique(array)
+    except TypeError as error:
+        raise ValueError(
+            f"classes={shown(classes)} cannot be sorted; use strings or numbers: {error}."
+        ) from error
 
 
 def find_classes(y: np.ndarray, classes: Any) -> np.ndarray:
@@ -98,7 +105,8 @@ def _given_weights(class_weight, classes):
     unknown = [label for label in class_weight if label not in known]
     if unknown:
         raise ValueError(
-            f"class_weight names {unknown!r}, which are not among the classes {classes!r}."
+            f"class_weight names {shown(unknown)}, which are not among the classes "
+            f"{classes!r}."
         )
     try:
         by_class = np.array([class_weight.get(label, 1.0) for label in known], dtype=float)
@@ -108,7 +116,7 @@ def _given_weights(class_weight, classes):
         by_class.size and (np.isfinite(by_class) & (by_class >= 0)).all()
     ):
         raise ValueError(
-            f"class_weight={class_weight!r} must hold finite numbers, all at least 0."
+            f"class_weight={shown(class_weight)} must hold finite numbers, all at least 0."
         )
     return by_class
 
@@ -130,10 +138,14 @@ def _check_types(y, name):
     for k, label in enumerate(labels):
         if label is None:
             raise ValueError(f"{name}[{k}] is None; every sample needs a class label.")
+        if getattr(label, "ndim", 0):
+            raise ValueError(
+                f"{name}[{k}] has {label.ndim} dimension(s), but a class label is one value."
+            )
         if isinstance(label, str) != isinstance(first, str):
             raise ValueError(
-                f"{name} mixes types of labels: {name}[0] is {first!r}, but {name}[{k}] is "
-                f"{label!r}. Use strings or numbers for all of them."
+                f"{name} mixes types of labels: {name}[0] is {shown(first)}, but {name}[{k}] "
+                f"is {shown(label)}. Use strings or numbers for all of them."
             )
     if array.dtype == object and len(labels) and all(isinstance(k, Integral) for k in labels):
         if all(-(2**63) <= label < 2**63 for label in labels):

@@ -49,7 +49,7 @@ class RegressionLoss:
             raise ValueError(f"{name} {self.domain_error}")
 
 
-REGRESSION_LOSSES = {
+REGRESSION_LOSSES: dict[str, RegressionLoss] = {
     "squared_error": RegressionLoss("squared_error", "r^2 / 2"),
     "absolute_error": RegressionLoss("absolute_error", "|r|"),
     "huber": RegressionLoss(
@@ -90,7 +90,7 @@ class ClassificationLoss:
 
 # Public name -> by whether each score has a probability of its own (two classes, or an
 # indicator matrix) or all scores share one distribution.
-CLASSIFICATION_LOSSES = {
+CLASSIFICATION_LOSSES: dict[str, dict[str, ClassificationLoss]] = {
     "log_loss": {
         "logistic": ClassificationLoss("logistic", "logistic", expit, log_expit),
         "softmax": ClassificationLoss(

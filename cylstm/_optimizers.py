@@ -110,7 +110,7 @@ class Solver:
     decays_weights: bool = False
 
 
-SOLVERS = {
+SOLVERS: dict[str, Solver] = {
     "adam": Solver(
         lambda settings, penalized: Adam(settings.beta_1, settings.beta_2, settings.epsilon),
         "Kingma & Ba (arXiv:1412.6980)",
@@ -178,7 +178,7 @@ def _exponential(optimizer, n_samples_seen):
     return optimizer.learning_rate_init * optimizer.decay_rate**n_decays
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, Schedule] = {
     "constant": Schedule("keeps learning_rate_init"),
     "invscaling": Schedule(
         "divides learning_rate_init by sqrt(1 + t_) after each epoch", _invscaling

@@ -6,7 +6,7 @@ scikit-learn requires; `_docs.documented` puts the two together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -66,7 +66,7 @@ def optional(parameter: Parameter) -> Parameter:
     )
 
 
-def listed(rows, names=None) -> str:
+def listed(rows: Mapping[str, Any], names: Iterable[str] | None = None) -> str:
     """The descriptions of the rows of a table, with their names."""
     names = rows if names is None else names
     return "; ".join(f'"{name}": {rows[name].description}' for name in names)
@@ -81,7 +81,7 @@ def schedule(names: Iterable[str]) -> Parameter:
     )
 
 
-PARAMETERS = {
+PARAMETERS: dict[str, Parameter] = {
     "hidden_layer_sizes": Parameter(
         ["array-like", Interval(Integral, 1, None, closed="left")],
         "int or sequence of int",
@@ -321,13 +321,13 @@ PARAMETERS = {
     ),
 }
 
-REGRESSION_LOSS = choice(
+REGRESSION_LOSS: Parameter = choice(
     REGRESSION_LOSSES,
     f"""Loss of a sample with target y and prediction p, where r = y - p, averaged over
     outputs. {listed(REGRESSION_LOSSES)}.""",
 )
 
-CLASSIFICATION_LOSS = choice(
+CLASSIFICATION_LOSS: Parameter = choice(
     CLASSIFICATION_LOSSES,
     """Cross-entropy in nats: of a logistic output for two classes, of a softmax with one
     output per class for more; for an indicator matrix, of one logistic output per label,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from ._callbacks import with_callbacks
 from ._docs import documented
 from ._losses import REGRESSION_LOSSES, score_regression
 from ._parameters import REGRESSION_LOSS
+from ._sequences import check_numeric, reading_numbers, shown
 from ._supervised import BaseLSTM
 
 
@@ -225,21 +227,22 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
 
     def _levels(self):
         """The levels if several quantiles are asked for, else None."""
-        if not REGRESSION_LOSSES[self.loss].has_levels or np.ndim(self.quantile) == 0:
+        if not REGRESSION_LOSSES[self.loss].has_levels or isinstance(self.quantile, Real):
             return None
         try:
             levels = np.asarray(self.quantile, dtype=np.float64)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             levels = np.empty(0)
         if levels.ndim != 1 or levels.size == 0 or not ((levels > 0) & (levels < 1)).all():
             raise ValueError(
-                f"quantile={self.quantile!r} must be a number between 0 and 1 or a "
+                f"quantile={shown(self.quantile)} must be a number between 0 and 1 or a "
                 "sequence of such numbers."
             )
         return levels
 
     def _read_y(self, y, name):
-        with np.errstate(over="ignore"):  # overflow to infinity is reported
+        check_numeric(y, name)
+        with reading_numbers(name):
             y = check_array(
                 y,
                 dtype=self.dtype,
@@ -263,18 +266,23 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
     def _check_classes(self, classes):
         """There are none."""
 
-    def _encode(self, y, name="y"):
+    def _check_targets(self, y, name):
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if n_outputs != self.n_outputs_:
             raise ValueError(
                 f"{name} has {n_outputs} outputs, but LSTMRegressor was fitted with "
                 f"{self.n_outputs_}."
             )
-        if self._levels() is not None and n_outputs > 1:
+
+    def _encode(self, y, name="y"):
+        """Targets of the loss, with a column per output."""
+        self._check_targets(y, name)
+        if self._levels() is not None and self.n_outputs_ > 1:
             raise ValueError(
-                f"{name} has {n_outputs} outputs, but several quantiles need a y with one."
+                f"{name} has {self.n_outputs_} outputs, but several quantiles need "
+                "one-dimensional targets."
             )
-        return y.reshape(len(y), n_outputs)
+        return y.reshape(len(y), self.n_outputs_)
 
     def _class_weights(self, targets, weights):
         return weights

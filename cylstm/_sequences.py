@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -82,11 +83,6 @@ class Sequences:
         an array (n_steps_k, ...) for each sequence.
         """
         check_collection(y, name, "one array or list per sequence (return_sequences=True)")
-        if issparse(y):
-            raise TypeError(
-                f"Sparse data was passed for {name}, but dense data is required with "
-                "return_sequences=True."
-            )
         if hasattr(y, "iloc"):
             y = y.to_numpy()
         if self.shape is not None and {np.shape(steps)[:1] for steps in y} == {self.shape[1:]}:
@@ -95,7 +91,7 @@ class Sequences:
                 return y.reshape(-1, *y.shape[2:])[self.real_rows()]
         if len(y) != len(self):
             raise ValueError(f"{name} has {len(y)} samples, but X has {len(self)}.")
-        arrays = [_as_array(steps, f"{name}[{k}]") for k, steps in enumerate(y)]
+        arrays = [as_array(steps, f"{name}[{k}]") for k, steps in enumerate(y)]
         for k, (steps, length) in enumerate(zip(arrays, self.lengths, strict=True)):
             if steps.ndim == 0 or len(steps) != length:
                 raise ValueError(
@@ -138,14 +134,54 @@ class Sequences:
 
 
 def check_collection(x: Any, name: str, expected: str | None = None) -> None:
-    """Refuse scalars, strings, mappings, sets, iterators and None."""
+    """Refuse scalars, strings, mappings, sets, iterators, None and sparse matrices."""
+    if issparse(x):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' "
+            "to convert to a dense numpy array."
+        )
     is_array = any(hasattr(x, a) for a in ("__array__", "__array_interface__", "shape"))
     is_list = hasattr(x, "__len__") and hasattr(x, "__getitem__")
     if is_array and getattr(x, "ndim", None) == 0:
-        raise ValueError(f"{name} is a scalar, {x!r}; expected {expected or FORMS}.")
+        raise ValueError(f"{name} is a scalar, {shown(x)}; expected {expected or FORMS}.")
     if not is_array and (not is_list or isinstance(x, (str, bytes, bytearray, Mapping))):
         what = "None" if x is None else f"of type {type(x).__name__}"
         raise ValueError(f"{name} is {what}; expected {expected or FORMS}.")
+
+
+def shown(value: Any) -> str:
+    """repr for an error message, cut where it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 120 else f"{text[:100]}... ({type(value).__name__})"
+
+
+@contextmanager
+def reading_numbers(name: str) -> Iterator[None]:
+    """Name the argument in errors of a conversion to numbers."""
+    try:
+        # What overflows to infinity is reported afterwards.
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{name} has a number beyond the range of float64: {error}."
+        ) from error
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        if "float()" not in text and not text.startswith(("could not convert", "setting an")):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} must hold numbers: {text.rstrip('.')}.") from error
+
+
+def check_numeric(x: Any, name: str) -> None:
+    """Refuse arrays that would be converted to numbers without being numbers."""
+    dtype = getattr(x, "dtype", None)
+    masked = np.ma.isMaskedArray(x)
+    if masked or getattr(dtype, "kind", "f") in "mMV":
+        what = "a MaskedArray" if masked else "an array"
+        hint = " Use NaN for missing values." if masked else ""
+        raise ValueError(f"{name} is {what} of {dtype}, but plain numbers are expected.{hint}")
 
 
 FORMS = (
@@ -154,8 +190,8 @@ FORMS = (
 )
 
 TOKEN_FORMS = (
-    "with embedding_dim an integer array (n_samples, n_timesteps) or a list of 1-D integer "
-    "arrays"
+    "an integer array (n_samples, n_timesteps) or a list of 1-D integer arrays, since "
+    "embedding_dim is set"
 )
 
 
@@ -201,7 +237,7 @@ def _check_finite(sequences):
 def steps_to_sequences(X, dtype):
     """Read a 3-D array; trailing steps that are NaN in every feature are padding."""
     _check_3d(X)
-    with np.errstate(over="ignore"):  # overflow to infinity is reported below
+    with reading_numbers("X"):
         X = check_array(
             X,
             dtype=dtype,
@@ -235,11 +271,7 @@ def _check_3d(X):
             f"X has shape {X.shape}; expected (n_samples, n_timesteps, n_features) with at "
             "least one step and one feature."
         )
-    if np.ma.isMaskedArray(X) or X.dtype.kind not in "fiubcOSU":
-        raise ValueError(
-            f"X is a {type(X).__name__} of {X.dtype}, but plain numbers are expected; use "
-            "NaN for missing values."
-        )
+    check_numeric(X, "X")
 
 
 def ragged_to_sequences(X, dtype):
@@ -295,7 +327,7 @@ def tokens_to_sequences(X, vocabulary_size):
     return sequences
 
 
-def _as_array(x, name):
+def as_array(x, name):
     try:
         return np.asarray(x)
     except ValueError as error:  # nested lists of different lengths
@@ -305,7 +337,7 @@ def _as_array(x, name):
 def _as_tokens(x, name, n_dimensions):
     if issparse(x):
         raise TypeError(f"Sparse data was passed for {name}; expected {TOKEN_FORMS}.")
-    x = _as_array(x, name)
+    x = as_array(x, name)
     if (x.dtype == object and x.size and all(isinstance(k, int) for k in x.flat)) or (
         x.dtype == np.uint64 and (x >> 63).any()
     ):

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._base import NetworkEstimator, hold_out, rollback_on_error
 from ._callbacks import with_callbacks
 from ._checks import (
+    check_64_bits,
     check_enough_to_score,
     check_settings,
     check_weight_left,
@@ -34,9 +35,10 @@ class BaseLSTM(NetworkEstimator):
     """What both estimators share; use LSTMRegressor or LSTMClassifier.
 
     A subclass reads y (_read_y), sets the fitted attributes that follow from it
-    (_set_targets), encodes it as targets of the loss (_encode), multiplies class weights
-    into the weights (_class_weights), names the loss (_kernel_loss), turns scores into
-    predictions (_decode) and scores those (_score_predictions).
+    (_set_targets), compares a later y with them (_check_targets), encodes it as targets of
+    the loss (_encode), multiplies class weights into the weights (_class_weights), names the
+    loss (_kernel_loss), turns scores into predictions (_decode) and scores those
+    (_score_predictions).
     """
 
     @rollback_on_error
@@ -80,7 +82,7 @@ class BaseLSTM(NetworkEstimator):
         """
         self._validate_params()
         check_settings(self)
-        validation = (X_val, y_val, sample_weight_val)
+        validation: tuple | None = (X_val, y_val, sample_weight_val)
         if X_val is None:
             if y_val is not None or sample_weight_val is not None:
                 raise ValueError("y_val or sample_weight_val was given without X_val.")
@@ -203,6 +205,7 @@ class BaseLSTM(NetworkEstimator):
         check_is_fitted(self)
         architecture = self._network.architecture
         n_scores = architecture.n_scores
+        check_64_bits({"output": output, "step": step})
         if step is not None and not isinstance(step, Integral):
             raise ValueError(f"step={step!r} must be an int or None.")
         if not isinstance(output, Integral) or not 0 <= output < n_scores:
@@ -236,6 +239,7 @@ class BaseLSTM(NetworkEstimator):
         sequences, scores = self._scores(X)
         per_step = self._input_format.per_step
         y = check_y(self, y, sequences, per_step)
+        self._check_targets(y, "y")
         if sample_weight is not None:
             sample_weight = check_weights(
                 sample_weight, sequences, per_step, self.dtype, "sample_weight"

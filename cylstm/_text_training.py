@@ -64,7 +64,7 @@ class TextTrainer(BatchTrainer):
         self.texts = texts
         self.boundary = boundary
         self.n_samples = sum(map(len, texts))
-        self.batch_size = min(batch_size, self.n_samples)
+        self.batch_size = int(min(batch_size, self.n_samples))
         self.bptt_steps = bptt_steps
         self.shuffle = shuffle and len(texts) > 1
         self.random_state = random_state

@@ -10,13 +10,25 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils._param_validation import HasMethods, Interval, validate_params
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from ._checks import check_64_bits
 from ._docs import fill_docstrings
-from ._sequences import check_collection, flatten_steps, form_of
+from ._sequences import (
+    as_array,
+    check_collection,
+    flatten_steps,
+    form_of,
+    reading_numbers,
+    shown,
+)
 
 __all__ = ["StepwiseTransformer", "make_windows"]
 
@@ -34,7 +46,7 @@ def _transformer_has(method):
 
 
 @fill_docstrings(X=SEQUENCES)
-class StepwiseTransformer(
+class StepwiseTransformer(  # type: ignore[call-arg]
     CallbackSupportMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Apply a scikit-learn transformer to every time step.
@@ -199,16 +211,6 @@ class StepwiseTransformer(
         return tags
 
 
-@validate_params(
-    {
-        "series": ["array-like"],
-        "window": [Interval(Integral, 1, None, closed="left")],
-        "horizon": [Interval(Integral, 1, None, closed="left")],
-        "stride": [Interval(Integral, 1, None, closed="left")],
-        "targets": [Integral, "array-like", None],
-    },
-    prefer_skip_nested_validation=True,
-)
 def make_windows(
     series: npt.ArrayLike,
     window: int,
@@ -253,7 +255,21 @@ def make_windows(
     array([[4, 5],
            [5, 6]])
     """
-    values = np.asarray(series)
+    settings = {"window": window, "horizon": horizon, "stride": stride, "targets": targets}
+    check_64_bits(settings)
+    validate_parameter_constraints(
+        {
+            **{name: [Interval(Integral, 1, None, closed="left")] for name in settings},
+            "targets": [Integral, "array-like", None],
+        },
+        settings,
+        caller_name="make_windows",
+    )
+    check_collection(series, "series", "numbers of shape (n_steps,) or (n_steps, n_features)")
+    values = as_array(series, "series")
+    if values.dtype == object:
+        with reading_numbers("series"):
+            values = values.astype(np.float64)
     if values.ndim not in (1, 2) or values.dtype.kind in "SUV":
         raise ValueError(
             f"series has shape {values.shape} and dtype {values.dtype}; expected numbers of "
@@ -261,6 +277,7 @@ def make_windows(
         )
     values = values[:, None] if values.ndim == 1 else values
     n_steps, n_features = values.shape
+    window, horizon = int(window), int(horizon)  # True counts as 1
     if n_steps < window + horizon:
         raise ValueError(
             f"series has {n_steps} steps, fewer than window + horizon = {window} + {horizon}."
@@ -275,7 +292,7 @@ def make_windows(
             or not ((columns >= -n_features) & (columns < n_features)).all()
         ):
             raise ValueError(
-                f"targets={targets!r} must be indices of the {n_features} features."
+                f"targets={shown(targets)} must be indices of the {n_features} features."
             )
         # An int keeps a view.
         followed = values[:, [*columns]] if np.ndim(targets) else values[:, columns[0], None]
