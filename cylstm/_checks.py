@@ -227,7 +227,9 @@ def check_weights(
         return check_weight_range(weights.astype(dtype), weights, name)
 
 
-def check_weight_range(weights: np.ndarray, exact: np.ndarray, name: str) -> np.ndarray:
+def check_weight_range(
+    weights: np.ndarray, exact: np.ndarray, name: str, nonzero: bool = True
+) -> np.ndarray:
     """Refuse weights that over- or underflow in the model's dtype.
 
     Parameters
@@ -237,6 +239,8 @@ def check_weight_range(weights: np.ndarray, exact: np.ndarray, name: str) -> np.
         The same before they were rounded to that dtype.
     name : str
         Where they come from.
+    nonzero : bool
+        Whether any of them is meant to be larger than 0.
 
     Returns
     -------
@@ -253,7 +257,7 @@ def check_weight_range(weights: np.ndarray, exact: np.ndarray, name: str) -> np.
             f"{name} overflows {weights.dtype}: {largest}, the sum {total:.3g}; at most "
             f"{limit:.3g} is supported. Scale it down: {hint}."
         )
-    if exact.any() and weights.max() < SMALLEST_WEIGHT:
+    if nonzero and float(weights.max()) < SMALLEST_WEIGHT:
         limit = max(float(np.finfo(weights.dtype).smallest_subnormal), SMALLEST_WEIGHT)
         raise ValueError(
             f"{name} underflows {weights.dtype}: {largest}; one of at least {limit:.3g} is "

@@ -97,7 +97,12 @@ def class_weights(
     with np.errstate(over="ignore", invalid="ignore"):  # reported below
         exact = weights * by_class[indices]
         product = weights * by_class[indices].astype(weights.dtype)
-    return check_weight_range(product, exact, "The product of class_weight and sample_weight")
+    return check_weight_range(
+        product,
+        exact,
+        "The product of class_weight and sample_weight",
+        nonzero=bool(((weights > 0) & (by_class[indices] > 0)).any()),
+    )
 
 
 def _given_weights(class_weight, classes):
