@@ -15,8 +15,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from ._arguments import check_64_bits
 from ._callbacks import CallbackSupportMixin, FitTasks, Method
-from ._checks import check_64_bits
+from ._checks import check_precision
 from ._network import Architecture, Network
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads, single_threaded_blas
@@ -94,17 +95,10 @@ class NetworkEstimator(
         return self._network.architecture.n_features
 
     def _validate_params(self):
-        check_64_bits(self.get_params(deep=False))
+        settings = self.get_params(deep=False)
+        check_64_bits(settings)
         super()._validate_params()
-        for name in {"alpha", "init_scale", "epsilon"} & self.get_params(deep=False).keys():
-            value = getattr(self, name)
-            if value is None:
-                continue
-            with np.errstate(over="ignore"):  # reported here
-                rounded = np.dtype(self.dtype).type(value)
-            if not np.isfinite(rounded) or (name == "epsilon" and rounded == 0):
-                what = "underflows" if rounded == 0 else "overflows"
-                raise ValueError(f"{name}={value} {what} dtype={rounded.dtype.name!r}.")
+        check_precision(settings)
 
     # Training. Until the first epoch everything that changes is a copy, so that a fitted
     # model survives an error.

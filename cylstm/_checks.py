@@ -5,22 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from ._arguments import check_collection, check_numeric, reading_numbers
 from ._dataset import Dataset
 from ._sequences import (
+    FORMS,
     MAX_VOCABULARY,
     Sequences,
-    check_collection,
-    check_numeric,
     columns_to_sequences,
     form_of,
     ragged_to_sequences,
-    reading_numbers,
     steps_to_sequences,
     tokens_to_sequences,
 )
@@ -57,14 +56,17 @@ class InputFormat:
     per_step: bool
 
 
-def check_64_bits(settings: dict[str, Any]) -> None:
-    """Refuse integers that scikit-learn's intervals and the kernels cannot handle."""
-    for name, value in settings.items():
-        if isinstance(value, Integral) and not -(2**63) <= int(value) < 2**63:
-            raise ValueError(
-                f"{name} must fit in 64 bits, but an integer of {int(value).bit_length()} "
-                "bits was given."
-            )
+def check_precision(settings: dict[str, Any]) -> None:
+    """Refuse settings that over- or underflow in the model's dtype."""
+    for name in ("alpha", "epsilon", "init_scale"):
+        value = settings.get(name)
+        if value is None:
+            continue
+        with np.errstate(over="ignore"):  # reported here
+            rounded = np.dtype(settings["dtype"]).type(value)
+        if not np.isfinite(rounded) or (name == "epsilon" and rounded == 0):
+            what = "underflows" if rounded == 0 else "overflows"
+            raise ValueError(f"{name}={value} {what} dtype={rounded.dtype.name!r}.")
 
 
 def check_settings(estimator: Any) -> None:
@@ -116,7 +118,7 @@ def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:
         sequences = tokens_to_sequences(X, estimator.vocabulary_size)
         vocabulary = estimator.vocabulary_size or int(sequences.tokens.max()) + 1
     else:
-        check_collection(X, "X")
+        check_collection(X, "X", FORMS)
         form = form_of(X)
         sequences = _READERS[form](estimator, X, dtype, estimator.n_step_features, True)
     n_features = 1 if form == "tokens" else sequences.n_features
@@ -137,7 +139,7 @@ def check_X(estimator: Any, X: Any, input_format: InputFormat) -> Sequences:
     """Read the X of a fitted model."""
     if input_format.form == "tokens":
         return tokens_to_sequences(X, input_format.vocabulary)
-    check_collection(X, "X")
+    check_collection(X, "X", FORMS)
     form = form_of(X)
     name = type(estimator).__name__
     if form == "columns" and input_format.form != "columns" and len(X):

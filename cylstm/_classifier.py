@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import ClassifierMixin
 
+from ._arguments import shown
 from ._base import rollback_on_error
 from ._callbacks import with_callbacks
 from ._docs import documented
@@ -21,11 +22,10 @@ from ._labels import (
 )
 from ._losses import CLASSIFICATION_LOSSES, score_classification
 from ._parameters import CLASSIFICATION_LOSS
-from ._sequences import shown
 from ._supervised import BaseLSTM
 
 
-@documented(loss=CLASSIFICATION_LOSS)
+@documented({"loss": CLASSIFICATION_LOSS})
 class LSTMClassifier(ClassifierMixin, BaseLSTM):
     """Classification of sequences with a stacked long short-term memory network.
 

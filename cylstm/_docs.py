@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ._parameters import PARAMETERS, Parameter
 
@@ -83,14 +83,15 @@ sample_weight : array-like of shape (n_samples,), default=None
 }
 
 
-def documented(**overrides: Parameter) -> Callable:
+def documented(overrides: Mapping[str, Parameter] | None = None, **texts: str) -> Callable:
     """Class decorator: `_parameter_constraints` and the docstring entries of all parameters
     of `__init__`, from PARAMETERS or `overrides`; and all that `fill_docstrings` does."""
+    table = {**PARAMETERS, **(overrides or {})}
 
     def decorate(cls):
         signature = inspect.signature(cls.__init__).parameters
         parameters = {
-            name: (overrides.get(name) or PARAMETERS[name], parameter.default)
+            name: (table[name], parameter.default)
             for name, parameter in signature.items()
             if name != "self"
         }
@@ -98,7 +99,7 @@ def documented(**overrides: Parameter) -> Callable:
             name: parameter.constraints for name, (parameter, _) in parameters.items()
         }
         entries = (_entry(name, *both) for name, both in parameters.items())
-        return fill_docstrings(parameters="\n".join(entries))(cls)
+        return fill_docstrings(parameters="\n".join(entries), **texts)(cls)
 
     return decorate
 

@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from ._checks import check_64_bits
+from ._arguments import check_64_bits
 from ._docs import fill_docstrings
 from ._sampling import write_tokens
 from ._vocabulary import Vocabulary, read_texts

@@ -9,8 +9,8 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from ._arguments import check_collection, shown
 from ._checks import check_weight_range
-from ._sequences import check_collection, shown
 
 
 def read_labels(y: Any, name: str) -> np.ndarray:

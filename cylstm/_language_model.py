@@ -1,4 +1,5 @@
-"""LSTMLanguageModel: trains on texts and scores them (_generation.py writes them)."""
+"""LSTMLanguageModel: parameters and training. _text_scoring.py has the methods that score
+texts, _generation.py those that write them."""
 
 from __future__ import annotations
 
@@ -10,7 +11,6 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax
 from sklearn.utils.validation import check_is_fitted
 
 from ._base import NetworkEstimator, check_layer_sizes, hold_out, rollback_on_error
@@ -20,42 +20,36 @@ from ._docs import documented
 from ._generation import GenerationMixin
 from ._optimizers import SCHEDULES, SOLVERS
 from ._parameters import PARAMETERS, integer, schedule
-from ._sequences import Sequences
+from ._text_scoring import TEXTS, TextScoringMixin
 from ._text_training import TextTrainer
-from ._threads import effective_n_threads, single_threaded_blas
 from ._vocabulary import MAX_TOKENS, Vocabulary, read_texts
 
 EMBEDDING_DIM = 64
 
-TEXTS = """\
-X : str, list of str, list of lists of str, array-like of int or list of such
-    One sequence: a str, whose characters are the tokens, or a 1-D array of integers. Or
-    several, each of them a document or a sentence: a list of str, of lists of words, or
-    of 1-D arrays of integers.
-"""
-
-
-@documented(
-    embedding_dim=replace(
+OWN_PARAMETERS = {
+    "embedding_dim": replace(
         PARAMETERS["embedding_dim"],
         description=f"""Length of the trained vectors that represent tokens. If None, it is
         {EMBEDDING_DIM}, or with tie_weights the number of units of the last layer.""",
     ),
-    learning_rate=schedule(SCHEDULES),
-    batch_size=integer(
+    "learning_rate": schedule(SCHEDULES),
+    "batch_size": integer(
         """Number of streams that the text is cut into and that are processed in parallel. A
         step of the solver uses batch_size * bptt_steps tokens: short texts need a smaller
         batch_size, or more epochs.""",
         1,
     ),
-    bptt_steps=integer(
+    "bptt_steps": integer(
         """Number of tokens of each stream per step of the solver. The state is carried over to
         the next tokens, gradients are not. In every fourth step one of the streams is
         restarted from a state of zeros, so that the model learns how sequences start.""",
         1,
     ),
-)
-class LSTMLanguageModel(GenerationMixin, NetworkEstimator):
+}
+
+
+@documented(OWN_PARAMETERS, X=TEXTS)
+class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
     """Language model: a stacked LSTM that trains on, scores and writes sequences of tokens.
 
     Tokens are characters, words or integers. The model predicts the probability of each
@@ -251,92 +245,6 @@ class LSTMLanguageModel(GenerationMixin, NetworkEstimator):
         resume = self.__sklearn_is_fitted__()
         return self._fit(X, y, None, resume=resume, n_epochs=1, new_period=False)
 
-    def score(self, X: npt.ArrayLike, y: Any = None) -> float:
-        """Mean log-likelihood per token in nats, where ends of sequences count as tokens.
-
-        Each token is predicted from all those before it in its sequence, whatever bptt_steps
-        and batch_size are.
-
-        Parameters
-        ----------
-        %(X)s
-        y : ignored
-
-        Returns
-        -------
-        score : float
-        """
-        encoded, _ = self._encode(X)
-        return self._log_likelihood([self._targets(numbers) for numbers in encoded])
-
-    def perplexity(self, X: npt.ArrayLike) -> float:
-        """exp(-score): the number of equally likely tokens that would be as hard to predict.
-
-        Parameters
-        ----------
-        %(X)s
-
-        Returns
-        -------
-        perplexity : float
-        """
-        with np.errstate(over="ignore"):
-            return float(np.exp(-self.score(X)))
-
-    def bits_per_token(self, X: npt.ArrayLike) -> float:
-        """-score / log(2): the cross-entropy in bits.
-
-        Parameters
-        ----------
-        %(X)s
-
-        Returns
-        -------
-        bits : float
-        """
-        return float(-self.score(X) / np.log(2))
-
-    def predict_proba(self, X: npt.ArrayLike) -> Any:
-        """Distribution of the next token after each token of X.
-
-        Parameters
-        ----------
-        %(X)s
-
-        Returns
-        -------
-        p : float64 array of shape (n_tokens, n_outputs), or a list with one per sequence
-            Columns are those of `vocabulary_`, followed by the end of the sequence if fit
-            was given a list.
-        """
-        sequences, single = self._inputs(X)
-        scores, _ = self._forward_sequences(sequences)
-        p = softmax(_after_tokens(sequences, scores).astype(np.float64), axis=1)
-        return p if single else np.split(p, np.cumsum(sequences.lengths - 1)[:-1])
-
-    def transform(self, X: npt.ArrayLike) -> np.ndarray:
-        """Hidden states of the last layer, as features of texts.
-
-        Parameters
-        ----------
-        %(X)s
-
-        Returns
-        -------
-        states : array of shape (n_sequences, n_units), or (n_tokens, n_units)
-            The state after the last token of each of several sequences, or after each token
-            of a single one.
-        """
-        sequences, single = self._inputs(X)
-        if single:
-            _, states = self._forward_sequences(sequences, scores=False, features=True)
-            return _after_tokens(sequences, states)
-        a = self._network.architecture
-        states = np.empty((len(sequences), a.n_state), self._network.dtype)
-        self._forward_sequences(sequences, scores=False, state_out=states)
-        # h and c of each layer; the last layer's come last.
-        return states[:, -2 * a.n_features : -a.n_features].copy()
-
     @property
     def vocabulary_(self) -> dict[Any, int]:
         """The tokens and their columns in predict_proba."""
@@ -429,11 +337,6 @@ class LSTMLanguageModel(GenerationMixin, NetworkEstimator):
                 "Training cannot continue: vocabulary changed since the first fit."
             )
 
-    @property
-    def _boundary(self):
-        """The token before the first and, if the model predicts ends, after the last."""
-        return len(self._vocabulary)
-
     def _layout(self):
         """What texts and parameters say of the network."""
         dimension = self.embedding_dim or EMBEDDING_DIM
@@ -477,45 +380,3 @@ class LSTMLanguageModel(GenerationMixin, NetworkEstimator):
         if history.validation_scores:
             line += f", {-history.validation_scores[-1] / np.log(2):.3f} held out"
         return f"{line}, {speed:,.0f} tokens/s"
-
-    # Reading
-
-    def _encode(self, X):
-        check_is_fitted(self)
-        texts = read_texts(X)
-        return self._vocabulary.encode(texts), texts.single
-
-    def _targets(self, numbers):
-        return np.append(numbers, self._boundary) if self._ends else numbers
-
-    def _log_likelihood(self, targets):
-        """Mean over all tokens."""
-        lengths = np.array([len(target) for target in targets], dtype=np.int64)
-        starts = np.cumsum(lengths) - lengths
-        targets = np.concatenate(targets)
-        inputs = np.empty_like(targets)
-        inputs[1:] = targets[:-1]
-        inputs[starts] = self._boundary
-        network = self._network
-        with single_threaded_blas():
-            losses = network.losses(
-                Sequences(None, starts, lengths, inputs),
-                targets.astype(network.dtype)[:, None],
-                effective_n_threads(self.n_jobs),
-            )
-        return -float(losses.mean())
-
-    def _inputs(self, X):
-        """Sequences of tokens, each after a start token, and whether X was a single one."""
-        encoded, single = self._encode(X)
-        lengths = np.array([len(numbers) + 1 for numbers in encoded], dtype=np.int64)
-        starts = np.cumsum(lengths) - lengths
-        tokens = np.insert(
-            np.concatenate(encoded), starts - np.arange(len(starts)), self._boundary
-        )
-        return Sequences(None, starts, lengths, tokens), single
-
-
-def _after_tokens(sequences, rows):
-    """The rows of the steps after a token, without those after a start token."""
-    return np.delete(rows, sequences.starts, axis=0)

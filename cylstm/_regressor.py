@@ -11,16 +11,16 @@ import numpy.typing as npt
 from sklearn.base import MultiOutputMixin, RegressorMixin
 from sklearn.utils import check_array
 
+from ._arguments import check_numeric, reading_numbers, shown
 from ._base import rollback_on_error
 from ._callbacks import with_callbacks
 from ._docs import documented
 from ._losses import REGRESSION_LOSSES, score_regression
 from ._parameters import REGRESSION_LOSS
-from ._sequences import check_numeric, reading_numbers, shown
 from ._supervised import BaseLSTM
 
 
-@documented(loss=REGRESSION_LOSS)
+@documented({"loss": REGRESSION_LOSS})
 class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
     """Regression on sequences with a stacked long short-term memory network.
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from ._arguments import as_array, check_collection, check_numeric, reading_numbers
+
 # The kernels number tokens in 32 bits.
 MAX_VOCABULARY = (1 << 31) - 1
+
+FORMS = (
+    "a 3-D array (n_samples, n_timesteps, n_features), a list of 2-D arrays (n_timesteps_k, "
+    "n_features), or a 2-D array or data frame (n_samples, n_columns)"
+)
+
+TOKEN_FORMS = (
+    "an integer array (n_samples, n_timesteps) or a list of 1-D integer arrays, since "
+    "embedding_dim is set"
+)
 
 
 class Sequences:
@@ -131,68 +141,6 @@ class Sequences:
             out = np.full((self.n_rows, *numbers.shape[1:]), np.nan, dtype=dtype)
         out[self.real_rows()] = numbers
         return out.reshape(*self.shape, *numbers.shape[1:])
-
-
-def check_collection(x: Any, name: str, expected: str | None = None) -> None:
-    """Refuse scalars, strings, mappings, sets, iterators, None and sparse matrices."""
-    if issparse(x):
-        raise TypeError(
-            f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' "
-            "to convert to a dense numpy array."
-        )
-    is_array = any(hasattr(x, a) for a in ("__array__", "__array_interface__", "shape"))
-    is_list = hasattr(x, "__len__") and hasattr(x, "__getitem__")
-    if is_array and getattr(x, "ndim", None) == 0:
-        raise ValueError(f"{name} is a scalar, {shown(x)}; expected {expected or FORMS}.")
-    if not is_array and (not is_list or isinstance(x, (str, bytes, bytearray, Mapping))):
-        what = "None" if x is None else f"of type {type(x).__name__}"
-        raise ValueError(f"{name} is {what}; expected {expected or FORMS}.")
-
-
-def shown(value: Any) -> str:
-    """repr for an error message, cut where it is long."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 120 else f"{text[:100]}... ({type(value).__name__})"
-
-
-@contextmanager
-def reading_numbers(name: str) -> Iterator[None]:
-    """Name the argument in errors of a conversion to numbers."""
-    try:
-        # What overflows to infinity is reported afterwards.
-        with np.errstate(over="ignore", invalid="ignore"):
-            yield
-    except OverflowError as error:
-        raise ValueError(
-            f"{name} has a number beyond the range of float64: {error}."
-        ) from error
-    except (TypeError, ValueError) as error:
-        text = str(error)
-        if "float()" not in text and not text.startswith(("could not convert", "setting an")):
-            raise
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{name} must hold numbers: {text.rstrip('.')}.") from error
-
-
-def check_numeric(x: Any, name: str) -> None:
-    """Refuse arrays that would be converted to numbers without being numbers."""
-    dtype = getattr(x, "dtype", None)
-    masked = np.ma.isMaskedArray(x)
-    if masked or getattr(dtype, "kind", "f") in "mMV":
-        what = "a MaskedArray" if masked else "an array"
-        hint = " Use NaN for missing values." if masked else ""
-        raise ValueError(f"{name} is {what} of {dtype}, but plain numbers are expected.{hint}")
-
-
-FORMS = (
-    "a 3-D array (n_samples, n_timesteps, n_features), a list of 2-D arrays (n_timesteps_k, "
-    "n_features), or a 2-D array or data frame (n_samples, n_columns)"
-)
-
-TOKEN_FORMS = (
-    "an integer array (n_samples, n_timesteps) or a list of 1-D integer arrays, since "
-    "embedding_dim is set"
-)
 
 
 def form_of(X: Any) -> str:
@@ -325,13 +273,6 @@ def tokens_to_sequences(X, vocabulary_size):
             f"allows tokens from 0 to {vocabulary_size - 1}."
         )
     return sequences
-
-
-def as_array(x, name):
-    try:
-        return np.asarray(x)
-    except ValueError as error:  # nested lists of different lengths
-        raise ValueError(f"{name} cannot be read as an array: {error}") from error
 
 
 def _as_tokens(x, name, n_dimensions):

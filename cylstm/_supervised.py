@@ -11,10 +11,10 @@ import numpy.typing as npt
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from ._arguments import check_64_bits
 from ._base import NetworkEstimator, hold_out, rollback_on_error
 from ._callbacks import with_callbacks
 from ._checks import (
-    check_64_bits,
     check_enough_to_score,
     check_settings,
     check_weight_left,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._sequences import shown
+from ._arguments import shown
 
 # Targets are numbers of the model's precision, exact in float32 up to here.
 MAX_TOKENS = (1 << 24) - 1

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from ._sequences import as_array, check_collection, reading_numbers, shown
+from ._arguments import as_array, check_collection, reading_numbers, shown
 
 __all__ = ["GateDisplay", "LossCurveDisplay"]
 

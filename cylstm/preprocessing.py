@@ -18,19 +18,14 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._arguments import as_array, check_64_bits, check_collection, reading_numbers, shown
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from ._checks import check_64_bits
 from ._docs import fill_docstrings
-from ._sequences import (
-    as_array,
-    check_collection,
-    flatten_steps,
-    form_of,
-    reading_numbers,
-    shown,
-)
+from ._sequences import flatten_steps, form_of
 
 __all__ = ["StepwiseTransformer", "make_windows"]
+
+SEQUENCE_FORMS = "a 3-D array (n_samples, n_timesteps, n_features) or a list of 2-D arrays"
 
 SEQUENCES = """\
 X : array of shape (n_samples, n_timesteps, n_features) or list of 2-D arrays
@@ -181,7 +176,7 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         return self
 
     def _flatten(self, X, y=None):
-        check_collection(X, "X")
+        check_collection(X, "X", SEQUENCE_FORMS)
         if form_of(X) == "columns":
             raise ValueError(
                 "StepwiseTransformer expects sequences: a 3-D array (n_samples, "

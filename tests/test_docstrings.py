@@ -100,6 +100,12 @@ def test_docstrings_are_filled_in_and_indented(thing):
                 assert re.match(r"$|[*\w]| {4}\S| {8,12}\S", line), line
 
 
+def test_methods_describe_the_data_that_their_class_takes():
+    for name in ("fit", "partial_fit", "score", "predict_proba", "transform"):
+        assert "list of lists of str" in getattr(LSTMLanguageModel, name).__doc__
+        assert "(n_samples, n_timesteps, n_features)" in getattr(LSTMClassifier, name).__doc__
+
+
 def test_subclasses_share_the_methods_of_the_base():
     for name in ("fit", "transform", "stream", "gate_values", "input_gradients"):
         assert vars(BaseLSTM)[name] is getattr(LSTMRegressor, name)
