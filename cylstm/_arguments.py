@@ -1,4 +1,4 @@
-"""Errors that name the argument, for what is no array, no list or no numbers."""
+"""Checks of arguments before they are converted; their errors name the argument."""
 
 from __future__ import annotations
 
@@ -28,8 +28,11 @@ def check_collection(x: Any, name: str, expected: str) -> None:
 
 
 def shown(value: Any) -> str:
-    """repr for an error message, cut where it is long."""
-    text = " ".join(repr(value).split())
+    """repr for an error message, on one line and shortened if it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python does not print integers of thousands of digits
+        return f"a very long {type(value).__name__}"
     return text if len(text) <= 120 else f"{text[:100]}... ({type(value).__name__})"
 
 
@@ -63,6 +66,7 @@ def check_numeric(x: Any, name: str) -> None:
 
 
 def as_array(x: Any, name: str) -> np.ndarray:
+    """numpy.asarray with the argument's name in its errors."""
     try:
         return np.asarray(x)
     except ValueError as error:  # nested lists of different lengths

@@ -1,5 +1,5 @@
-"""Checks of settings and data: each returns what it read, or raises a ValueError that names
-the argument, what was given and what is expected."""
+"""Checks of settings and data. They return what they read, and raise errors that name the
+argument, what was given and what is expected."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from ._sequences import (
     tokens_to_sequences,
 )
 
-# The engine sums in float64 the weights of a batch, and their products with losses, and
-# divides by the sum.
+# The engine sums the weights of a batch and their products with losses in float64, and
+# divides by the sum of the weights.
 LARGEST_SUM = 1e300
 SMALLEST_WEIGHT = float(np.finfo(np.float64).tiny)
 
@@ -70,8 +70,8 @@ def check_precision(settings: dict[str, Any]) -> None:
 
 
 def check_settings(estimator: Any) -> None:
-    """Parameters of LSTMRegressor and LSTMClassifier that are valid one by one, but not
-    together."""
+    """Refuse parameters of LSTMRegressor and LSTMClassifier that are valid separately, but
+    not in combination."""
     size = estimator.vocabulary_size
     if size is not None and estimator.embedding_dim is None:
         raise ValueError(
@@ -93,6 +93,7 @@ def check_settings(estimator: Any) -> None:
 
 
 def check_recurrent_dropout(estimator: Any) -> None:
+    """Refuse dropout on a hidden state that no gate sees."""
     if estimator.cell == "input_gated" and estimator.recurrent_dropout:
         raise ValueError(
             f"recurrent_dropout={estimator.recurrent_dropout} cannot be combined with "
@@ -109,7 +110,7 @@ def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:
     -------
     sequences : Sequences
     input_format : InputFormat
-        What every later X is read by.
+        Determines how every later X is read.
     """
     dtype = np.dtype(estimator.dtype)
     vocabulary = 0
@@ -238,7 +239,7 @@ def check_weight_range(
     ----------
     weights : array of the model's dtype
     exact : float64 array
-        The same before they were rounded to that dtype.
+        The same weights before rounding to that dtype.
     name : str
         Where they come from.
     nonzero : bool
@@ -247,7 +248,7 @@ def check_weight_range(
     Returns
     -------
     weights : array
-        Those that are too small to divide by, beside larger ones, are 0.
+        Those that are too small to divide by are 0.
     """
     with np.errstate(over="ignore"):
         total = exact.sum()
@@ -269,6 +270,7 @@ def check_weight_range(
 
 
 def check_weight_left(data: Dataset) -> None:
+    """Refuse to train where all weights are 0, as they may be after holding some out."""
     if not data.weights.any():
         raise ValueError(
             "Sample weights must contain at least one non-zero number among the sequences to "
@@ -277,6 +279,7 @@ def check_weight_left(data: Dataset) -> None:
 
 
 def check_enough_to_score(weights: np.ndarray, advice: str) -> None:
+    """Refuse validation data that scores such as R^2 are not defined for."""
     n = np.count_nonzero(weights)
     if n < 2:
         raise ValueError(

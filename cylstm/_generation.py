@@ -1,4 +1,4 @@
-"""What a language model writes: LSTMLanguageModel.sample and iter_sample."""
+"""Text generation: LSTMLanguageModel.sample and iter_sample."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ random_state : int, RandomState instance or None, default=None
 
 @fill_docstrings(settings=SETTINGS)
 class GenerationMixin:
-    """The methods of a fitted language model that write."""
+    """The methods of a fitted language model that generate text."""
 
     _vocabulary: Vocabulary
 

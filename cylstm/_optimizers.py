@@ -153,8 +153,8 @@ class Schedule:
     divides_on_plateau : bool
         Whether the rate falls, instead of training stopping, when progress stalls.
     parameters : tuple of str
-        Parameters of the estimator that this schedule alone uses. An estimator without
-        them does not offer it.
+        Parameters of the estimator that only this schedule uses. Estimators without them do
+        not offer it.
     """
 
     description: str

@@ -1,4 +1,4 @@
-"""Every accepted form of X becomes one Sequences object."""
+"""Converts every accepted form of X to a Sequences object."""
 
 from __future__ import annotations
 
@@ -92,7 +92,6 @@ class Sequences:
         y is an array (n_sequences, n_steps, ...), whose padding is ignored, or a list with
         an array (n_steps_k, ...) for each sequence.
         """
-        check_collection(y, name, "one array or list per sequence (return_sequences=True)")
         if hasattr(y, "iloc"):
             y = y.to_numpy()
         if self.shape is not None and {np.shape(steps)[:1] for steps in y} == {self.shape[1:]}:

@@ -1,4 +1,4 @@
-"""What a language model says of texts: scores, distributions, hidden states."""
+"""Scores, distributions and hidden states of texts, from a fitted language model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ._threads import effective_n_threads, single_threaded_blas
 from ._vocabulary import Vocabulary, read_texts
 
 TEXTS = """\
-X : str, list of str, list of lists of str, array-like of int or list of such
+X : str, list of str, list of lists of str, array-like of int or list of them
     One sequence: a str, whose characters are the tokens, or a 1-D array of integers. Or
     several, each of them a document or a sentence: a list of str, of lists of words, or
     of 1-D arrays of integers.

@@ -192,6 +192,25 @@ class Trainer(BatchTrainer):
                 yield self._train_on(chunk, targets, weights, np.arange(len(rows)), **options)
 
 
+class _Progress:
+    """Counts epochs without progress; keeps the parameters of the best one if asked to."""
+
+    def __init__(self, tol, keep_best):
+        self.tol = tol
+        self.keep_best = keep_best
+        self.best = -np.inf
+        self.best_parameters = None
+        self.n_stalled = 0
+
+    def update(self, value, parameters):
+        """value is the validation score, or minus the loss."""
+        self.n_stalled = 0 if value > self.best + self.tol else self.n_stalled + 1
+        if value > self.best:
+            self.best = value
+            if self.keep_best:
+                self.best_parameters = parameters.copy()
+
+
 def train(
     trainer,
     history,
@@ -227,9 +246,7 @@ def train(
     """
     parameters = trainer.network.parameters
     last_finite = parameters.copy()
-    best_parameters = None
-    best = -np.inf  # score, or minus the loss
-    n_stalled = 0
+    progress = _Progress(tol, keep_best=early_stopping)
     try:
         for _ in range(max_iter):
             if before_epoch is not None:
@@ -243,16 +260,12 @@ def train(
             history.loss_curve.append(loss)
             if validate is not None:
                 history.validation_scores.append(validate())
-            progress = history.validation_scores[-1] if early_stopping else -loss
-            n_stalled = 0 if progress > best + tol else n_stalled + 1
-            if progress > best:
-                best = progress
-                if early_stopping:
-                    best_parameters = parameters.copy()
+            value = history.validation_scores[-1] if early_stopping else -loss
+            progress.update(value, parameters)
             trainer.optimizer.end_epoch(history.t)
             stop = after_epoch is not None and after_epoch()
-            if n_stalled > n_iter_no_change:
-                n_stalled = 0
+            if progress.n_stalled > n_iter_no_change:
+                progress.n_stalled = 0
                 stop = stop or not trainer.optimizer.lower_rate_on_plateau()
             if stop:
                 break
@@ -271,5 +284,5 @@ def train(
             "scaled to about unit variance. The model keeps the weights it had before "
             "that epoch."
         ) from None
-    if best_parameters is not None:
-        parameters[:] = best_parameters
+    if progress.best_parameters is not None:
+        parameters[:] = progress.best_parameters

@@ -52,8 +52,8 @@ class StepwiseTransformer(  # type: ignore[call-arg]
     Parameters
     ----------
     transformer : transformer
-        Any scikit-learn transformer of rows: StandardScaler, SimpleImputer, PCA, a
-        Pipeline of such, ...
+        Any scikit-learn transformer of 2-D data: StandardScaler, SimpleImputer, PCA, a
+        Pipeline of them, ...
 
     Attributes
     ----------
@@ -277,20 +277,7 @@ def make_windows(
         raise ValueError(
             f"series has {n_steps} steps, fewer than window + horizon = {window} + {horizon}."
         )
-    followed = values
-    if targets is not None:
-        columns = np.atleast_1d(targets)
-        if (
-            columns.ndim != 1
-            or columns.size == 0
-            or columns.dtype.kind not in "iu"
-            or not ((columns >= -n_features) & (columns < n_features)).all()
-        ):
-            raise ValueError(
-                f"targets={shown(targets)} must be indices of the {n_features} features."
-            )
-        # An int keeps a view.
-        followed = values[:, [*columns]] if np.ndim(targets) else values[:, columns[0], None]
+    followed = values if targets is None else _select_targets(values, targets)
     stride = min(stride, n_steps)
     X = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
     y = np.lib.stride_tricks.sliding_window_view(followed[window:], horizon, axis=0)
@@ -298,3 +285,19 @@ def make_windows(
     y = y[::stride].swapaxes(1, 2)
     y = y.squeeze(axis=tuple(axis for axis in (1, 2) if y.shape[axis] == 1))
     return X, y
+
+
+def _select_targets(values, targets):
+    """The columns to predict; a view for an int."""
+    n_features = values.shape[1]
+    columns = np.atleast_1d(as_array(targets, "targets"))
+    if (
+        columns.ndim != 1
+        or columns.size == 0
+        or columns.dtype.kind not in "iu"
+        or not ((columns >= -n_features) & (columns < n_features)).all()
+    ):
+        raise ValueError(
+            f"targets={shown(targets)} must be indices of the {n_features} features."
+        )
+    return values[:, [*columns]] if np.ndim(targets) else values[:, columns[0], None]

@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+from importlib import resources
 
 import numpy as np
 import pandas as pd
@@ -104,6 +105,10 @@ def test_methods_describe_the_data_that_their_class_takes():
     for name in ("fit", "partial_fit", "score", "predict_proba", "transform"):
         assert "list of lists of str" in getattr(LSTMLanguageModel, name).__doc__
         assert "(n_samples, n_timesteps, n_features)" in getattr(LSTMClassifier, name).__doc__
+
+
+def test_type_checkers_may_read_the_annotations():
+    assert resources.files("cylstm").joinpath("py.typed").is_file()
 
 
 def test_subclasses_share_the_methods_of_the_base():

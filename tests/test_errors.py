@@ -417,6 +417,8 @@ def test_texts(texts, message):
         ({"window": BEYOND_64_BITS}, "window must fit in 64 bits"),
         ({"stride": BEYOND_64_BITS}, "stride must fit in 64 bits"),
         ({"window": 0}, "'window' parameter of make_windows must be an int"),
+        ({"targets": [0, 10**5000]}, "targets=a very long list must be indices"),
+        ({"targets": [[0], [0, 0]]}, "targets cannot be read as an array"),
         ({"targets": []}, r"targets=\[\] must be indices of the 1 features"),
         ({"targets": [0, BEYOND_64_BITS]}, "must be indices of the 1 features"),
     ],
