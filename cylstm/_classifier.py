@@ -20,7 +20,7 @@ from ._labels import (
     read_classes,
     read_labels,
 )
-from ._losses import CLASSIFICATION_LOSSES, score_classification
+from ._losses import CLASSIFICATION_LOSSES
 from ._parameters import CLASSIFICATION_LOSS
 from ._supervised import BaseLSTM
 
@@ -296,7 +296,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return self._loss.probabilities(scores)
 
     def _score_predictions(self, scores, y, weights):
-        return score_classification(y, self._decode(scores, "predict"), weights)
+        return self._loss.score(y, self._decode(scores, "predict"), weights)
 
     def _read_y(self, y, name):
         return read_labels(y, name)

@@ -70,9 +70,9 @@ X : array-like or list of arrays
 """,
     "y": """\
 y : array-like or list of arrays
-    Of a regressor the targets, of shape (n_samples,) or (n_samples, n_outputs). Of a
-    classifier the class labels, of shape (n_samples,), or an indicator matrix of 0 and
-    1, of shape (n_samples, n_labels). With return_sequences the same for every step:
+    For a regressor: targets of shape (n_samples,) or (n_samples, n_outputs). For a
+    classifier: class labels of shape (n_samples,), or an indicator matrix of 0 and 1 of
+    shape (n_samples, n_labels). With return_sequences the same for every step:
     (n_samples, n_timesteps), (n_samples, n_timesteps, n_outputs or n_labels) or a list
     with one array per sequence.
 """,

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
-from ._arguments import check_collection, shown
+from ._arguments import as_array, check_collection, shown
 from ._checks import check_weight_range
 
 
@@ -61,10 +61,9 @@ def find_classes(y: np.ndarray, classes: Any) -> np.ndarray:
 
 
 def check_known(y: np.ndarray, classes: np.ndarray, name: str) -> None:
-    if (y.dtype.kind in "US") != (classes.dtype.kind in "US") and object not in (
-        y.dtype,
-        classes.dtype,
-    ):
+    """Refuse labels that are not among the classes."""
+    strings = {labels.dtype.kind in "US" for labels in (y, classes)}
+    if len(strings) > 1 and object not in (y.dtype, classes.dtype):
         raise ValueError(
             f"{name} has labels of dtype {y.dtype}, but the classes are {classes!r}."
         )
@@ -127,15 +126,12 @@ def _given_weights(class_weight, classes):
 
 
 def _check_types(y, name):
-    """Labels must be all strings, or all of them something else that can be sorted."""
+    """Refuse None, mixtures of strings and numbers, and integers beyond 64 bits."""
     if hasattr(y, "to_numpy"):
         y = y.to_numpy()
     if isinstance(y, np.ndarray) and y.dtype != object:
         return y
-    try:
-        array = np.asarray(y)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be read as an array: {error}") from error
+    array = as_array(y, name)
     if array.dtype != object and (array.dtype.kind not in "US" or not isinstance(y, list)):
         return y
     labels = y if isinstance(y, list) and array.ndim == 1 else array.ravel()

@@ -1,4 +1,4 @@
-"""The losses: one row each, from the public name to how predictions are made and judged."""
+"""The losses: one row each, with their targets, predictions and scores."""
 
 from __future__ import annotations
 
@@ -8,6 +8,32 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.metrics import accuracy_score, d2_pinball_score, r2_score
+
+
+def score_regression(y, predicted, levels, weights):
+    """R^2, or for several quantiles the mean of D^2 of the pinball loss.
+
+    Parameters
+    ----------
+    y : array of shape (n,) or (n, n_outputs)
+    predicted : array of the shape of y, or (n, n_levels)
+    levels : sequence of float
+        The level of each column of `predicted`; empty unless there are several quantiles.
+    weights : array of shape (n,) or None
+    """
+    if not len(levels):
+        return r2_score(y, predicted, sample_weight=weights)
+    return np.mean(
+        [
+            d2_pinball_score(y, predicted[:, k], sample_weight=weights, alpha=level)
+            for k, level in enumerate(levels)
+        ]
+    )
+
+
+def score_classification(y, predicted, weights):
+    """Accuracy; of indicator matrices the share of rows with every label right."""
+    return accuracy_score(y, predicted, sample_weight=weights)
 
 
 @dataclass(frozen=True)
@@ -31,6 +57,8 @@ class RegressionLoss:
         name of y.
     has_levels : bool
         Whether there is a level (a quantile) for each score.
+    score : callable(y, predicted, levels, weights) -> float
+        What LSTMRegressor.score returns; higher is better.
     """
 
     kernel: str
@@ -40,6 +68,7 @@ class RegressionLoss:
     in_domain: Callable | None = None
     domain_error: str = ""
     has_levels: bool = False
+    score: Callable = score_regression
 
     def predict(self, scores: np.ndarray) -> np.ndarray:
         return scores if self.inverse_link is None else self.inverse_link(scores)
@@ -80,12 +109,15 @@ class ClassificationLoss:
     out_activation : str
         Name of the function that turns scores into probabilities.
     probabilities, log_probabilities : callable(scores) -> array
+    score : callable(y, predicted, weights) -> float
+        What LSTMClassifier.score returns; higher is better.
     """
 
     kernel: str
     out_activation: str
     probabilities: Callable
     log_probabilities: Callable
+    score: Callable = score_classification
 
 
 # Public name -> by whether each score has a probability of its own (two classes, or an
@@ -101,29 +133,3 @@ CLASSIFICATION_LOSSES: dict[str, dict[str, ClassificationLoss]] = {
         ),
     }
 }
-
-
-def score_regression(y, predicted, levels, weights):
-    """R^2, or for several quantiles the mean of D^2 of the pinball loss.
-
-    Parameters
-    ----------
-    y : array of shape (n,) or (n, n_outputs)
-    predicted : array of the shape of y, or (n, n_levels)
-    levels : sequence of float
-        The level of each column of `predicted`; empty unless there are several quantiles.
-    weights : array of shape (n,) or None
-    """
-    if not len(levels):
-        return r2_score(y, predicted, sample_weight=weights)
-    return np.mean(
-        [
-            d2_pinball_score(y, predicted[:, k], sample_weight=weights, alpha=level)
-            for k, level in enumerate(levels)
-        ]
-    )
-
-
-def score_classification(y, predicted, weights):
-    """Accuracy; of indicator matrices the share of rows with every label right."""
-    return accuracy_score(y, predicted, sample_weight=weights)

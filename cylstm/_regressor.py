@@ -15,7 +15,7 @@ from ._arguments import check_numeric, reading_numbers, shown
 from ._base import rollback_on_error
 from ._callbacks import with_callbacks
 from ._docs import documented
-from ._losses import REGRESSION_LOSSES, score_regression
+from ._losses import REGRESSION_LOSSES
 from ._parameters import REGRESSION_LOSS
 from ._supervised import BaseLSTM
 
@@ -214,7 +214,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
     def _score_predictions(self, scores, y, weights):
         several = self._several_quantiles()
         levels = self._network.architecture.levels if several else ()
-        return score_regression(y, self._decode(scores, "predict"), levels, weights)
+        return self._loss.score(y, self._decode(scores, "predict"), levels, weights)
 
     def _several_quantiles(self):
         """Whether the fitted model has a score for each of several levels."""

@@ -25,7 +25,7 @@ X : str, list of str, list of lists of str, array-like of int or list of them
 
 @fill_docstrings(X=TEXTS)
 class TextScoringMixin:
-    """The methods of a fitted language model that read texts."""
+    """The methods of a fitted language model that score texts."""
 
     _vocabulary: Vocabulary
     _network: Any
