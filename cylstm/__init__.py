@@ -1,8 +1,9 @@
 """LSTMs on the CPU with a scikit-learn face."""
 
 from . import _load  # noqa: F401  first of all: it loads the engine
-from ._estimators import LSTMClassifier, LSTMRegressor
+from ._classifier import LSTMClassifier
 from ._language_model import LSTMLanguageModel
+from ._regressor import LSTMRegressor
 
 __version__ = "0.1.0"
 

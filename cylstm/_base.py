@@ -1,27 +1,35 @@
 """NetworkEstimator: what every estimator shares around its network."""
 
+from __future__ import annotations
+
 import copy
 import functools
+from collections.abc import Mapping
+from numbers import Integral
 from types import MappingProxyType
+from typing import Any, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ._callbacks import CallbackSupportMixin, FitTasks
+from ._arguments import check_64_bits
+from ._callbacks import CallbackSupportMixin, FitTasks, Method
+from ._checks import check_precision
 from ._network import Architecture, Network
-from ._optimizers import SGD, Adam, AdamW, Optimizer
-from ._threads import effective_n_threads, single_threaded_blas
+from ._optimizers import SCHEDULES, SOLVERS, Optimizer
+from ._threads import effective_n_threads
 from ._training import History, NonFiniteLossError, train
 
-# Beyond it BLAS cannot count the gate columns.
+# BLAS cannot count the gate columns of larger layers.
 MAX_UNITS = 1 << 28
 
 
-def unharmed(fit):
-    """A call that fails leaves the estimator as it was, but for a loss that turned
-    non-finite: then the model holds the last finite weights."""
+def rollback_on_error(fit: Method) -> Method:
+    """Decorator: a call that fails leaves the estimator as it was. If the loss became
+    non-finite, the model keeps the last finite weights instead."""
 
     @functools.wraps(fit)
     def guarded(self, *args, **kwargs):
@@ -35,13 +43,37 @@ def unharmed(fit):
             self.__dict__.update(before)
             raise
 
-    return guarded
+    return cast(Method, guarded)
+
+
+def check_layer_sizes(sizes: Any) -> list[int]:
+    """The parameter hidden_layer_sizes as a list."""
+    try:
+        array = np.atleast_1d(sizes)
+    except ValueError:  # nested lists of different lengths
+        array = np.empty((0, 0))
+    if array.ndim == 1 and array.size == 0:
+        raise ValueError("hidden_layer_sizes is empty; at least one layer is required.")
+    integers = array.dtype.kind in "iu" or all(
+        isinstance(size, Integral) and not isinstance(size, bool) for size in array.flat
+    )
+    if array.ndim != 1 or not integers or (array < 1).any():
+        raise ValueError(
+            "hidden_layer_sizes must be an int or a sequence of ints, all at least 1; got "
+            f"{sizes!r}."
+        )
+    if (array > MAX_UNITS).any():
+        raise ValueError(
+            f"hidden_layer_sizes={sizes!r} is too large: a layer may have at most "
+            f"{MAX_UNITS} units."
+        )
+    return [int(size) for size in array]
 
 
 class NetworkEstimator(
     CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
-    """A fitted network, its training and its history; a subclass knows the data."""
+    """A fitted network, its training and its history. Subclasses know the data."""
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_network")
@@ -53,7 +85,8 @@ class NetworkEstimator(
         return tags
 
     @property
-    def weights_(self):
+    def weights_(self) -> Mapping[str, np.ndarray]:
+        """Named views of all parameters."""
         check_is_fitted(self)
         return MappingProxyType(self._network.weights)
 
@@ -61,67 +94,73 @@ class NetworkEstimator(
     def _n_features_out(self):
         return self._network.architecture.n_features
 
-    # Learning. All that changes is a copy, before anything of a fitted model changes.
+    def _validate_params(self):
+        settings = self.get_params(deep=False)
+        check_64_bits(settings)
+        super()._validate_params()
+        check_precision(settings)
 
-    def _make_network(self, going_on, **architecture):
-        """A new network, or a copy of the fitted one that training goes on with."""
-        sizes = np.atleast_1d(self.hidden_layer_sizes)
-        if sizes.size == 0:
-            raise ValueError("hidden_layer_sizes is empty; one layer is the least.")
-        if sizes.ndim != 1 or sizes.dtype.kind not in "iu" or (sizes < 1).any():
-            raise ValueError(
-                "hidden_layer_sizes must be an int or a sequence of ints, all at least "
-                f"1; got {self.hidden_layer_sizes!r}."
-            )
-        if (sizes > MAX_UNITS).any():
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} is too large: a layer may "
-                f"have at most {MAX_UNITS} units."
-            )
+    # Training. Until the first epoch everything that changes is a copy, so that a fitted
+    # model survives an error.
+
+    def _make_network(self, resume, **architecture):
+        """A new network, or a copy of the fitted one to continue with."""
         architecture = Architecture(
-            hidden_layer_sizes=sizes.tolist(),
+            hidden_layer_sizes=check_layer_sizes(self.hidden_layer_sizes),
             dtype=self.dtype,
             cell=self.cell,
             activation=self.activation,
             **architecture,
         )
-        if not going_on:
+        if not resume:
             return Network(architecture)
         fitted = self._network.architecture
         if architecture != fitted:
             raise ValueError(
-                "Training cannot go on: parameters that shape the network changed since "
+                "Training cannot continue: parameters that shape the network changed since "
                 f"the first fit, from {fitted} to {architecture}."
             )
         return self._network.copy()
 
-    def _draw(self, network, going_on, **how):
-        """Random state and history: those that training goes on with, or new ones and new
-        weights."""
-        if going_on:
+    def _start_training(self, network, resume, **init):
+        """Random state and history: those to resume, or new ones and new weights, drawn
+        with Network.initialize(random_state, **init)."""
+        if resume:
             self._random_state = copy.deepcopy(self._random_state)
             self._history = copy.deepcopy(self._history)
             return
         self._random_state = check_random_state(self.random_state)
         self._history = History()
-        network.initialize(self._random_state, **how)
-        # Drawn in any case: what is drawn after is the same with and without them.
+        network.initialize(self._random_state, **init)
+        # Drawn even if unused, so that later draws are the same with and without them.
         self._split_seed, self._dropout_seed = self._random_state.randint(
             2**31, size=2
         ).tolist()
 
-    def _train(
-        self, network, make_trainer, given, *, going_on, new_period, n_epochs, validate
-    ):
-        """Run the epochs. make_trainer(network, optimizer, **settings) -> Trainer; `given`
-        is what the callbacks are told of the data; validate() -> score, or None."""
-        optimizer = self._make_optimizer(network, going_on, new_period)
+    def _train(self, network, make_trainer, given, *, resume, new_period, n_epochs, validate):
+        """Run the epochs.
+
+        Parameters
+        ----------
+        network : Network
+        make_trainer : callable(network, optimizer, **settings) -> Trainer
+        given : (X, y, sample_weight)
+            What callbacks are told of the data.
+        resume : bool
+        new_period : bool
+            Whether a periodic learning rate schedule starts again.
+        n_epochs : int
+        validate : callable() -> float, or None
+            Validation score.
+        """
+        optimizer = self._make_optimizer(network, resume, new_period)
         self._network, self._optimizer = network, optimizer
+        decays_weights = SOLVERS[self.solver].decays_weights
         trainer = make_trainer(
             network,
             optimizer,
             l1=self.alpha * self.l1_ratio,
-            l2=0.0 if self.solver == "adamw" else self.alpha * (1 - self.l1_ratio),
+            l2=0.0 if decays_weights else self.alpha * (1 - self.l1_ratio),
             n_threads=effective_n_threads(self.n_jobs),
             dropout=self.dropout,
             recurrent_dropout=self.recurrent_dropout,
@@ -129,45 +168,32 @@ class NetworkEstimator(
         )
         tasks = FitTasks(self, *given, n_epochs, self._fitted_attributes)
         try:
-            with single_threaded_blas():
-                train(
-                    trainer,
-                    self._history,
-                    max_iter=n_epochs,
-                    tol=self.tol,
-                    n_iter_no_change=self.n_iter_no_change,
-                    validate=validate,
-                    early_stopping=self.early_stopping and validate is not None,
-                    before_epoch=tasks.begin_epoch,
-                    after_epoch=lambda: self._report() or tasks.end_epoch(),
-                )
+            train(
+                trainer,
+                self._history,
+                max_iter=n_epochs,
+                tol=self.tol,
+                n_iter_no_change=self.n_iter_no_change,
+                validate=validate,
+                early_stopping=self.early_stopping and validate is not None,
+                before_epoch=tasks.begin_epoch,
+                after_epoch=lambda: self._report() or tasks.end_epoch(),
+            )
         finally:
             self.__dict__.update(self._history_attributes())
         tasks.end_fit()
         return self
 
-    def _make_optimizer(self, network, going_on, new_period):
-        if self.solver == "sgd":
-            rule = SGD(self.momentum, self.nesterovs_momentum)
-        elif self.solver == "adamw":
-            decay = self.alpha * (1 - self.l1_ratio)
-            rule = AdamW(self.beta_1, self.beta_2, self.epsilon, decay, network.penalized)
-        else:
-            beta_1 = self.beta_1 if self.solver == "adam" else 0.0
-            rule = Adam(beta_1, self.beta_2, self.epsilon)
+    def _make_optimizer(self, network, resume, new_period):
         optimizer = Optimizer(
-            rule,
+            SOLVERS[self.solver].make_rule(self, network.penalized),
             self.learning_rate,
             self.learning_rate_init,
             self.clip_norm,
             self.max_iter,
-            **self._decay(),
+            **{name: getattr(self, name) for name in SCHEDULES[self.learning_rate].parameters},
         )
-        return optimizer.resume(self._optimizer, new_period) if going_on else optimizer
-
-    def _decay(self):
-        """Of learning_rate="exponential", where a subclass offers it."""
-        return {}
+        return optimizer.resume(self._optimizer, new_period) if resume else optimizer
 
     def _report(self):
         history = self._history
@@ -194,3 +220,20 @@ class NetworkEstimator(
 
     def _fitted_attributes(self):
         return {"_network": self._network.copy(), **self._history_attributes()}
+
+    def _forward_sequences(self, sequences, **wanted):
+        """Network.forward on the estimator's threads."""
+        return self._network.forward(sequences, effective_n_threads(self.n_jobs), **wanted)
+
+
+def hold_out(n, fraction, seed, what, *, stratify=None, hint=""):
+    """Indices of n samples to train on, and of those to validate on."""
+    try:
+        return train_test_split(
+            np.arange(n), test_size=fraction, random_state=seed, stratify=stratify
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"early_stopping cannot hold out validation_fraction={fraction} of {n} {what}: "
+            f"{error}{hint}"
+        ) from error

@@ -1,18 +1,32 @@
 """scikit-learn's callbacks where it has them (1.9 and later), nothing before."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as _with_callbacks
 except ImportError:
 
-    class CallbackSupportMixin:
-        """Stands in for scikit-learn's mixin: no callbacks can be set."""
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """Replaces scikit-learn's mixin: no callbacks can be set."""
 
-    def with_callbacks(method):
+    def _with_callbacks(method):
         return method
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def with_callbacks(method: Method) -> Method:
+    """scikit-learn's decorator, which would hide the type of the method."""
+    return _with_callbacks(method)
+
+
 class FitTasks:
-    """Tells an estimator's callbacks of its fit and of each epoch within.
+    """Notifies an estimator's callbacks of its fit and of each epoch.
 
     Parameters
     ----------
@@ -20,9 +34,9 @@ class FitTasks:
     X, y, sample_weight
         The training data as given to fit.
     n_epochs : int
-        The most that there will be; 0 where fit is one piece.
+        Maximum number of epochs; 0 if fit has none.
     fitted_attributes : callable() -> dict
-        What makes a copy of the estimator ready to predict, as of now.
+        The attributes that a copy of the estimator needs to predict in its current state.
     """
 
     def __init__(self, estimator, X, y, sample_weight, n_epochs, fitted_attributes):
@@ -44,7 +58,7 @@ class FitTasks:
             self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.given)
 
     def end_epoch(self):
-        """Return whether a callback asks to stop."""
+        """Return whether a callback requests to stop."""
         return self.fit is not None and self._end(self.epoch)
 
     def end_fit(self):

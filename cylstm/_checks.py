@@ -1,14 +1,22 @@
-"""What both estimators check of their parameters and their data."""
+"""Checks of settings and data. They return what they read, and raise errors that name the
+argument, what was given and what is expected."""
 
-from numbers import Integral, Real
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from . import _plan
+from ._arguments import check_collection, check_numeric, reading_numbers
+from ._dataset import Dataset
 from ._sequences import (
+    FORMS,
     MAX_VOCABULARY,
+    Sequences,
     columns_to_sequences,
     form_of,
     ragged_to_sequences,
@@ -16,184 +24,262 @@ from ._sequences import (
     tokens_to_sequences,
 )
 
-PARAMETER_CONSTRAINTS = {
-    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "cell": [StrOptions(set(_plan.CELLS))],
-    "activation": [StrOptions({"tanh", "relu"})],
-    "bidirectional": ["boolean"],
-    "return_sequences": ["boolean"],
-    "vocabulary_size": [Interval(Integral, 1, None, closed="left"), None],
-    "embedding_dim": [Interval(Integral, 1, None, closed="left"), None],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-    "recurrent_dropout": [Interval(Real, 0, 1, closed="left")],
-    "alpha": [Interval(Real, 0, None, closed="left")],
-    "l1_ratio": [Interval(Real, 0, 1, closed="both")],
-    "solver": [StrOptions({"adam", "adamw", "rmsprop", "sgd"})],
-    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", "cosine"})],
-    "momentum": [Interval(Real, 0, 1, closed="both")],
-    "nesterovs_momentum": ["boolean"],
-    "beta_1": [Interval(Real, 0, 1, closed="left")],
-    "beta_2": [Interval(Real, 0, 1, closed="left")],
-    "epsilon": [Interval(Real, 0, None, closed="neither")],
-    "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "max_iter": [Interval(Integral, 1, None, closed="left")],
-    "shuffle": ["boolean"],
-    "bptt_steps": [Interval(Integral, 1, None, closed="left"), None],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-    "tol": [Interval(Real, 0, None, closed="left")],
-    "warm_start": ["boolean"],
-    "dtype": [
-        StrOptions({"float32", "float64"}),
-        Options(type, {np.float32, np.float64}),
-    ],
-    "n_jobs": [
-        Interval(Integral, 1, None, closed="left"),
-        Interval(Integral, None, -1, closed="right"),
-        None,
-    ],
-    "random_state": ["random_state"],
-    "verbose": ["verbose"],
-    "n_step_features": [Interval(Integral, 1, None, closed="left")],
-}
+# The engine sums the weights of a batch and their products with losses in float64, and
+# divides by the sum of the weights.
+LARGEST_SUM = 1e300
+SMALLEST_WEIGHT = float(np.finfo(np.float64).tiny)
 
 
-class ChecksMixin:
-    """Reads X, y and weights in every form they may have; a subclass reads the numbers of y
-    (_read_y) and encodes them (_encode)."""
+@dataclass(frozen=True)
+class InputFormat:
+    """How a fitted model reads X, whatever its parameters are set to later.
 
-    _parameter_constraints = PARAMETER_CONSTRAINTS
+    Parameters
+    ----------
+    form : {"columns", "steps", "ragged", "tokens"}
+    n_features : int
+        Features of one step; 1 for tokens.
+    n_step_features : int
+        Columns of one step of a 2-D X.
+    vocabulary : int
+        Number of different tokens; 0 if X holds numbers.
+    dtype : str
+    per_step : bool
+        Whether y and the predictions have an entry for every step.
+    """
 
-    def _check_parameters(self):
-        self._validate_params()
-        if self.vocabulary_size is not None and self.embedding_dim is None:
-            raise ValueError(
-                f"vocabulary_size={self.vocabulary_size} was given without embedding_dim, "
-                "the length of the vector that stands for a token."
-            )
-        if (self.vocabulary_size or 0) > MAX_VOCABULARY:
-            raise ValueError(
-                f"vocabulary_size={self.vocabulary_size} is too large; at most "
-                f"{MAX_VOCABULARY} tokens can be told apart."
-            )
-        if self.cell == "input_gated" and self.recurrent_dropout:
-            raise ValueError(
-                f"recurrent_dropout={self.recurrent_dropout} cannot go with "
-                'cell="input_gated", whose gates see no hidden state.'
-            )
-        if self.bptt_steps is not None and self.bidirectional:
-            raise ValueError(
-                "bptt_steps cannot go with bidirectional=True: the backward direction "
-                "begins at the end of a sequence, which a chunk of steps does not know."
-            )
-
-    def _check_X(self, X, reset):
-        dtype = np.dtype(self.dtype if reset else self._dtype)
-        # What a fitted model reads is what it was fitted on, whatever is set since.
-        if reset:
-            self._per_step = bool(self.return_sequences)
-            self._n_step_features = self.n_step_features
-        if self.embedding_dim is not None if reset else self._form == "tokens":
-            form = "tokens"
-            size = self.vocabulary_size if reset else self._vocabulary
-            sequences = tokens_to_sequences(X, size)
-        elif (form := form_of(X)) == "columns":
-            if isinstance(X, (list, tuple)) and len(X) == 0:
-                raise ValueError("X is empty: found array with 0 sample(s), at least 1.")
-            if not reset and self._form != "columns":
-                raise ValueError(
-                    f"X has shape {np.shape(X)}, but {type(self).__name__} was fitted on "
-                    "sequences: give a 3-D array (n_samples, n_timesteps, n_features) or a "
-                    "list of 2-D arrays. One sequence x is X = [x]."
-                )
-            with np.errstate(over="ignore"):  # overflow to infinity is reported below
-                X = validate_data(
-                    self, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
-                )
-            sequences = columns_to_sequences(X, self._n_step_features)
-        else:
-            read = steps_to_sequences if form == "steps" else ragged_to_sequences
-            sequences = read(X, dtype)
-        n_features = 1 if form == "tokens" else sequences.n_features
-        if not reset:
-            if n_features != self._n_inputs:
-                raise ValueError(
-                    f"X has {n_features} features at every step, but "
-                    f"{type(self).__name__} was fitted with {self._n_inputs}."
-                )
-            return sequences
-        self._form = form
-        self._dtype = dtype.name
-        self._n_inputs = n_features
-        self._vocabulary = 0
-        if form == "tokens":
-            self._vocabulary = self.vocabulary_size or int(sequences.tokens.max()) + 1
-        if form != "columns":
-            self.n_features_in_ = n_features
-            self.__dict__.pop("feature_names_in_", None)
-        return sequences
-
-    def _check_y(self, y, sequences, name):
-        """y as the subclass reads it: one row per sequence, or per real step."""
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target {name} "
-                "is None."
-            )
-        if self._per_step:
-            return self._read_y(sequences.gather_steps(y, name), name)
-        y = self._read_y(y, name)
-        if len(y) != len(sequences):
-            raise ValueError(
-                f"{name} has {len(y)} samples, but {name.replace('y', 'X', 1)} has "
-                f"{len(sequences)}; samples are the first axis of both."
-            )
-        return y
-
-    def _check_weights(self, weights, sequences, name):
-        """One per sequence, or per real step."""
-        n = len(sequences)
-        if self._per_step:
-            n = int(sequences.lengths.sum())
-            if weights is not None and not _is_one_per_sequence(weights):
-                weights = sequences.gather_steps(weights, name)
-            elif weights is not None:
-                weights = _check_sample_weight(weights, np.empty((len(sequences), 1)))
-                weights = np.repeat(weights, sequences.lengths)
-        weights = _check_sample_weight(weights, np.empty((n, 1)), dtype=np.dtype(self.dtype))
-        if (weights < 0).any():
-            raise ValueError(f"{name} has negative weights; all must be at least 0.")
-        if not weights.any():
-            raise ValueError(
-                "Sample weights must contain at least one non-zero number, but all of "
-                f"{name} are 0."
-            )
-        return weights
-
-    def _check_validation(self, X_val, y_val, sample_weight_val):
-        try:
-            sequences = self._check_X(X_val, reset=False)
-        except ValueError as error:
-            raise ValueError(f"In X_val: {error}") from error
-        y_val = self._check_y(y_val, sequences, "y_val")
-        self._encode(y_val, going_on=True, classes=None, name="y_val")
-        weights = self._check_weights(sample_weight_val, sequences, "sample_weight_val")
-        check_enough_to_score(weights, "Give more in X_val and y_val")
-        return sequences, y_val, weights
+    form: str
+    n_features: int
+    n_step_features: int
+    vocabulary: int
+    dtype: str
+    per_step: bool
 
 
-def check_weight_left(weights):
-    if not weights.any():
+def check_precision(settings: dict[str, Any]) -> None:
+    """Refuse settings that over- or underflow in the model's dtype."""
+    for name in ("alpha", "epsilon", "init_scale"):
+        value = settings.get(name)
+        if value is None:
+            continue
+        with np.errstate(over="ignore"):  # reported here
+            rounded = np.dtype(settings["dtype"]).type(value)
+        if not np.isfinite(rounded) or (name == "epsilon" and rounded == 0):
+            what = "underflows" if rounded == 0 else "overflows"
+            raise ValueError(f"{name}={value} {what} dtype={rounded.dtype.name!r}.")
+
+
+def check_settings(estimator: Any) -> None:
+    """Refuse parameters of LSTMRegressor and LSTMClassifier that are valid separately, but
+    not in combination."""
+    size = estimator.vocabulary_size
+    if size is not None and estimator.embedding_dim is None:
         raise ValueError(
-            "Sample weights must contain at least one non-zero number among the sequences to "
-            "learn from."
+            f"vocabulary_size={size} was given without embedding_dim, the length of the "
+            "vectors that represent tokens."
+        )
+    if (size or 0) > MAX_VOCABULARY:
+        raise ValueError(
+            f"vocabulary_size={size} is too large; at most {MAX_VOCABULARY} different tokens "
+            "are supported."
+        )
+    check_recurrent_dropout(estimator)
+    if estimator.bptt_steps is not None and estimator.bidirectional:
+        raise ValueError(
+            f"bptt_steps={estimator.bptt_steps} cannot be combined with bidirectional=True: "
+            "the backward direction starts at the end of a sequence, which is not in every "
+            "chunk of steps."
         )
 
 
-def check_enough_to_score(weights, advice):
+def check_recurrent_dropout(estimator: Any) -> None:
+    """Refuse dropout on a hidden state that no gate sees."""
+    if estimator.cell == "input_gated" and estimator.recurrent_dropout:
+        raise ValueError(
+            f"recurrent_dropout={estimator.recurrent_dropout} cannot be combined with "
+            'cell="input_gated", whose gates see no hidden state.'
+        )
+
+
+def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:
+    """Read the X of a first fit.
+
+    Like scikit-learn's validate_data it sets n_features_in_ and feature_names_in_.
+
+    Returns
+    -------
+    sequences : Sequences
+    input_format : InputFormat
+        Determines how every later X is read.
+    """
+    dtype = np.dtype(estimator.dtype)
+    vocabulary = 0
+    if estimator.embedding_dim is not None:
+        form = "tokens"
+        sequences = tokens_to_sequences(X, estimator.vocabulary_size)
+        vocabulary = estimator.vocabulary_size or int(sequences.tokens.max()) + 1
+    else:
+        check_collection(X, "X", FORMS)
+        form = form_of(X)
+        sequences = _READERS[form](estimator, X, dtype, estimator.n_step_features, True)
+    n_features = 1 if form == "tokens" else sequences.n_features
+    if form != "columns":
+        estimator.n_features_in_ = n_features
+        estimator.__dict__.pop("feature_names_in_", None)
+    return sequences, InputFormat(
+        form=form,
+        n_features=n_features,
+        n_step_features=estimator.n_step_features,
+        vocabulary=vocabulary,
+        dtype=dtype.name,
+        per_step=bool(estimator.return_sequences),
+    )
+
+
+def check_X(estimator: Any, X: Any, input_format: InputFormat) -> Sequences:
+    """Read the X of a fitted model."""
+    if input_format.form == "tokens":
+        return tokens_to_sequences(X, input_format.vocabulary)
+    check_collection(X, "X", FORMS)
+    form = form_of(X)
+    name = type(estimator).__name__
+    if form == "columns" and input_format.form != "columns" and len(X):
+        raise ValueError(
+            f"X has shape {np.shape(X)}, but {name} was fitted on sequences: give a 3-D array "
+            "(n_samples, n_timesteps, n_features) or a list of 2-D arrays. For a single "
+            "sequence x that is X = [x]."
+        )
+    sequences = _READERS[form](
+        estimator, X, np.dtype(input_format.dtype), input_format.n_step_features, False
+    )
+    if sequences.n_features != input_format.n_features:
+        raise ValueError(
+            f"X has {sequences.n_features} features at every step, but {name} was fitted with "
+            f"{input_format.n_features}."
+        )
+    return sequences
+
+
+def _read_columns(estimator, X, dtype, n_step_features, reset):
+    if isinstance(X, (list, tuple)) and len(X) == 0:
+        raise ValueError("X is empty: found array with 0 sample(s), at least 1.")
+    check_numeric(X, "X")
+    with reading_numbers("X"):
+        X = validate_data(
+            estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
+        )
+    return columns_to_sequences(X, n_step_features)
+
+
+# Form of X -> callable(estimator, X, dtype, n_step_features, reset) -> Sequences
+_READERS: dict[str, Callable[..., Sequences]] = {
+    "columns": _read_columns,
+    "steps": lambda estimator, X, dtype, *rest: steps_to_sequences(X, dtype),
+    "ragged": lambda estimator, X, dtype, *rest: ragged_to_sequences(X, dtype),
+}
+
+
+def check_y(
+    estimator: Any, y: Any, sequences: Sequences, per_step: bool, name: str = "y"
+) -> np.ndarray:
+    """y as the estimator reads it, with an entry per sequence, or per real step."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target {name} is "
+            "None."
+        )
+    check_collection(y, name, "one target per sequence")
+    if per_step:
+        return estimator._read_y(sequences.gather_steps(y, name), name)
+    y = estimator._read_y(y, name)
+    if len(y) != len(sequences):
+        raise ValueError(
+            f"{name} has {len(y)} samples, but {name.replace('y', 'X', 1)} has "
+            f"{len(sequences)}; samples are the first axis of both."
+        )
+    return y
+
+
+def check_weights(
+    weights: Any, sequences: Sequences, per_step: bool, dtype: Any, name: str
+) -> np.ndarray:
+    """Sample weights of the given dtype, one per sequence or per real step."""
+    dtype = np.dtype(dtype)
+    n = len(sequences)
+    if not (weights is None or isinstance(weights, Real)):
+        check_collection(weights, name, "one number per sequence")
+        check_numeric(weights, name)
+    if per_step:
+        n = int(sequences.lengths.sum())
+        if weights is not None and not _is_one_per_sequence(weights):
+            weights = sequences.gather_steps(weights, name)
+        elif weights is not None:
+            with reading_numbers(name):
+                weights = _check_sample_weight(weights, np.empty((len(sequences), 1)))
+            weights = np.repeat(weights, sequences.lengths)
+    with reading_numbers(name):
+        weights = _check_sample_weight(weights, np.empty((n, 1)), dtype=np.float64)
+    if (weights < 0).any():
+        raise ValueError(f"{name} has negative weights; all must be at least 0.")
+    if not weights.any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number, but all of "
+            f"{name} are 0."
+        )
+    with np.errstate(over="ignore"):  # reported here
+        return check_weight_range(weights.astype(dtype), weights, name)
+
+
+def check_weight_range(
+    weights: np.ndarray, exact: np.ndarray, name: str, nonzero: bool = True
+) -> np.ndarray:
+    """Refuse weights that over- or underflow in the model's dtype.
+
+    Parameters
+    ----------
+    weights : array of the model's dtype
+    exact : float64 array
+        The same weights before rounding to that dtype.
+    name : str
+        Where they come from.
+    nonzero : bool
+        Whether any of them is meant to be larger than 0.
+
+    Returns
+    -------
+    weights : array
+        Those that are too small to divide by are 0.
+    """
+    with np.errstate(over="ignore"):
+        total = exact.sum()
+    largest = f"the largest weight is {exact.max():.3g}"
+    hint = "only the ratios of the weights matter"
+    if not np.isfinite(weights).all() or total > LARGEST_SUM:
+        limit = min(float(np.finfo(weights.dtype).max), LARGEST_SUM)
+        raise ValueError(
+            f"{name} overflows {weights.dtype}: {largest}, the sum {total:.3g}; at most "
+            f"{limit:.3g} is supported. Scale it down: {hint}."
+        )
+    if nonzero and float(weights.max()) < SMALLEST_WEIGHT:
+        limit = max(float(np.finfo(weights.dtype).smallest_subnormal), SMALLEST_WEIGHT)
+        raise ValueError(
+            f"{name} underflows {weights.dtype}: {largest}; one of at least {limit:.3g} is "
+            f"needed. Scale it up: {hint}."
+        )
+    return np.where(weights < SMALLEST_WEIGHT, 0, weights).astype(weights.dtype, copy=False)
+
+
+def check_weight_left(data: Dataset) -> None:
+    """Refuse to train where all weights are 0, as they may be after holding some out."""
+    if not data.weights.any():
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number among the sequences to "
+            "train on."
+        )
+
+
+def check_enough_to_score(weights: np.ndarray, advice: str) -> None:
+    """Refuse validation data that scores such as R^2 are not defined for."""
     n = np.count_nonzero(weights)
     if n < 2:
         raise ValueError(

@@ -1,4 +1,6 @@
-"""What `python -m cylstm` shows: digits classified, sunspots forecast."""
+"""The demo of `python -m cylstm`: classify digits, forecast sunspots."""
+
+from __future__ import annotations
 
 import time
 from importlib.resources import files
@@ -18,7 +20,7 @@ from . import LSTMClassifier, LSTMRegressor
 from .preprocessing import StepwiseTransformer, make_windows
 
 PICTURE = "cylstm-demo.png"
-WINDOW = 22  # years: two cycles of the sun
+WINDOW = 22  # years: two solar cycles
 LAST_TRAINING_YEAR = 1960
 
 
@@ -30,7 +32,7 @@ def load_sunspots():
 
 
 def classify_digits():
-    """Fit and compare on digits read row by row; return the fitted classifier."""
+    """Fit a classifier to digits read row by row, compare it with baselines, return it."""
     images, labels = load_digits(return_X_y=True)
     X = images.reshape(-1, 8, 8) / 16
     X_train, X_test, y_train, y_test = train_test_split(
@@ -38,12 +40,12 @@ def classify_digits():
     )
     print(
         f"Digits: {len(X_train)} images of 8 steps (rows) x 8 features (pixels), 10 "
-        f"classes; {len(X_test)} to test on."
+        f"classes; tested on {len(X_test)}."
     )
     model = LSTMClassifier(learning_rate_init=5e-3, max_iter=40, random_state=0, verbose=5)
-    begin = time.perf_counter()
+    start = time.perf_counter()
     model.fit(X_train, y_train)
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - start
 
     flat_train, flat_test = X_train.reshape(-1, 64), X_test.reshape(-1, 64)
     majority = DummyClassifier().fit(flat_train, y_train)
@@ -56,7 +58,7 @@ def classify_digits():
 
 
 def forecast_sunspots():
-    """Fit and compare on the sunspots; return what the picture shows."""
+    """Fit a regressor to the sunspots, compare it with a baseline, return what to plot."""
     years, counts = load_sunspots()
     X, y = make_windows(counts, WINDOW)
     target_years = years[WINDOW:]
@@ -80,9 +82,9 @@ def forecast_sunspots():
         ),
         transformer=StandardScaler(),
     )
-    begin = time.perf_counter()
+    start = time.perf_counter()
     model.fit(X[past], y[past])
-    seconds = time.perf_counter() - begin
+    seconds = time.perf_counter() - start
     forecast = model.predict(X[~past])
     persistence = X[~past][:, -1, 0]
     print(f"\nTest RMSE, LSTMRegressor after {seconds:.1f} s:")
@@ -93,7 +95,7 @@ def forecast_sunspots():
 
 
 def draw(classifier, regressor, years, counts, forecast_years, forecast):
-    """Save the forecast and both loss curves as a picture, if matplotlib is there."""
+    """Save a plot of the forecast and both loss curves if matplotlib is installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -127,7 +129,7 @@ def draw(classifier, regressor, years, counts, forecast_years, forecast):
 
 
 def run():
-    begin = time.perf_counter()
+    start = time.perf_counter()
     classifier = classify_digits()
     draw(classifier, *forecast_sunspots())
-    print(f"All of it took {time.perf_counter() - begin:.1f} s.")
+    print(f"Total time: {time.perf_counter() - start:.1f} s.")

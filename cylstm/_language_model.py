@@ -1,237 +1,96 @@
-"""LSTMLanguageModel: learns the next token, scores texts and writes them."""
+"""LSTMLanguageModel: parameters and training. _text_scoring.py has the methods that score
+texts, _generation.py those that write them."""
+
+from __future__ import annotations
 
 import functools
 import time
-from numbers import Integral, Real
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import Any, Self
 
 import numpy as np
-from scipy.special import softmax
-from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import NetworkEstimator, unharmed
+from ._base import NetworkEstimator, check_layer_sizes, hold_out, rollback_on_error
 from ._callbacks import with_callbacks
-from ._checks import PARAMETER_CONSTRAINTS
-from ._docs import shared_docs, shared_entries
-from ._sampling import write_tokens
-from ._sequences import Sequences
+from ._checks import check_recurrent_dropout
+from ._docs import documented
+from ._generation import GenerationMixin
+from ._optimizers import SCHEDULES, SOLVERS
+from ._parameters import PARAMETERS, integer, schedule
+from ._text_scoring import TEXTS, TextScoringMixin
 from ._text_training import TextTrainer
-from ._threads import effective_n_threads, single_threaded_blas
-from ._vocabulary import Vocabulary, read_texts
-
-# Targets are numbers of the model's precision, exact in float32 up to here.
-MAX_TOKENS = (1 << 24) - 1
+from ._vocabulary import MAX_TOKENS, Vocabulary, read_texts
 
 EMBEDDING_DIM = 64
 
-_SHARED = [
-    "cell",
-    "activation",
-    "dropout",
-    "recurrent_dropout",
-    "alpha",
-    "l1_ratio",
-    "solver",
-    "learning_rate_init",
-    "momentum",
-    "nesterovs_momentum",
-    "beta_1",
-    "beta_2",
-    "epsilon",
-    "clip_norm",
-    "n_iter_no_change",
-    "tol",
-    "warm_start",
-    "dtype",
-    "n_jobs",
-    "random_state",
-    "verbose",
-]
-
-_X = """X : str, list of str, list of lists of str, array-like of int or list of such
-            One sequence: a str, whose characters are the tokens, or a 1-D array of
-            integers. Or several, each a document or a sentence: a list of str, of lists of
-            words, or of 1-D arrays of integers."""
-
-_SAMPLE_CONSTRAINTS = {
-    "prompt": "no_validation",  # the vocabulary does it
-    "temperature": [Interval(Real, 0, None, closed="left")],
-    "top_k": [Interval(Integral, 1, None, closed="left"), None],
-    "top_p": [Interval(Real, 0, 1, closed="right"), None],
-    "random_state": ["random_state"],
+OWN_PARAMETERS = {
+    "embedding_dim": replace(
+        PARAMETERS["embedding_dim"],
+        description=f"""Length of the trained vectors that represent tokens. If None, it is
+        {EMBEDDING_DIM}, or with tie_weights the number of units of the last layer.""",
+    ),
+    "learning_rate": schedule(SCHEDULES),
+    "batch_size": integer(
+        """Number of streams that the text is cut into and that are processed in parallel. A
+        step of the solver uses batch_size * bptt_steps tokens: short texts need a smaller
+        batch_size, or more epochs.""",
+        1,
+    ),
+    "bptt_steps": integer(
+        """Number of tokens of each stream per step of the solver. The state is carried over to
+        the next tokens, gradients are not. In every fourth step one of the streams is
+        restarted from a state of zeros, so that the model learns how sequences start.""",
+        1,
+    ),
 }
 
-_HOW = """prompt : str, list of words or array of int, default=None
-            What was written before, in the form of one sequence; None or empty is the
-            begin of a sequence.
-        temperature : float, default=1.0
-            The scores are divided by it: below 1 likely tokens become likelier. At 0 the
-            most likely token is taken.
-        top_k : int, default=None
-            Draw from the k most likely tokens alone (Fan et al., arXiv:1805.04833).
-        top_p : float, default=None
-            Draw from the fewest tokens that together have this probability (Holtzman et
-            al., arXiv:1904.09751), after top_k.
-        random_state : int, RandomState instance or None, default=None
-            The same int gives the same tokens."""
 
+@documented(OWN_PARAMETERS, X=TEXTS)
+class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
+    """Language model: a stacked LSTM that trains on, scores and writes sequences of tokens.
 
-@shared_docs(
-    X=_X,
-    how=_HOW,
-    **shared_entries(*_SHARED, "loss_curve_", "best_validation_score_", "n_iter_"),
-)
-class LSTMLanguageModel(NetworkEstimator):
-    """Language model: a stacked LSTM that learns, scores and writes sequences of tokens.
+    Tokens are characters, words or integers. The model predicts the probability of each
+    token from all tokens before it in its sequence: embedding, LSTM layers, softmax. It is
+    trained by truncated backpropagation through time over parallel streams of text, as in
+    Zaremba, Sutskever & Vinyals (arXiv:1409.2329).
 
-    Tokens are characters, words or integers. The model gives the probability of each token
-    from all tokens before it in its sequence: embedding, LSTM layers, softmax. It learns by
-    truncated backpropagation through time over parallel streams, as Zaremba, Sutskever &
-    Vinyals (arXiv:1409.2329).
-
-    A flat list of str is several sequences of characters; one sequence of words is
-    ``[words]``. A sequence begins with a state of zeros and an input of its own, so that its
-    first token is predicted as well. Where fit is given a list, the end of each sequence is a
-    token that the model predicts and that ends what it writes.
+    A flat list of str is a list of sequences of characters; one sequence of words is
+    ``[words]``. A sequence starts with a state of zeros and a start token, so that its
+    first token is predicted as well. If fit is given a list, the model also predicts the
+    end of each sequence, and the text that it writes ends there.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(256,)
-        Units of each stacked LSTM layer; an int is one layer.
-
-    <<cell>>
-
-    <<activation>>
-
-    vocabulary : collection of tokens or mapping of them to their columns, default=None
-        All tokens that may ever come, for partial_fit and cross-validation, where the data
-        at hand may lack some. None: those of X.
-
-    min_count : int, default=1
-        Tokens that come less often in X are left out. Where any are, an unknown token is
-        learnt in their place and stands for all that were never seen: "<unk>" among words
-        (which also does so where X itself has it), the character U+FFFD, the integer -1.
-
-    max_vocabulary : int or None, default=None
-        Most tokens, the most frequent ones, the unknown token among them.
-
-    embedding_dim : int or None, default=None
-        Length of the trained vector that stands for a token. None is 64, or with
-        tie_weights the units of the last layer.
-
-    tie_weights : bool, default=False
-        The output matrix is the embedding's (Press & Wolf, arXiv:1608.05859): fewer
-        parameters. Then embedding_dim must be the units of the last layer.
-
-    softmax_samples : int or None, default=None
-        For vocabularies of many thousands: learn from about so many classes of the softmax
-        instead of all, drawn for each step of the solver, frequent ones more often. Each
-        counts for as many as it stands for, so that the sum over all classes is right in the
-        mean (Bengio & Senecal 2008; Horvitz & Thompson 1952). Scores and samples are exact
-        in any case. None is the whole softmax.
-
-    init_scale : float or None, default=None
-        Draw all weights uniformly between -init_scale and init_scale (Zaremba). None:
-        Glorot's uniform and orthogonal matrices, a bias of 1 for the forget gate.
-
-    <<dropout>>
-
-    <<recurrent_dropout>>
-
-    <<alpha>>
-
-    <<l1_ratio>>
-
-    <<solver>>
-
-    learning_rate_init : float, default=0.003
-        The learning rate at the start, for every solver.
-
-    learning_rate : {"constant", "invscaling", "adaptive", "cosine", "exponential"}, \\
-            default="constant"
-        "invscaling" divides learning_rate_init by sqrt(1 + tokens seen) after each epoch;
-        "adaptive" divides the rate by 5 where "constant" would stop, until it falls below
-        1e-6; "cosine" lowers it along half a cosine over max_iter epochs; "exponential"
-        multiplies it by decay_rate before each epoch but the first decay_after.
-
-    decay_rate, decay_after : float, int, default=0.5, 4
-        Of learning_rate="exponential".
-
-    <<momentum>>
-
-    <<nesterovs_momentum>>
-
-    <<beta_1>>
-
-    <<epsilon>>
-
-    <<clip_norm>>
-
-    batch_size : int, default=32
-        Streams that the text is cut into; they are learnt from side by side. A step of the
-        solver takes batch_size * bptt_steps tokens: short texts want fewer, or more epochs.
-
-    max_iter : int, default=20
-        Epochs at most; reaching them is no warning.
-
-    shuffle : bool, default=True
-        Draw a new order of the sequences in each epoch.
-
-    bptt_steps : int, default=35
-        Tokens of each stream per step of the solver. The state goes on to the next ones,
-        gradients do not. One stream in every fourth step begins anew, so that the model
-        learns to begin.
-
-    early_stopping : bool, default=False
-        Stop when the validation score stops rising, and keep the weights that scored best.
-        The score is taken on X_val where fit is given it, otherwise on a part of the
-        sequences that is set aside, or on the end of a single one.
-
-    validation_fraction : float, default=0.1
-        The part set aside, between 0 and 1.
-
-    <<n_iter_no_change>>
-
-    <<tol>>
-
-    <<warm_start>>
-
-    <<dtype>>
-
-    <<n_jobs>>
-
-    <<random_state>>
-
-    <<verbose>>
+    %(parameters)s
 
     Attributes
     ----------
     vocabulary_ : dict of token to int
-        The tokens and their columns in predict_proba. The end of a sequence, where there is
-        one, has the column after the last.
+        The tokens and their columns in predict_proba. The end of a sequence, if the model
+        predicts it, is one further column after them.
 
     weights_ : dict of str to array
-        Named views of all parameters, as LSTMClassifier's. ``embedding.weight`` has a row
-        for each token and a last one for the begin of a sequence; with tie_weights there is
-        no ``head.weight``.
+        Named views of all parameters, as those of LSTMClassifier. ``embedding.weight`` has
+        one row per token and a last one for the start of a sequence; with tie_weights there
+        is no ``head.weight``.
 
     loss_ : float
         Mean objective over the last epoch: negative log-likelihood per token in nats (with
-        softmax_samples an estimate, on average a little low) and penalty.
+        softmax_samples an estimate, which is slightly low on average) plus penalty.
 
-    <<loss_curve_>>
+    %(loss_curve_)s
 
-    validation_scores_ : list of float or None
-        `score` on the validation data after each epoch, if there were any.
+    %(validation_scores_)s
 
-    <<best_validation_score_>>
+    %(best_validation_score_)s
 
-    <<n_iter_>>
+    %(n_iter_)s
 
     t_ : int
-        Tokens learnt from, over all epochs.
+        Number of training tokens seen, over all epochs.
 
     See Also
     --------
@@ -248,71 +107,48 @@ class LSTMLanguageModel(NetworkEstimator):
     'not to be, that'
     """
 
-    _parameter_constraints = {
-        **{name: PARAMETER_CONSTRAINTS[name] for name in _SHARED},
-        "hidden_layer_sizes": PARAMETER_CONSTRAINTS["hidden_layer_sizes"],
-        "max_iter": PARAMETER_CONSTRAINTS["max_iter"],
-        "vocabulary": "no_validation",  # by Vocabulary.given
-        "min_count": [Interval(Integral, 1, None, closed="left")],
-        "max_vocabulary": [Interval(Integral, 2, MAX_TOKENS, closed="both"), None],
-        "embedding_dim": PARAMETER_CONSTRAINTS["embedding_dim"],
-        "tie_weights": ["boolean"],
-        "softmax_samples": [Interval(Integral, 1, None, closed="left"), None],
-        "init_scale": [Interval(Real, 0, None, closed="neither"), None],
-        "learning_rate": [
-            StrOptions({"constant", "invscaling", "adaptive", "cosine", "exponential"})
-        ],
-        "decay_rate": [Interval(Real, 0, 1, closed="right")],
-        "decay_after": [Interval(Integral, 0, None, closed="left")],
-        "batch_size": PARAMETER_CONSTRAINTS["batch_size"],
-        "shuffle": ["boolean"],
-        "bptt_steps": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": PARAMETER_CONSTRAINTS["validation_fraction"],
-    }
-
     def __init__(
         self,
-        hidden_layer_sizes=(256,),
+        hidden_layer_sizes: int | Sequence[int] = (256,),
         *,
-        cell="lstm",
-        activation="tanh",
-        vocabulary=None,
-        min_count=1,
-        max_vocabulary=None,
-        embedding_dim=None,
-        tie_weights=False,
-        softmax_samples=None,
-        init_scale=None,
-        dropout=0.0,
-        recurrent_dropout=0.0,
-        alpha=0.0,
-        l1_ratio=0.0,
-        solver="adam",
-        learning_rate_init=3e-3,
-        learning_rate="constant",
-        decay_rate=0.5,
-        decay_after=4,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        clip_norm=1.0,
-        batch_size=32,
-        max_iter=20,
-        shuffle=True,
-        bptt_steps=35,
-        early_stopping=False,
-        validation_fraction=0.1,
-        n_iter_no_change=10,
-        tol=1e-4,
-        warm_start=False,
-        dtype="float32",
-        n_jobs=None,
-        random_state=None,
-        verbose=0,
-    ):
+        cell: str = "lstm",
+        activation: str = "tanh",
+        vocabulary: Collection[Any] | None = None,
+        min_count: int = 1,
+        max_vocabulary: int | None = None,
+        embedding_dim: int | None = None,
+        tie_weights: bool = False,
+        softmax_samples: int | None = None,
+        init_scale: float | None = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        solver: str = "adam",
+        learning_rate_init: float = 3e-3,
+        learning_rate: str = "constant",
+        decay_rate: float = 0.5,
+        decay_after: int = 4,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = 1.0,
+        batch_size: int = 32,
+        max_iter: int = 20,
+        shuffle: bool = True,
+        bptt_steps: int = 35,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        dtype: str | type = "float32",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = 0,
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.activation = activation
@@ -352,20 +188,27 @@ class LSTMLanguageModel(NetworkEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    @unharmed
+    @rollback_on_error
     @with_callbacks
-    def fit(self, X, y=None, *, X_val=None):
-        """Learn from texts.
+    def fit(
+        self,
+        X: npt.ArrayLike,
+        y: Any = None,
+        *,
+        X_val: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Train on texts.
 
-        Ctrl-C ends training and keeps the weights reached, with a warning.
+        Ctrl-C ends training with a warning and keeps the weights reached.
 
         Parameters
         ----------
-        <<X>>
+        %(X)s
         y : ignored
         X_val : default=None
-            Validation texts, in any form that X may have. The score on them is kept for each
-            epoch in `validation_scores_`; with early_stopping it decides when to stop.
+            Validation texts, in any form that X may have. The score on them is recorded
+            after each epoch in `validation_scores_`; with early_stopping it decides when to
+            stop.
 
         Returns
         -------
@@ -374,23 +217,23 @@ class LSTMLanguageModel(NetworkEstimator):
         Raises
         ------
         ValueError
-            If a parameter or an input is invalid; a model fitted before stays as it was.
-            If the loss becomes NaN or infinite; the model then keeps the weights from
-            before that epoch.
+            If a parameter or an input is invalid; a model fitted before stays as it was. If
+            the loss becomes NaN or infinite; the model then keeps the weights from before
+            that epoch.
         """
-        going_on = self.warm_start and self.__sklearn_is_fitted__()
-        return self._learn(X, y, X_val, going_on=going_on, n_epochs=self.max_iter)
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        return self._fit(X, y, X_val, resume=resume, n_epochs=self.max_iter)
 
-    @unharmed
+    @rollback_on_error
     @with_callbacks
-    def partial_fit(self, X, y=None):
-        """Go on learning: one pass over X.
+    def partial_fit(self, X: npt.ArrayLike, y: Any = None) -> Self:
+        """Continue training with one pass over X.
 
-        The first call learns the vocabulary, unless `vocabulary` gives it.
+        The first call determines the vocabulary from X, unless `vocabulary` is given.
 
         Parameters
         ----------
-        <<X>>
+        %(X)s
         y : ignored
 
         Returns
@@ -399,175 +242,12 @@ class LSTMLanguageModel(NetworkEstimator):
         """
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
-        going_on = self.__sklearn_is_fitted__()
-        return self._learn(X, y, None, going_on=going_on, n_epochs=1, new_period=False)
-
-    def score(self, X, y=None):
-        """Mean log-likelihood per token, in nats; with ends of sequences counted as tokens.
-
-        Each token is predicted from all those before it in its sequence, whatever bptt_steps
-        and batch_size are.
-
-        Parameters
-        ----------
-        <<X>>
-        y : ignored
-
-        Returns
-        -------
-        score : float
-        """
-        encoded, _ = self._encode(X)
-        return self._log_likelihood([self._targets(numbers) for numbers in encoded])
-
-    def perplexity(self, X):
-        """exp(-score): as uncertain as a choice among so many equally likely tokens.
-
-        Parameters
-        ----------
-        <<X>>
-
-        Returns
-        -------
-        perplexity : float
-        """
-        with np.errstate(over="ignore"):
-            return float(np.exp(-self.score(X)))
-
-    def bits_per_token(self, X):
-        """-score / log(2), in bits.
-
-        Parameters
-        ----------
-        <<X>>
-
-        Returns
-        -------
-        bits : float
-        """
-        return float(-self.score(X) / np.log(2))
-
-    def predict_proba(self, X):
-        """Distribution of the next token after each token of X.
-
-        Parameters
-        ----------
-        <<X>>
-
-        Returns
-        -------
-        p : float64 array of shape (n_tokens, n_outputs), or a list of one for each sequence
-            Columns are those of `vocabulary_`, and the end of the sequence where fit was
-            given a list.
-        """
-        sequences, single = self._inputs(X)
-        scores, _ = self._forward(sequences)
-        p = softmax(_after_tokens(sequences, scores).astype(np.float64), axis=1)
-        return p if single else np.split(p, np.cumsum(sequences.lengths - 1)[:-1])
-
-    def transform(self, X):
-        """Hidden states of the last layer: what the model makes of a text.
-
-        Parameters
-        ----------
-        <<X>>
-
-        Returns
-        -------
-        states : array of shape (n_sequences, n_units), or (n_tokens, n_units)
-            Of several sequences the state after the last token of each, of a single one that
-            after each token.
-        """
-        sequences, single = self._inputs(X)
-        if single:
-            _, states = self._forward(sequences, scores=False, features=True)
-            return _after_tokens(sequences, states)
-        a = self._network.architecture
-        states = np.empty((len(sequences), a.n_state), self._network.dtype)
-        self._forward(sequences, scores=False, state_out=states)
-        # h and c of each layer; the last layer's come last.
-        return states[:, -2 * a.n_features : -a.n_features].copy()
-
-    @validate_params(
-        {
-            "n_tokens": [Interval(Integral, 1, None, closed="left")],
-            "n_samples": [Interval(Integral, 1, None, closed="left"), None],
-            **_SAMPLE_CONSTRAINTS,
-        },
-        prefer_skip_nested_validation=True,
-    )
-    def sample(
-        self,
-        n_tokens,
-        prompt=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        random_state=None,
-        n_samples=None,
-    ):
-        """Write what may come next.
-
-        Parameters
-        ----------
-        n_tokens : int
-            Tokens to write; fewer where the sequence ends before, which it can where fit was
-            given a list.
-        <<how>>
-        n_samples : int, default=None
-            How many to write, side by side; None is one that does not stand in a list.
-
-        Returns
-        -------
-        sample : str, list of words or int64 array, as in fit, or a list of n_samples
-            Without the prompt. The unknown token is never written.
-        """
-        drawn = [[] for _ in range(n_samples or 1)]
-        for tokens in self._draw_tokens(
-            n_tokens, prompt, temperature, top_k, top_p, random_state, len(drawn)
-        ):
-            for sequence, token in zip(drawn, tokens, strict=True):
-                if token >= 0:
-                    sequence.append(token)
-        written = [self._vocabulary.decode(sequence) for sequence in drawn]
-        return written[0] if n_samples is None else written
-
-    @validate_params(
-        {
-            "n_tokens": [Interval(Integral, 1, None, closed="left"), None],
-            **_SAMPLE_CONSTRAINTS,
-        },
-        prefer_skip_nested_validation=True,
-    )
-    def iter_sample(
-        self,
-        n_tokens=None,
-        prompt=None,
-        temperature=1.0,
-        top_k=None,
-        top_p=None,
-        random_state=None,
-    ):
-        """Write token by token.
-
-        Parameters
-        ----------
-        n_tokens : int, default=None
-            Tokens to write; None goes on until the sequence ends, which it never does where
-            fit was given a single one.
-        <<how>>
-
-        Returns
-        -------
-        tokens : iterator of str or int
-            Joined they are what `sample` returns for the same random_state.
-        """
-        drawn = self._draw_tokens(n_tokens, prompt, temperature, top_k, top_p, random_state, 1)
-        tokens = list(self.vocabulary_)
-        return (tokens[numbers[0]] for numbers in drawn)
+        resume = self.__sklearn_is_fitted__()
+        return self._fit(X, y, None, resume=resume, n_epochs=1, new_period=False)
 
     @property
-    def vocabulary_(self):
+    def vocabulary_(self) -> dict[Any, int]:
+        """The tokens and their columns in predict_proba."""
         check_is_fitted(self)
         return dict(self._vocabulary.numbers)
 
@@ -577,40 +257,26 @@ class LSTMLanguageModel(NetworkEstimator):
         tags.input_tags.string = True
         return tags
 
-    # Learning
+    # Training
 
-    def _learn(self, X, y, X_val, *, going_on, n_epochs, new_period=True):
+    def _fit(self, X, y, X_val, *, resume, n_epochs, new_period=True):
         self._validate_params()
-        if self.cell == "input_gated" and self.recurrent_dropout:
-            raise ValueError(
-                f"recurrent_dropout={self.recurrent_dropout} cannot go with "
-                'cell="input_gated", whose gates see no hidden state.'
-            )
-        decays = self.solver == "adamw" and self.l1_ratio == 0
-        if self.softmax_samples is not None and self.alpha and not decays:
-            raise ValueError(
-                f"alpha={self.alpha} cannot go with softmax_samples, of which a step touches "
-                'some classes alone, but as the weight decay of solver="adamw" (l1_ratio=0).'
-            )
+        self._check_settings()
         texts = read_texts(X)
-        if not going_on:
+        if resume:
+            self._check_same_vocabulary(texts)
+        else:
             self._vocabulary = self._make_vocabulary(texts)
             self._ends = not texts.single
-        elif self.vocabulary is not None:
-            given = Vocabulary.given(self.vocabulary, texts.kind)
-            if given.numbers != self._vocabulary.numbers:
-                raise ValueError(
-                    "Training cannot go on: vocabulary changed since the first fit."
-                )
         encoded = self._vocabulary.encode(texts)
-        network = self._make_network(going_on, **self._layout())
-        self._draw(network, going_on, scale=self.init_scale)
-        targets, validation = [self._targets(numbers) for numbers in encoded], None
+        network = self._make_network(resume, **self._layout())
+        self._start_training(network, resume, scale=self.init_scale)
+        targets, held_out = [self._targets(numbers) for numbers in encoded], None
         if X_val is not None:
-            validation = self._vocabulary.encode(read_texts(X_val, "X_val"), "X_val")
-            validation = [self._targets(numbers) for numbers in validation]
+            held_out = self._vocabulary.encode(read_texts(X_val, "X_val"), "X_val")
+            held_out = [self._targets(numbers) for numbers in held_out]
         elif self.early_stopping:
-            targets, validation = self._set_aside(targets)
+            targets, held_out = self._hold_out(targets)
         make_trainer = functools.partial(
             TextTrainer,
             texts=targets,
@@ -621,54 +287,66 @@ class LSTMLanguageModel(NetworkEstimator):
             shuffle=self.shuffle,
             random_state=self._random_state,
         )
-        self._begin = time.perf_counter(), self._history.t
+        self._started = time.perf_counter(), self._history.t
         try:
             return self._train(
                 network,
                 make_trainer,
                 (X, y, None),
-                going_on=going_on,
+                resume=resume,
                 new_period=new_period,
                 n_epochs=n_epochs,
-                validate=validation and (lambda: self._log_likelihood(validation)),
+                validate=held_out and (lambda: self._log_likelihood(held_out)),
             )
         finally:
-            del self._begin
+            del self._started
+
+    def _check_settings(self):
+        check_recurrent_dropout(self)
+        only_decays = SOLVERS[self.solver].decays_weights and self.l1_ratio == 0
+        if self.softmax_samples is not None and self.alpha and not only_decays:
+            raise ValueError(
+                f"alpha={self.alpha} cannot be combined with softmax_samples, where a step "
+                "updates only some of the classes, except as the weight decay of "
+                'solver="adamw" (l1_ratio=0).'
+            )
 
     def _make_vocabulary(self, texts):
         if self.vocabulary is not None:
             if self.min_count > 1 or self.max_vocabulary is not None:
                 raise ValueError(
                     "min_count and max_vocabulary choose among the tokens of X; they cannot "
-                    "go with a vocabulary that is given."
+                    "be combined with a given vocabulary."
                 )
             vocabulary = Vocabulary.given(self.vocabulary, texts.kind)
         else:
             vocabulary = Vocabulary.learn(texts, self.min_count, self.max_vocabulary)
         if len(vocabulary) > MAX_TOKENS:
             raise ValueError(
-                f"X has {len(vocabulary)} different tokens, more than {MAX_TOKENS}; give "
+                f"X has {len(vocabulary)} different tokens, more than {MAX_TOKENS}; set "
                 "min_count or max_vocabulary."
             )
         return vocabulary
 
-    def _decay(self):
-        return {"decay_rate": self.decay_rate, "decay_after": self.decay_after}
-
-    @property
-    def _boundary(self):
-        """The token before the first and, where there are ends, after the last."""
-        return len(self._vocabulary)
+    def _check_same_vocabulary(self, texts):
+        if self.vocabulary is None:
+            return
+        given = Vocabulary.given(self.vocabulary, texts.kind)
+        if given.numbers != self._vocabulary.numbers:
+            raise ValueError(
+                "Training cannot continue: vocabulary changed since the first fit."
+            )
 
     def _layout(self):
+        """What texts and parameters say of the network."""
         dimension = self.embedding_dim or EMBEDDING_DIM
-        n_units = np.ravel(self.hidden_layer_sizes)[-1:]  # none is an error later
-        if self.tie_weights and len(n_units):
-            dimension = self.embedding_dim or n_units[0]
-            if dimension != n_units[0]:
+        if self.tie_weights:
+            n_units = check_layer_sizes(self.hidden_layer_sizes)[-1]
+            dimension = self.embedding_dim or n_units
+            if dimension != n_units:
                 raise ValueError(
-                    f"embedding_dim={dimension} must be the units of the last layer, "
-                    f"{n_units[0]}, with tie_weights=True."
+                    f"embedding_dim={dimension} must be the number of units of the last "
+                    f"layer, {n_units}, with tie_weights=True."
                 )
         return {
             "n_inputs": int(dimension),
@@ -679,111 +357,26 @@ class LSTMLanguageModel(NetworkEstimator):
             "tied": bool(self.tie_weights),
         }
 
-    def _set_aside(self, targets):
-        """Sequences (of a single one the begin) to learn from, and others to validate on."""
-        if len(targets) == 1:
-            target = targets[0]
-            n_learnt = len(target) - int(np.ceil(len(target) * self.validation_fraction))
-            if n_learnt < 1:
-                raise ValueError(
-                    f"early_stopping cannot set validation_fraction="
-                    f"{self.validation_fraction} of {len(target)} tokens aside."
-                )
-            return [target[:n_learnt]], [target[n_learnt:]]
-        try:
-            rows, held_out = train_test_split(
-                np.arange(len(targets)),
-                test_size=self.validation_fraction,
-                random_state=self._split_seed,
+    def _hold_out(self, targets):
+        """Sequences to train on, and others to validate on; of a single one its end."""
+        if len(targets) > 1:
+            rows, held_out = hold_out(
+                len(targets), self.validation_fraction, self._split_seed, "sequences"
             )
-        except ValueError as error:
+            return [targets[k] for k in rows], [targets[k] for k in held_out]
+        target = targets[0]
+        n_train = len(target) - int(np.ceil(len(target) * self.validation_fraction))
+        if n_train < 1:
             raise ValueError(
-                f"early_stopping cannot set validation_fraction={self.validation_fraction} "
-                f"of {len(targets)} sequences aside: {error}"
-            ) from error
-        return [targets[k] for k in rows], [targets[k] for k in held_out]
+                "early_stopping cannot hold out validation_fraction="
+                f"{self.validation_fraction} of {len(target)} tokens."
+            )
+        return [target[:n_train]], [target[n_train:]]
 
     def _progress(self, history):
-        seconds = time.perf_counter() - self._begin[0]
+        start, t = self._started
+        speed = (history.t - t) / (time.perf_counter() - start)
         line = f"{history.loss_curve[-1] / np.log(2):.3f} bits per token"
         if history.validation_scores:
             line += f", {-history.validation_scores[-1] / np.log(2):.3f} held out"
-        return f"{line}, {(history.t - self._begin[1]) / seconds:,.0f} tokens/s"
-
-    # Reading
-
-    def _encode(self, X):
-        check_is_fitted(self)
-        texts = read_texts(X)
-        return self._vocabulary.encode(texts), texts.single
-
-    def _targets(self, numbers):
-        return np.append(numbers, self._boundary) if self._ends else numbers
-
-    def _log_likelihood(self, targets):
-        """Mean over all tokens."""
-        lengths = np.array([len(target) for target in targets], dtype=np.int64)
-        starts = np.cumsum(lengths) - lengths
-        targets = np.concatenate(targets)
-        inputs = np.empty_like(targets)
-        inputs[1:] = targets[:-1]
-        inputs[starts] = self._boundary
-        network = self._network
-        with single_threaded_blas():
-            losses = network.losses(
-                Sequences(None, starts, lengths, inputs),
-                targets.astype(network.dtype)[:, None],
-                effective_n_threads(self.n_jobs),
-            )
-        return -float(losses.mean())
-
-    def _inputs(self, X):
-        """Sequences of tokens, each after its begin, and whether X was a single one."""
-        encoded, single = self._encode(X)
-        lengths = np.array([len(numbers) + 1 for numbers in encoded], dtype=np.int64)
-        starts = np.cumsum(lengths) - lengths
-        tokens = np.insert(
-            np.concatenate(encoded), starts - np.arange(len(starts)), self._boundary
-        )
-        return Sequences(None, starts, lengths, tokens), single
-
-    def _forward(self, sequences, **wanted):
-        with single_threaded_blas():
-            return self._network.forward(sequences, effective_n_threads(self.n_jobs), **wanted)
-
-    # Writing
-
-    def _draw_tokens(
-        self, n_tokens, prompt, temperature, top_k, top_p, random_state, n_samples
-    ):
-        """Iterator over arrays of a token for each sample, -1 after its end. All is checked
-        before it begins."""
-        check_is_fitted(self)
-        vocabulary, network = self._vocabulary, self._network
-        if len(vocabulary) == 1 and vocabulary.unknown is not None:
-            raise ValueError("The model knows no token but the unknown one: nothing to write.")
-        read = np.array([self._boundary])
-        sized = isinstance(prompt, (str, list, tuple)) or np.ndim(prompt) == 1
-        if prompt is not None and not (sized and len(prompt) == 0):
-            words = vocabulary.kind == "words" and not isinstance(prompt, str)
-            texts = read_texts([prompt] if words else prompt, "prompt")
-            if len(texts.sequences) > 1:
-                raise ValueError("prompt is a list of several sequences; give one.")
-            read = np.append(read, vocabulary.encode(texts, "prompt")[0])
-        return write_tokens(
-            network,
-            read,
-            n_tokens,
-            n_samples,
-            never=vocabulary.unknown,
-            end=len(vocabulary),
-            random_state=check_random_state(random_state),
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
-        )
-
-
-def _after_tokens(sequences, rows):
-    """Of the steps of all sequences those after a token, not after the begin."""
-    return np.delete(rows, sequences.starts, axis=0)
+        return f"{line}, {speed:,.0f} tokens/s"

@@ -1,4 +1,10 @@
-"""Optimizers and learning rate schedules: they know parameters and gradients only."""
+"""Solvers and learning rate schedules, a table of each. They know parameters and gradients
+only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,8 +39,8 @@ class SGD:
 
 
 class Adam:
-    """Kingma & Ba, arXiv:1412.6980. With beta_1 = 0 it is RMSprop with the bias of its
-    running mean corrected."""
+    """Kingma & Ba, arXiv:1412.6980. With beta_1 = 0 it is RMSprop with a bias-corrected
+    running mean."""
 
     n_moments = 2
 
@@ -62,7 +68,7 @@ class Adam:
 
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter, arXiv:1711.05101): before
-    each step the weights in `segments` shrink by rate * decay of themselves."""
+    each step the weights in `segments` are multiplied by 1 - rate * decay."""
 
     def __init__(self, beta_1, beta_2, epsilon, decay, segments):
         super().__init__(beta_1, beta_2, epsilon)
@@ -84,25 +90,132 @@ class AdamW(Adam):
         )
 
 
+@dataclass(frozen=True)
+class Solver:
+    """A row of SOLVERS.
+
+    Parameters
+    ----------
+    make_rule : callable(settings, penalized) -> SGD, Adam or AdamW
+        `settings` is an estimator; `penalized` says where its network's weight matrices
+        are in the flat parameter vector.
+    description : str
+        For the docstring of the estimators.
+    decays_weights : bool
+        Whether the rule applies the L2 penalty itself, as weight decay.
+    """
+
+    make_rule: Callable
+    description: str
+    decays_weights: bool = False
+
+
+SOLVERS: dict[str, Solver] = {
+    "adam": Solver(
+        lambda settings, penalized: Adam(settings.beta_1, settings.beta_2, settings.epsilon),
+        "Kingma & Ba (arXiv:1412.6980)",
+    ),
+    "adamw": Solver(
+        lambda settings, penalized: AdamW(
+            settings.beta_1,
+            settings.beta_2,
+            settings.epsilon,
+            settings.alpha * (1 - settings.l1_ratio),
+            penalized,
+        ),
+        "Adam with the L2 part of the penalty applied as weight decay, separately from the "
+        "gradient (Loshchilov & Hutter, arXiv:1711.05101)",
+        decays_weights=True,
+    ),
+    "rmsprop": Solver(
+        lambda settings, penalized: Adam(0.0, settings.beta_2, settings.epsilon),
+        "Adam without the running mean of the gradients (beta_1 = 0)",
+    ),
+    "sgd": Solver(
+        lambda settings, penalized: SGD(settings.momentum, settings.nesterovs_momentum),
+        "stochastic gradient descent with momentum",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A row of SCHEDULES.
+
+    Parameters
+    ----------
+    description : str
+        For the docstring of the estimators, after the name.
+    rate : callable(optimizer, n_samples_seen) -> float, or None
+        The learning rate of the next epoch; None leaves it as it is.
+    periodic : bool
+        Whether training that resumes may start a new period.
+    divides_on_plateau : bool
+        Whether the rate falls, instead of training stopping, when progress stalls.
+    parameters : tuple of str
+        Parameters of the estimator that only this schedule uses. Estimators without them do
+        not offer it.
+    """
+
+    description: str
+    rate: Callable | None = None
+    periodic: bool = False
+    divides_on_plateau: bool = False
+    parameters: tuple[str, ...] = ()
+
+
+def _invscaling(optimizer, n_samples_seen):
+    return optimizer.learning_rate_init / np.sqrt(n_samples_seen + 1)
+
+
+def _cosine(optimizer, n_samples_seen):
+    done = optimizer.n_epochs_done % optimizer.n_epochs / optimizer.n_epochs
+    return optimizer.learning_rate_init * (1 + np.cos(np.pi * done)) / 2
+
+
+def _exponential(optimizer, n_samples_seen):
+    n_decays = max(0, optimizer.n_epochs_done + 1 - optimizer.decay_after)
+    return optimizer.learning_rate_init * optimizer.decay_rate**n_decays
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "constant": Schedule("keeps learning_rate_init"),
+    "invscaling": Schedule(
+        "divides learning_rate_init by sqrt(1 + t_) after each epoch", _invscaling
+    ),
+    "adaptive": Schedule(
+        'divides the rate by 5 where "constant" would stop, until it falls below 1e-6',
+        divides_on_plateau=True,
+    ),
+    "cosine": Schedule(
+        "lowers it to 0 along half a cosine over max_iter epochs, then starts again "
+        "(Loshchilov & Hutter, arXiv:1608.03983)",
+        _cosine,
+        periodic=True,
+    ),
+    "exponential": Schedule(
+        "multiplies it by decay_rate before each epoch after the first decay_after",
+        _exponential,
+        parameters=("decay_rate", "decay_after"),
+    ),
+}
+
+
 class Optimizer:
     """Rule, schedule and running state that turn gradients into steps.
 
     Parameters
     ----------
     rule : SGD, Adam or AdamW
-    schedule : {"constant", "invscaling", "adaptive", "cosine", "exponential"}
-        "invscaling" divides the initial rate by sqrt(1 + samples seen) after each epoch;
-        "adaptive" divides the rate by 5 whenever learning has come to a halt; "cosine"
-        lowers it to 0 along half a cosine over n_epochs, then starts again (Loshchilov &
-        Hutter, arXiv:1608.03983); "exponential" multiplies it by decay_rate before each
-        epoch but the first decay_after.
+    schedule : str
+        A key of SCHEDULES.
     learning_rate_init : float
     clip_norm : float or None
         Gradients with a larger Euclidean norm are scaled down to it.
     n_epochs : int
         Period of "cosine".
     decay_rate, decay_after : float, int
-        Of "exponential".
+        For "exponential".
     """
 
     # "adaptive" ends training below this rate, as in scikit-learn's MLP.
@@ -121,9 +234,6 @@ class Optimizer:
         self.rule = rule
         self.schedule = schedule
         self.learning_rate_init = learning_rate_init
-        self.learning_rate = float(learning_rate_init)
-        if schedule == "exponential" and decay_after == 0:
-            self.learning_rate *= decay_rate
         self.clip_norm = clip_norm
         self.n_epochs = n_epochs
         self.decay_rate = decay_rate
@@ -131,25 +241,28 @@ class Optimizer:
         self.n_epochs_done = 0  # of the period of "cosine"
         self.moments = None
         self.n_steps = 0
+        self.learning_rate = float(learning_rate_init)
+        self._set_rate(n_samples_seen=0)
 
     def resume(self, previous, new_period):
-        """Take over the running state of an optimizer of the same rule, so that
-        training goes on as if it had never stopped; settings stay the new ones, and "cosine"
-        begins a new period where that is wanted."""
+        """Take over the running state of an optimizer with the same rule, so that training
+        continues as if it had never stopped. Settings are the new ones; a periodic schedule
+        starts a new period if asked to."""
         if previous.rule.n_moments == self.rule.n_moments:
             self.moments = None if previous.moments is None else np.array(previous.moments)
             self.n_steps = previous.n_steps
-        if (previous.schedule, previous.learning_rate_init) == (
+        same_schedule = (previous.schedule, previous.learning_rate_init) == (
             self.schedule,
             self.learning_rate_init,
-        ) and (self.schedule != "cosine" or not new_period):
+        )
+        if same_schedule and not (new_period and SCHEDULES[self.schedule].periodic):
             self.learning_rate = previous.learning_rate
             self.n_epochs_done = previous.n_epochs_done
         return self
 
     def step(self, parameters, gradients, n_threads=1):
-        """Move the parameters in place, on at most so many threads. Return whether the
-        gradients were finite; where they are not, nothing moves."""
+        """Update the parameters in place, on at most n_threads threads. Return whether the
+        gradients were finite; if not, nothing is updated."""
         scale = 1.0
         norm = _updates.norm[PRECISIONS[parameters.dtype]](gradients.used, n_threads)
         if not np.isfinite(norm):
@@ -174,18 +287,17 @@ class Optimizer:
 
     def end_epoch(self, n_samples_seen):
         self.n_epochs_done += 1
-        if self.schedule == "invscaling":
-            self.learning_rate = self.learning_rate_init / np.sqrt(n_samples_seen + 1)
-        elif self.schedule == "cosine":
-            way = self.n_epochs_done % self.n_epochs / self.n_epochs
-            self.learning_rate = self.learning_rate_init * (1 + np.cos(np.pi * way)) / 2
-        elif self.schedule == "exponential":
-            n_decays = max(0, self.n_epochs_done + 1 - self.decay_after)
-            self.learning_rate = self.learning_rate_init * self.decay_rate**n_decays
+        self._set_rate(n_samples_seen)
 
-    def goes_on_after_halt(self):
-        """Learning has come to a halt: lower the rate and go on, or stop."""
-        if self.schedule != "adaptive" or self.learning_rate <= self.LOWEST_RATE:
+    def _set_rate(self, n_samples_seen):
+        rate = SCHEDULES[self.schedule].rate
+        if rate is not None:
+            self.learning_rate = rate(self, n_samples_seen)
+
+    def lower_rate_on_plateau(self):
+        """Progress has stalled: lower the rate and return True, or return False to stop."""
+        schedule = SCHEDULES[self.schedule]
+        if not schedule.divides_on_plateau or self.learning_rate <= self.LOWEST_RATE:
             return False
         self.learning_rate /= 5
         return True

@@ -1,10 +1,27 @@
-"""Every accepted form of X becomes one packed batch of sequences."""
+"""Converts every accepted form of X to a Sequences object."""
+
+from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_array
+
+from ._arguments import as_array, check_collection, check_numeric, reading_numbers
 
 # The kernels number tokens in 32 bits.
 MAX_VOCABULARY = (1 << 31) - 1
+
+FORMS = (
+    "a 3-D array (n_samples, n_timesteps, n_features), a list of 2-D arrays (n_timesteps_k, "
+    "n_features), or a 2-D array or data frame (n_samples, n_columns)"
+)
+
+TOKEN_FORMS = (
+    "an integer array (n_samples, n_timesteps) or a list of 1-D integer arrays, since "
+    "embedding_dim is set"
+)
 
 
 class Sequences:
@@ -16,9 +33,9 @@ class Sequences:
         Sequence k is ``values[starts[k] : starts[k] + lengths[k]]``.
     starts, lengths : int64 arrays of shape (n_sequences,)
     tokens : int64 array of shape (n_rows,), or None
-        Takes the place of values.
+        Given instead of values.
     shape : (n_sequences, n_steps), or None
-        Of the array that the rows came from, where they did.
+        The shape of X if it was an array; None if it was a list of sequences.
     """
 
     def __init__(self, values, starts, lengths, tokens=None, shape=None):
@@ -40,11 +57,11 @@ class Sequences:
         return self.values.shape[1]
 
     def take(self, indices):
-        """Some of the sequences, in the order of `indices`; their steps stay shared."""
+        """Some of the sequences, in the order of `indices`. The steps are not copied."""
         return Sequences(self.values, self.starts[indices], self.lengths[indices], self.tokens)
 
     def chunk(self, first, n_steps):
-        """Steps first to first + n_steps of each sequence, as far as it reaches."""
+        """Steps first to first + n_steps of each sequence, or as many of them as it has."""
         return Sequences(
             self.values,
             self.starts + first,
@@ -64,16 +81,16 @@ class Sequences:
         return cls(X.reshape(n * T, X.shape[2]), starts, lengths, None, (n, T))
 
     def real_rows(self):
-        """Indices of all rows that are steps of a sequence, sequence by sequence."""
+        """Indices of the rows that are real steps, not padding, sequence by sequence."""
         ends = np.cumsum(self.lengths)
         within = np.arange(ends[-1]) - np.repeat(ends - self.lengths, self.lengths)
         return np.repeat(self.starts, self.lengths) + within
 
     def gather_steps(self, y, name):
-        """One number (or row of them) for each step, as one array of the real steps.
+        """Entries of y for every step, as one array of those of the real steps.
 
-        y is an array (n_sequences, n_steps, ...), its padding ignored, or a list of an
-        array (n_steps_k, ...) for each sequence.
+        y is an array (n_sequences, n_steps, ...), whose padding is ignored, or a list with
+        an array (n_steps_k, ...) for each sequence.
         """
         if hasattr(y, "iloc"):
             y = y.to_numpy()
@@ -83,24 +100,36 @@ class Sequences:
                 return y.reshape(-1, *y.shape[2:])[self.real_rows()]
         if len(y) != len(self):
             raise ValueError(f"{name} has {len(y)} samples, but X has {len(self)}.")
-        arrays = [np.asarray(steps) for steps in y]
+        arrays = [as_array(steps, f"{name}[{k}]") for k, steps in enumerate(y)]
         for k, (steps, length) in enumerate(zip(arrays, self.lengths, strict=True)):
             if steps.ndim == 0 or len(steps) != length:
                 raise ValueError(
                     f"{name}[{k}] has shape {steps.shape}, but X[{k}] has {length} steps "
-                    "and return_sequences=True wants one for each."
+                    "and return_sequences=True requires an entry for each."
                 )
+        if len({steps.shape[1:] for steps in arrays}) > 1:
+            k = next(k for k, x in enumerate(arrays) if x.shape[1:] != arrays[0].shape[1:])
+            raise ValueError(
+                f"{name}[{k}] has shape {arrays[k].shape}, but {name}[0] has "
+                f"{arrays[0].shape}: all steps must have the same number of outputs."
+            )
+        strings = [steps.dtype.kind in "US" for steps in arrays]
+        if len(set(strings)) > 1:
+            raise ValueError(
+                f"{name}[{strings.index(True)}] holds strings, but "
+                f"{name}[{strings.index(False)}] holds {arrays[strings.index(False)].dtype}."
+            )
         return np.concatenate(arrays)
 
     def spread_steps(self, numbers):
-        """Numbers of the real steps at their rows; zeros at padding."""
+        """One row per real step -> one row per row of `values`, with zeros at padding."""
         out = np.zeros((self.n_rows, *numbers.shape[1:]), dtype=numbers.dtype)
         out[self.real_rows()] = numbers
         return out
 
     def shape_steps(self, numbers):
-        """The opposite of gather_steps: numbers of the real steps in the form of X. Where
-        there is padding it is NaN, or None beside labels that are no numbers."""
+        """The opposite of gather_steps: one row per real step -> the form of X. Padding is
+        NaN, or None among labels that are not numbers."""
         if self.shape is None:
             return np.split(numbers, np.cumsum(self.lengths)[:-1])
         if self.lengths.sum() == self.n_rows:
@@ -113,19 +142,18 @@ class Sequences:
         return out.reshape(*self.shape, *numbers.shape[1:])
 
 
-def form_of(X):
-    """Name the form of X: "columns" (2-D), "steps" (3-D, or what is taken for it) or
-    "ragged".
+def form_of(X: Any) -> str:
+    """Name the form of X: "columns" (2-D), "steps" (3-D or more dimensions) or "ragged".
 
-    What is none of them counts as "columns", where scikit-learn's validation says what
-    is wrong with it.
+    Anything else counts as "columns", so that scikit-learn's validation says what is wrong
+    with it.
     """
     if isinstance(X, (list, tuple)) or _is_1d_of_objects(X):
         dimensions = {_n_dimensions(x) for x in X}
         if max(dimensions, default=0) >= 2:
             return "ragged"
         if dimensions == {1} and len({len(x) for x in X}) > 1:
-            return "ragged"  # in which each sequence will be found to lack an axis
+            return "ragged"  # where the missing axis is reported
         return "columns"
     return "steps" if getattr(X, "ndim", 0) >= 3 else "columns"
 
@@ -156,7 +184,7 @@ def _check_finite(sequences):
 def steps_to_sequences(X, dtype):
     """Read a 3-D array; trailing steps that are NaN in every feature are padding."""
     _check_3d(X)
-    with np.errstate(over="ignore"):  # overflow to infinity is reported below
+    with reading_numbers("X"):
         X = check_array(
             X,
             dtype=dtype,
@@ -190,11 +218,7 @@ def _check_3d(X):
             f"X has shape {X.shape}; expected (n_samples, n_timesteps, n_features) with at "
             "least one step and one feature."
         )
-    if np.ma.isMaskedArray(X) or X.dtype.kind not in "fiubcOSU":
-        raise ValueError(
-            f"X is a {type(X).__name__} of {X.dtype}, but plain numbers are expected; "
-            "write NaN where there is none."
-        )
+    check_numeric(X, "X")
 
 
 def ragged_to_sequences(X, dtype):
@@ -212,8 +236,9 @@ def ragged_to_sequences(X, dtype):
 
 
 def tokens_to_sequences(X, vocabulary_size):
-    """Read token ids: an integer array (n_samples, n_timesteps), or a list of 1-D ones.
-    vocabulary_size may be None: whatever is there."""
+    """Read token ids: an integer array (n_samples, n_timesteps), or a list of 1-D arrays.
+    If vocabulary_size is None, any tokens from 0 on are valid."""
+    check_collection(X, "X", TOKEN_FORMS)
     if isinstance(X, (list, tuple)) or _is_1d_of_objects(X):
         arrays = [_as_tokens(x, f"X[{k}]", 1) for k, x in enumerate(X)]
         if not arrays:
@@ -250,10 +275,15 @@ def tokens_to_sequences(X, vocabulary_size):
 
 
 def _as_tokens(x, name, n_dimensions):
-    try:
-        x = np.asarray(x)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be read as an array: {error}") from error
+    if issparse(x):
+        raise TypeError(f"Sparse data was passed for {name}; expected {TOKEN_FORMS}.")
+    x = as_array(x, name)
+    if (x.dtype == object and x.size and all(isinstance(k, int) for k in x.flat)) or (
+        x.dtype == np.uint64 and (x >> 63).any()
+    ):
+        raise ValueError(
+            f"{name} has integers beyond 64 bits, but tokens are at most {MAX_VOCABULARY - 1}."
+        )
     if x.dtype.kind not in "iu" and x.size:
         raise ValueError(
             f"{name} has dtype {x.dtype}, but with embedding_dim X holds token ids: "
@@ -262,14 +292,13 @@ def _as_tokens(x, name, n_dimensions):
     if x.ndim != n_dimensions:
         expected = "(n_samples, n_timesteps)" if n_dimensions == 2 else "(n_timesteps,)"
         raise ValueError(
-            f"{name} has shape {x.shape}; with embedding_dim X is an integer array "
-            f"(n_samples, n_timesteps) or a list of 1-D integer arrays; expected {expected}."
+            f"{name} has shape {x.shape}, but expected {expected}: X is {TOKEN_FORMS}."
         )
     return np.ascontiguousarray(x, dtype=np.int64)
 
 
 def flatten_steps(X):
-    """All steps of a 3-D or ragged X as the rows of one array, NaN and all but padding.
+    """All real steps of a 3-D or ragged X as the rows of one array, which may have NaN.
 
     Returns
     -------
@@ -277,7 +306,7 @@ def flatten_steps(X):
     lengths : array of shape (n_samples,)
         Steps of each sequence.
     rebuild : callable(rows) -> X
-        Cuts transformed rows into sequences of the form given.
+        Cuts transformed rows into sequences, in the form of X.
     """
     if form_of(X) == "steps":
         _check_3d(X)
@@ -288,7 +317,7 @@ def flatten_steps(X):
         def rebuild(rows):
             if inside.all():
                 return rows.reshape(*inside.shape, rows.shape[1])
-            # Padding is NaN, which whole numbers do not have.
+            # Padding is NaN, which integers cannot represent.
             dtype = np.result_type(rows.dtype, np.float32)
             out = np.full((*inside.shape, rows.shape[1]), np.nan, dtype=dtype)
             out[inside] = rows
@@ -312,7 +341,7 @@ def flatten_steps(X):
 
 
 def _unpadded_lengths(X):
-    """Steps of each sequence up to the last one that is not NaN in every feature."""
+    """Number of steps of each sequence up to the last that is not NaN in every feature."""
     if X.dtype.kind != "f":
         return np.full(len(X), X.shape[1], dtype=np.int64)
     real_step = ~np.isnan(X).all(axis=2)
@@ -332,7 +361,7 @@ def _check_same_features(arrays):
 
 
 def _is_1d_of_objects(X):
-    # Also a pandas Series of arrays.
+    # A pandas Series of arrays as well.
     return getattr(X, "ndim", 0) == 1 and getattr(X.dtype, "kind", "") == "O"
 
 
@@ -369,8 +398,8 @@ def _as_steps(x, k):
 
 
 def _all_finite(values):
-    # The sum is finite where all values are, and cheap; where it is not (it may also
-    # overflow), look closely.
+    # The sum is cheap, and finite if all values are. If it is not, it may have overflowed, so
+    # look at each value.
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(values.sum(dtype=np.float64))) or bool(
             np.isfinite(values).all()

@@ -1,58 +1,73 @@
-"""BaseLSTM: what regressor and classifier share of learning and predicting."""
+"""BaseLSTM: training on X and y, and predicting, for regressor and classifier alike."""
+
+from __future__ import annotations
 
 import functools
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import is_classifier
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import NetworkEstimator, unharmed
+from ._arguments import check_64_bits
+from ._base import NetworkEstimator, hold_out, rollback_on_error
 from ._callbacks import with_callbacks
-from ._checks import ChecksMixin, check_enough_to_score, check_weight_left
-from ._docs import shared_docs
+from ._checks import (
+    check_enough_to_score,
+    check_settings,
+    check_weight_left,
+    check_weights,
+    check_X,
+    check_y,
+    read_X,
+)
+from ._dataset import Dataset
+from ._docs import fill_docstrings
 from ._inspection import gate_values, input_gradients
 from ._stream import Stream
-from ._threads import effective_n_threads, single_threaded_blas
+from ._threads import effective_n_threads
 from ._training import Trainer
 
 
-@shared_docs
-class BaseLSTM(ChecksMixin, NetworkEstimator):
+@fill_docstrings()
+class BaseLSTM(NetworkEstimator):
     """What both estimators share; use LSTMRegressor or LSTMClassifier.
 
-    A subclass reads y (_read_y), encodes it as targets of the loss (_encode), weighs it
-    (_class_weights), names the loss (_kernel_loss), turns scores into predictions (_decode)
-    and scores those (_judge).
+    A subclass reads y (_read_y), sets the fitted attributes that follow from it
+    (_set_targets), compares a later y with them (_check_targets), encodes it as targets of
+    the loss (_encode), multiplies class weights into the weights (_class_weights), names the
+    loss (_kernel_loss), turns scores into predictions (_decode) and scores those
+    (_score_predictions).
     """
 
-    @unharmed
+    @rollback_on_error
     @with_callbacks
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        sample_weight: npt.ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
-        """Learn from sequences X and targets y.
+        X_val: npt.ArrayLike | None = None,
+        y_val: npt.ArrayLike | None = None,
+        sample_weight_val: npt.ArrayLike | None = None,
+    ) -> Self:
+        """Train on sequences X and targets y.
 
-        Ctrl-C ends training and keeps the weights reached, with a warning.
+        Ctrl-C ends training with a warning and keeps the weights reached.
 
         Parameters
         ----------
-        <<X>>
-        <<y>>
+        %(X)s
+        %(y)s
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the sequences in the loss; an integer weight is as good as that
-            many copies. With return_sequences also one for each step, in the form of y.
+            Weights of the sequences in the loss. A weight of k is equivalent to repeating
+            the sequence k times. With return_sequences also one per step, in the form of y.
         X_val, y_val, sample_weight_val : default=None
-            Validation data in any form that X, y and sample_weight may have. The score on
-            it is kept for each epoch in `validation_scores_`; with early_stopping it
+            Validation data, in any form that X, y and sample_weight may have. The score on
+            it is recorded after each epoch in `validation_scores_`; with early_stopping it
             decides when to stop.
 
         Returns
@@ -62,91 +77,64 @@ class BaseLSTM(ChecksMixin, NetworkEstimator):
         Raises
         ------
         ValueError
-            If a parameter or an input is invalid; a model fitted before stays as it was.
-            If the loss becomes NaN or infinite; the model then keeps the weights from
-            before that epoch.
+            If a parameter or an input is invalid; a model fitted before stays as it was. If
+            the loss becomes NaN or infinite; the model then keeps the weights from before
+            that epoch.
         """
-        self._check_parameters()
-        validation = (X_val, y_val, sample_weight_val)
+        self._validate_params()
+        check_settings(self)
+        validation: tuple | None = (X_val, y_val, sample_weight_val)
         if X_val is None:
             if y_val is not None or sample_weight_val is not None:
                 raise ValueError("y_val or sample_weight_val was given without X_val.")
             validation = None
-        return self._learn(
+        return self._fit(
             X,
             y,
             sample_weight,
-            going_on=self.warm_start and self.__sklearn_is_fitted__(),
+            resume=self.warm_start and self.__sklearn_is_fitted__(),
             n_epochs=self.max_iter,
             validation=validation,
         )
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
-        self._check_parameters()
+        self._validate_params()
+        check_settings(self)
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
-        return self._learn(
+        return self._fit(
             X,
             y,
             sample_weight,
-            going_on=self.__sklearn_is_fitted__(),
+            resume=self.__sklearn_is_fitted__(),
             n_epochs=1,
             classes=classes,
             new_period=False,
         )
 
-    def transform(self, X):
+    def transform(self, X: npt.ArrayLike) -> Any:
         """Hidden state of the last layer after the last step of each sequence.
 
         Parameters
         ----------
-        <<X>>
+        %(X)s
 
         Returns
         -------
         features : array of shape (n_samples, n_units)
-            Twice n_units where bidirectional. With return_sequences the states of every
-            step, in the form of X.
+            2 * n_units if bidirectional. With return_sequences the states after every step,
+            in the form of X.
         """
         sequences, _, features = self._forward(X, scores=False, features=True)
-        return self._in_form(sequences, features)
+        return self._shape_like_X(sequences, features)
 
-    def _forward(self, X, **wanted):
-        """Sequences, scores and features; of the real steps alone, where per step."""
-        check_is_fitted(self)
-        sequences = self._check_X(X, reset=False)
-        with single_threaded_blas():
-            outputs = self._network.forward(
-                sequences, effective_n_threads(self.n_jobs), **wanted
-            )
-        return sequences, *(self._real(sequences, output) for output in outputs)
-
-    def _scores(self, X):
-        sequences, scores, _ = self._forward(X)
-        return sequences, scores.astype(np.float64)
-
-    def _decoded(self, X, method):
-        sequences, scores = self._scores(X)
-        return self._in_form(sequences, self._decode(scores, method))
-
-    def _real(self, sequences, output):
-        if output is None or not self._network.architecture.per_step:
-            return output
-        return output[sequences.real_rows()]
-
-    def _in_form(self, sequences, numbers):
-        """Numbers of the real steps in the form of X; as they are, where not per step."""
-        if not self._network.architecture.per_step:
-            return numbers
-        return sequences.shape_steps(numbers)
-
-    def stream(self, n_sequences=1, method="predict"):
-        """Go through live sequences one step at a time.
+    def stream(self, n_sequences: int = 1, method: str = "predict") -> Stream:
+        """Predict on live sequences, one step at a time.
 
         Parameters
         ----------
         n_sequences : int, default=1
-            Sequences that run side by side.
+            Number of sequences that run side by side.
         method : str, default="predict"
             What a step returns: "predict", or of a classifier "predict_proba",
             "predict_log_proba" or "decision_function".
@@ -155,8 +143,8 @@ class BaseLSTM(ChecksMixin, NetworkEstimator):
         -------
         stream : Stream
             ``stream.step(x_t)`` returns the prediction after one more step of each sequence;
-            ``stream.state`` gets and sets the hidden states and cells; ``stream.reset()``
-            starts anew. It keeps what was learnt in this fit; one thread at a time may use
+            ``stream.state`` gets and sets the hidden and cell states; ``stream.reset()``
+            starts over. It keeps the weights of this fit. Only one thread at a time may use
             it.
 
         Examples
@@ -174,49 +162,52 @@ class BaseLSTM(ChecksMixin, NetworkEstimator):
         check_is_fitted(self)
         return Stream(self, n_sequences, method)
 
-    def gate_values(self, X):
-        """Gates, cells and hidden states of every layer at every step.
+    def gate_values(self, X: npt.ArrayLike) -> dict[str, Any]:
+        """Gates, cell states and hidden states of every layer at every step.
 
         Parameters
         ----------
-        <<X>>
+        %(X)s
 
         Returns
         -------
         values : dict of str to array
             "layers.0.i", "layers.0.f", ..., "layers.0.c", "layers.0.h",
             "layers.0.reverse.i", ...: each (n_samples, n_timesteps, n_units), NaN at
-            padding, or a list of (n_timesteps_k, n_units). The forget gate of "coupled" is
-            1 - i.
+            padding, or a list of arrays (n_timesteps_k, n_units). The forget gate of
+            "coupled" is 1 - i.
         """
         check_is_fitted(self)
-        return gate_values(
-            self._network, self._check_X(X, reset=False), effective_n_threads(self.n_jobs)
-        )
+        sequences = check_X(self, X, self._input_format)
+        return gate_values(self._network, sequences, effective_n_threads(self.n_jobs))
 
-    def input_gradients(self, X, output=0, step=None):
-        """Derivatives of a score by all inputs: the saliency of each step and feature
-        (Simonyan et al., arXiv:1312.6034).
+    def input_gradients(
+        self, X: npt.ArrayLike, output: int = 0, step: int | None = None
+    ) -> Any:
+        """Derivatives of a score with respect to all inputs: the saliency of each step and
+        feature (Simonyan et al., arXiv:1312.6034).
 
         Parameters
         ----------
-        <<X>>
+        %(X)s
         output : int, default=0
-            Which score (row of head.weight): the prediction of a regressor (its logarithm
-            for loss="poisson"; by rising level, not sorted, for several quantiles), the
-            decision function of a classifier.
-        step : int, default=None
+            Which score (row of head.weight). Of a regressor it is the prediction (for
+            loss="poisson" its logarithm; with several quantiles in the order of their
+            levels, before sorting), of a classifier the decision function.
+        step : int or None, default=None
             With return_sequences: the step whose score is meant, negative from the end of
-            each sequence; None is the sum over all.
+            each sequence. If None, the sum over all steps.
 
         Returns
         -------
         gradients : array of shape (n_samples, n_timesteps, n_features)
-            NaN at padding, or a list of arrays, in the form of X. For tokens by the vectors
-            that stand for them.
+            NaN at padding, or a list of arrays, in the form of X. For tokens: with respect
+            to their embedding vectors.
         """
         check_is_fitted(self)
-        n_scores = self._network.architecture.n_scores
+        architecture = self._network.architecture
+        n_scores = architecture.n_scores
+        check_64_bits({"output": output, "step": step})
         if step is not None and not isinstance(step, Integral):
             raise ValueError(f"step={step!r} must be an int or None.")
         if not isinstance(output, Integral) or not 0 <= output < n_scores:
@@ -224,62 +215,87 @@ class BaseLSTM(ChecksMixin, NetworkEstimator):
                 f"output={output!r} must be an int from 0 to {n_scores - 1}: one of the "
                 "scores."
             )
-        if step is not None and not self._network.architecture.per_step:
+        if step is not None and not architecture.per_step:
             raise ValueError(f"step={step!r} was given without return_sequences=True.")
-        sequences = self._check_X(X, reset=False)
-        return input_gradients(
-            self._network, sequences, output, step, effective_n_threads(self.n_jobs)
-        )
+        sequences = check_X(self, X, self._input_format)
+        n_threads = effective_n_threads(self.n_jobs)
+        return input_gradients(self._network, sequences, output, step, n_threads)
 
-    # Learning. Everything is checked, and all that changes is a copy, before anything of a
-    # fitted model changes.
+    # Predicting
 
-    def _learn(
+    def _forward(self, X, **wanted):
+        """Sequences, and their scores and features: one row per sequence or real step."""
+        check_is_fitted(self)
+        sequences = check_X(self, X, self._input_format)
+        outputs = self._forward_sequences(sequences, **wanted)
+        return sequences, *(self._real_rows(sequences, output) for output in outputs)
+
+    def _scores(self, X):
+        sequences, scores, _ = self._forward(X)
+        return sequences, scores.astype(np.float64)
+
+    def _predict(self, X, method):
+        sequences, scores = self._scores(X)
+        return self._shape_like_X(sequences, self._decode(scores, method))
+
+    def _score(self, X, y, sample_weight):
+        sequences, scores = self._scores(X)
+        per_step = self._input_format.per_step
+        y = check_y(self, y, sequences, per_step)
+        self._check_targets(y, "y")
+        if sample_weight is not None:
+            sample_weight = check_weights(
+                sample_weight, sequences, per_step, self.dtype, "sample_weight"
+            )
+        return self._score_predictions(scores, y, sample_weight)
+
+    def _real_rows(self, sequences, output):
+        if output is None or not self._network.architecture.per_step:
+            return output
+        return output[sequences.real_rows()]
+
+    def _shape_like_X(self, sequences, rows):
+        """Rows of the real steps in the form of X; unchanged if there is one per sequence."""
+        return sequences.shape_steps(rows) if self._network.architecture.per_step else rows
+
+    # Training
+
+    def _fit(
         self,
         X,
         y,
         sample_weight,
         *,
-        going_on,
+        resume,
         n_epochs,
         validation=None,
         classes=None,
         new_period=True,
     ):
-        sequences = self._check_X(X, reset=not going_on)
-        y_read = self._check_y(y, sequences, "y")
-        targets = self._encode(y_read, going_on, classes)
-        sample_weights = self._check_weights(sample_weight, sequences, "sample_weight")
-        weights = self._class_weights(targets, sample_weights)
-        loss, n_scores, levels = self._kernel_loss()
-        network = self._make_network(
-            going_on,
-            n_inputs=self._n_inputs if self.embedding_dim is None else self.embedding_dim,
-            n_scores=n_scores,
-            loss=loss,
-            bidirectional=bool(self.bidirectional),
-            per_step=bool(self.return_sequences),
-            vocabulary=self.vocabulary_size or self._vocabulary,
-            levels=levels,
-        )
-        self._draw(network, going_on)
-        rows = np.arange(len(sequences))
+        if resume:
+            sequences = check_X(self, X, self._input_format)
+        else:
+            sequences, self._input_format = read_X(self, X)
+        labelled = self._read_data(sequences, y, sample_weight)
+        if resume:
+            self._check_classes(classes)
+        else:
+            self._set_targets(labelled.targets, classes)
+        targets = self._encode(labelled.targets)
+        weights = self._class_weights(targets, labelled.weights)
+        network = self._make_network(resume, **self._layout())
+        self._start_training(network, resume)
+        data = Dataset(sequences, targets, weights, labelled.per_step)
+        held_out = None
         if validation is not None:
-            validation = self._check_validation(*validation)
+            held_out = self._read_validation(*validation)
         elif self.early_stopping:
-            rows, validation = self._set_aside(sequences, y_read, sample_weights)
-        if self._per_step:
-            targets, weights = map(sequences.spread_steps, (targets, weights))
-        check_weight_left(
-            weights[sequences.take(rows).real_rows() if self._per_step else rows]
-        )
-
+            rows, held_out = self._hold_out(labelled)
+            data = data.take(rows)
+        check_weight_left(data)
         make_trainer = functools.partial(
             Trainer,
-            sequences=sequences,
-            targets=targets,
-            weights=weights,
-            rows=rows,
+            data=data,
             batch_size=self.batch_size,
             shuffle=self.shuffle,
             random_state=self._random_state,
@@ -289,37 +305,61 @@ class BaseLSTM(ChecksMixin, NetworkEstimator):
             network,
             make_trainer,
             (X, y, sample_weight),
-            going_on=going_on,
+            resume=resume,
             new_period=new_period,
             n_epochs=n_epochs,
-            validate=validation and (lambda: self._validate(*validation)),
+            validate=None if held_out is None else (lambda: self._validate(held_out)),
         )
 
-    def _set_aside(self, sequences, y, weights):
-        """Split off validation rows; return the others and validation data."""
-        stratify = is_classifier(self) and y.ndim == 1 and not self._per_step
-        try:
-            rows, held_out = train_test_split(
-                np.arange(len(sequences)),
-                test_size=self.validation_fraction,
-                random_state=self._split_seed,
-                stratify=y if stratify else None,
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"early_stopping cannot set validation_fraction={self.validation_fraction} "
-                f"of {len(sequences)} samples aside: {error} Give X_val and y_val to fit, or "
-                "change validation_fraction."
-            ) from error
-        part = sequences.take(held_out)
-        if self._per_step:
-            steps = part.real_rows()
-            y, weights = (sequences.spread_steps(v)[steps] for v in (y, weights))
-        else:
-            y, weights = y[held_out], weights[held_out]
-        check_enough_to_score(weights, "Increase validation_fraction")
-        return rows, (part, y, weights)
+    def _layout(self):
+        """What data and parameters of the subclasses say of the network."""
+        loss, n_scores, levels = self._kernel_loss()
+        tokens = self.embedding_dim is not None
+        return {
+            "n_inputs": self.embedding_dim if tokens else self._input_format.n_features,
+            "n_scores": n_scores,
+            "loss": loss,
+            "bidirectional": bool(self.bidirectional),
+            "per_step": bool(self.return_sequences),
+            "vocabulary": self.vocabulary_size or self._input_format.vocabulary,
+            "levels": levels,
+        }
 
-    def _validate(self, sequences, y, weights):
-        scores, _ = self._network.forward(sequences, effective_n_threads(self.n_jobs))
-        return self._judge(self._real(sequences, scores).astype(np.float64), y, weights)
+    def _read_data(self, sequences, y, sample_weight, suffix=""):
+        """Sequences with y as it was given, not yet encoded."""
+        per_step = self._input_format.per_step
+        y = check_y(self, y, sequences, per_step, f"y{suffix}")
+        weights = check_weights(
+            sample_weight, sequences, per_step, self.dtype, f"sample_weight{suffix}"
+        )
+        return Dataset(sequences, y, weights, per_step)
+
+    def _read_validation(self, X_val, y_val, sample_weight_val):
+        try:
+            sequences = check_X(self, X_val, self._input_format)
+        except ValueError as error:
+            raise ValueError(f"In X_val: {error}") from error
+        data = self._read_data(sequences, y_val, sample_weight_val, "_val")
+        self._encode(data.targets, "y_val")  # which checks it
+        check_enough_to_score(data.weights, "Give more in X_val and y_val")
+        return data
+
+    def _hold_out(self, data):
+        """Indices of the sequences to train on, and the data to validate on."""
+        stratify = is_classifier(self) and data.targets.ndim == 1 and not data.per_step
+        rows, held_out = hold_out(
+            len(data),
+            self.validation_fraction,
+            self._split_seed,
+            "samples",
+            stratify=data.targets if stratify else None,
+            hint=" Give X_val and y_val to fit, or change validation_fraction.",
+        )
+        part = data.take(held_out)
+        check_enough_to_score(part.weights, "Increase validation_fraction")
+        return rows, part
+
+    def _validate(self, data):
+        scores, _ = self._forward_sequences(data.sequences)
+        scores = self._real_rows(data.sequences, scores).astype(np.float64)
+        return self._score_predictions(scores, data.targets, data.weights)

@@ -1,6 +1,8 @@
 """The training loop: epochs, batches, stopping. It knows neither estimators nor
 layers."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass, field
 
@@ -16,16 +18,16 @@ class NonFiniteLossError(ValueError):
 
 @dataclass
 class History:
-    """What happened so far, over all calls that continued the same training."""
+    """Losses and scores so far, over all calls that continued the same training."""
 
-    loss_curve: list = field(default_factory=list)
-    validation_scores: list = field(default_factory=list)
+    loss_curve: list[float] = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
     n_iter: int = 0  # epochs
-    t: int = 0  # samples seen
+    t: int = 0  # samples (of texts tokens) seen
 
 
-class Learner:
-    """Steps of the optimizer on one batch after the other; a subclass picks them (epoch,
+class BatchTrainer:
+    """Trains a network on one batch after the other; a subclass chooses them (epoch,
     n_samples).
 
     Parameters
@@ -33,7 +35,7 @@ class Learner:
     network : Network
     optimizer : Optimizer
     max_tokens : int
-        Steps of the largest batch.
+        Number of steps of the largest batch.
     l1, l2 : float
         Penalty l1 |w|_1 + l2/2 |w|_2^2 on weight matrices.
     n_threads : int
@@ -51,7 +53,8 @@ class Learner:
         self._workspace = _engine.Workspace()
         self._gradients = network.new_gradients(max_tokens)
 
-    def _learn(self, sequences, targets, weights, batch, **options):
+    def _train_on(self, sequences, targets, weights, batch, **options):
+        """One step of the optimizer; return objective and weight of the batch."""
         network = self.network
         loss, weight = network.loss_and_gradients(
             self._workspace,
@@ -64,7 +67,7 @@ class Learner:
             **options,
             **self.dropout,
         )
-        if weight == 0:  # nothing to learn from
+        if weight == 0:  # no sample of the batch counts
             return 0.0, 0.0
         if self.l1 or self.l2:
             loss += _updates.penalize[PRECISIONS[network.dtype]](
@@ -81,42 +84,36 @@ class Learner:
         return loss, weight
 
 
-def weighted_mean(steps):
-    """Of pairs (value, weight)."""
+def weighted_mean(pairs):
+    """Weighted mean of (value, weight) pairs."""
     total = total_weight = 0.0
-    for value, weight in steps:
+    for value, weight in pairs:
         total += value * weight
         total_weight += weight
     return total / total_weight
 
 
-class Trainer(Learner):
-    """Learns from sequences, one epoch at a time.
+class Trainer(BatchTrainer):
+    """Trains on sequences, one epoch at a time.
 
     Parameters
     ----------
     network, optimizer, **settings
-        As Learner takes them.
-    sequences, targets, weights
-        As Network.loss_and_gradients takes them.
-    rows : int64 array
-        The sequences to learn from.
+        As BatchTrainer takes them.
+    data : Dataset
     batch_size : int
     shuffle : bool
         Draw a new order in each epoch.
     random_state : RandomState
     bptt_steps : int or None
-        Learn in chunks of so many steps, the state carried over.
+        Process sequences in chunks of this many steps, and carry the state over.
     """
 
     def __init__(
         self,
         network,
         optimizer,
-        sequences,
-        targets,
-        weights,
-        rows,
+        data,
         *,
         batch_size,
         shuffle,
@@ -124,22 +121,22 @@ class Trainer(Learner):
         bptt_steps=None,
         **settings,
     ):
-        self.sequences = sequences
-        self.targets = targets
-        self.weights = weights
-        self.rows = rows
-        self.n_samples = len(rows)
-        self.batch_size = min(batch_size, len(rows))
+        self.sequences = data.sequences
+        self.targets, self.weights = data.spread()
+        self.n_samples = len(data)
+        self.batch_size = min(batch_size, len(data))
         self.shuffle = shuffle
         self.random_state = random_state
         self.bptt_steps = bptt_steps
-        longest = np.partition(sequences.lengths[rows], -self.batch_size)
+        longest = np.partition(self.sequences.lengths, -self.batch_size)
         max_tokens = int(longest[-self.batch_size :].sum())
         super().__init__(network, optimizer, max_tokens, **settings)
 
     def epoch(self):
-        """One pass over the rows; return the mean objective over it."""
-        rows = self.random_state.permutation(self.rows) if self.shuffle else self.rows
+        """One pass over the data; return the mean objective over it."""
+        rows = np.arange(self.n_samples)
+        if self.shuffle:
+            rows = self.random_state.permutation(rows)
         return weighted_mean(
             step
             for start in range(0, len(rows), self.batch_size)
@@ -147,12 +144,12 @@ class Trainer(Learner):
         )
 
     def steps(self, batch):
-        """Learn from a batch; yield objective and weight of each step of the optimizer."""
+        """Train on a batch; return objective and weight of each step of the optimizer."""
         return [self.step(batch)] if self.bptt_steps is None else self.steps_in_chunks(batch)
 
     def step(self, batch):
         """One step of the optimizer; return objective and weight of the batch."""
-        return self._learn(
+        return self._train_on(
             self.sequences,
             self.targets,
             self.weights,
@@ -161,15 +158,15 @@ class Trainer(Learner):
         )
 
     def steps_in_chunks(self, batch):
-        """A step of the optimizer for each chunk of steps that has something to learn;
-        yield objective and weight of each.
+        """A step of the optimizer for each chunk of steps in which some sequence has a
+        target; yield objective and weight of each.
 
-        Gradients stop at the begin of a chunk, the state goes on (truncated
+        The state is carried from chunk to chunk, gradients are not (truncated
         backpropagation through time, Williams & Peng 1990).
         """
         update = self.optimizer.n_steps  # one recurrent mask for all chunks
         per_step = self.network.architecture.per_step
-        # Longest first: those that still run keep their places, and so their masks.
+        # Longest first: sequences that are still running keep their rows, and so their masks.
         batch = batch[np.argsort(-self.sequences.lengths[batch], kind="stable")]
         states = np.zeros((len(batch), self.network.architecture.n_state), self.network.dtype)
         lengths = self.sequences.lengths[batch]
@@ -178,7 +175,7 @@ class Trainer(Learner):
             rows = batch[running]
             chunk = self.sequences.take(rows).chunk(first, self.bptt_steps)
             targets, weights = self.targets, self.weights
-            if not per_step:  # only sequences that end here have something to learn
+            if not per_step:  # only sequences that end in this chunk have a target
                 ends = lengths[running] <= first + self.bptt_steps
                 targets, weights = targets[rows], np.where(ends, weights[rows], 0)
             options = {
@@ -192,7 +189,26 @@ class Trainer(Learner):
                     chunk, self.n_threads, scores=False, **options, **self.dropout
                 )
             else:
-                yield self._learn(chunk, targets, weights, np.arange(len(rows)), **options)
+                yield self._train_on(chunk, targets, weights, np.arange(len(rows)), **options)
+
+
+class _Progress:
+    """Counts epochs without progress; keeps the parameters of the best one if asked to."""
+
+    def __init__(self, tol, keep_best):
+        self.tol = tol
+        self.keep_best = keep_best
+        self.best = -np.inf
+        self.best_parameters = None
+        self.n_stalled = 0
+
+    def update(self, value, parameters):
+        """value is the validation score, or minus the loss."""
+        self.n_stalled = 0 if value > self.best + self.tol else self.n_stalled + 1
+        if value > self.best:
+            self.best = value
+            if self.keep_best:
+                self.best_parameters = parameters.copy()
 
 
 def train(
@@ -209,10 +225,11 @@ def train(
 ):
     """Run up to `max_iter` epochs; update `history` and the trainer's network.
 
-    Training stops where for more than `n_iter_no_change` epochs in a row neither the loss
-    fell nor, with `early_stopping`, the validation score rose by at least `tol`, and where
-    `after_epoch` asks for it; each call judges anew. Ctrl-C keeps the parameters reached. A
-    loss that is not finite brings back those of the last whole epoch and raises ValueError.
+    Training stops after more than `n_iter_no_change` consecutive epochs in which the loss
+    (with `early_stopping` the validation score) did not improve by more than `tol`, or when
+    `after_epoch` returns True; each call starts counting from zero. Ctrl-C keeps the
+    parameters reached. A non-finite loss restores those of the last complete epoch and
+    raises ValueError.
 
     Parameters
     ----------
@@ -220,18 +237,16 @@ def train(
     history : History
     max_iter, tol, n_iter_no_change
     validate : callable() -> float, optional
-        Validation score; greater is better.
+        Validation score; higher is better.
     early_stopping : bool
-        Judge progress by `validate` and end with the parameters that scored best.
+        Measure progress by `validate` and end with the parameters of the best score.
     before_epoch : callable(), optional
     after_epoch : callable() -> bool, optional
-        Called with history up to date; True stops.
+        Called once history is up to date; True stops training.
     """
     parameters = trainer.network.parameters
     last_finite = parameters.copy()
-    best_parameters = None
-    best = -np.inf  # of what progress is judged by: score, or minus the loss
-    n_stalled = 0
+    progress = _Progress(tol, keep_best=early_stopping)
     try:
         for _ in range(max_iter):
             if before_epoch is not None:
@@ -245,23 +260,19 @@ def train(
             history.loss_curve.append(loss)
             if validate is not None:
                 history.validation_scores.append(validate())
-            progress = history.validation_scores[-1] if early_stopping else -loss
-            n_stalled = 0 if progress > best + tol else n_stalled + 1
-            if progress > best:
-                best = progress
-                if early_stopping:
-                    best_parameters = parameters.copy()
+            value = history.validation_scores[-1] if early_stopping else -loss
+            progress.update(value, parameters)
             trainer.optimizer.end_epoch(history.t)
             stop = after_epoch is not None and after_epoch()
-            if n_stalled > n_iter_no_change:
-                n_stalled = 0
-                stop = stop or not trainer.optimizer.goes_on_after_halt()
+            if progress.n_stalled > n_iter_no_change:
+                progress.n_stalled = 0
+                stop = stop or not trainer.optimizer.lower_rate_on_plateau()
             if stop:
                 break
     except KeyboardInterrupt:
         warnings.warn(
             f"Training was interrupted after {history.n_iter} epochs; the model keeps "
-            "the weights reached.",
+            "the weights reached so far.",
             UserWarning,
             stacklevel=2,
         )
@@ -269,9 +280,9 @@ def train(
         parameters[:] = last_finite
         raise NonFiniteLossError(
             f"The loss became NaN or infinite in epoch {history.n_iter + 1}. Try a "
-            "smaller learning_rate_init, a clip_norm of 1, or inputs and targets "
+            "smaller learning_rate_init or alpha, a clip_norm of 1, or inputs and targets "
             "scaled to about unit variance. The model keeps the weights it had before "
             "that epoch."
         ) from None
-    if best_parameters is not None:
-        parameters[:] = best_parameters
+    if progress.best_parameters is not None:
+        parameters[:] = progress.best_parameters

@@ -1,18 +1,26 @@
-"""Texts in every accepted form, and the numbers that their tokens get."""
+"""Texts in every accepted form, and the vocabulary that numbers their tokens."""
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
-# What stands for tokens that a vocabulary leaves out.
+from ._arguments import shown
+
+# Targets are numbers of the model's precision, exact in float32 up to here.
+MAX_TOKENS = (1 << 24) - 1
+
+# The unknown token: it represents tokens that a vocabulary leaves out.
 UNKNOWN = {"characters": "\ufffd", "words": "<unk>", "integers": -1}
 
 FORMS = (
     "a str (its characters are the tokens), a list of str, a list of lists of words, a 1-D "
-    "array of integers or a list of such"
+    "array of integers or a list of such arrays"
 )
 
 
@@ -25,11 +33,11 @@ class Texts:
     kind : {"characters", "words", "integers"}
     sequences : list of str, of lists of words, or of int64 arrays
     single : bool
-        Whether it was one sequence and not a list of them.
+        Whether it was one sequence instead of a list of them.
     """
 
     kind: str
-    sequences: list
+    sequences: list[Any]
     single: bool
 
 
@@ -66,18 +74,18 @@ def _read_list(X, name):
     """A list of sequences of words or of integers."""
     sequences = []
     for k, x in enumerate(X):
-        if isinstance(x, str):  # what is none is to blame
+        if isinstance(x, str):  # so some other element is not
             k, x = next((k, x) for k, x in enumerate(X) if not isinstance(x, str))
-            raise ValueError(f"{name}[{k}] is {x!r}, but other elements are str.")
+            raise ValueError(f"{name}[{k}] is {shown(x)}, but other elements are str.")
         if not isinstance(x, (list, tuple)) and np.ndim(x) == 0:
-            raise ValueError(f"{name}[{k}] is {x!r}; expected {FORMS}.")
+            raise ValueError(f"{name}[{k}] is {shown(x)}; expected {FORMS}.")
         x = _as_list_or_ids(x, f"{name}[{k}]")
         if isinstance(x, list):
             for position, word in enumerate(x):
                 if not isinstance(word, str):
                     raise ValueError(
-                        f"{name}[{k}][{position}] is {word!r}; the tokens of a sequence are "
-                        "either all words (str) or all integers."
+                        f"{name}[{k}][{position}] is {shown(word)}; the tokens of a sequence "
+                        "are either all words (str) or all integers."
                     )
             x = [str(word) for word in x]
         sequences.append(x)
@@ -88,13 +96,14 @@ def _read_list(X, name):
     }
     if len(kinds) > 1:
         raise ValueError(
-            f"{name}[{kinds['words']}] holds words, but {name}[{kinds['integers']}] integers."
+            f"{name}[{kinds['words']}] holds words, but {name}[{kinds['integers']}] holds "
+            "integers."
         )
     return Texts(next(iter(kinds), "words"), sequences, False)
 
 
 def _as_list_or_ids(x, name):
-    """An int64 array where x holds integers alone, else a list."""
+    """An int64 array if x holds only integers, otherwise a list."""
     if hasattr(x, "columns"):
         raise ValueError(f"{name} is a {type(x).__name__}; give one of its columns.")
     if hasattr(x, "to_numpy"):  # a Series
@@ -108,7 +117,8 @@ def _as_list_or_ids(x, name):
             )
         x = list(x)
     if not isinstance(x, (list, tuple)):
-        raise ValueError(f"{name} is of type {type(x).__name__}; expected {FORMS}.")
+        what = "None" if x is None else f"of type {type(x).__name__}"
+        raise ValueError(f"{name} is {what}; expected {FORMS}.")
     if len(x) and all(isinstance(k, Integral) and not isinstance(k, bool) for k in x):
         return _as_ids(x, name)
     return list(x)
@@ -130,13 +140,13 @@ class Vocabulary:
     tokens : list
         In the order of their numbers.
     left_out : bool
-        Whether there are others, for which the unknown token stands.
+        Whether there are others, which the unknown token represents.
 
     Attributes
     ----------
     numbers : dict of token to int
     unknown : int or None
-        The number of the unknown token. "<unk>" among the words is it in any case.
+        The number of the unknown token. Among words "<unk>" always is the unknown token.
     """
 
     def __init__(self, kind, tokens, left_out=False):
@@ -154,17 +164,17 @@ class Vocabulary:
 
     @classmethod
     def learn(cls, texts, min_count, max_vocabulary):
-        """The tokens of some texts in sorted order, but for those that come less than
-        min_count times, and for the rarest where there are more than max_vocabulary (the
-        unknown token among them)."""
+        """The tokens of some texts in sorted order, without those that occur fewer than
+        min_count times, and without the rarest if there are more than max_vocabulary
+        (including the unknown token)."""
         counts = _count(texts)
         unknown = UNKNOWN[texts.kind]
         kept = [token for token, count in counts.items() if count >= min_count]
         if not kept:
-            raise ValueError(f"min_count={min_count} leaves no token: all come less often.")
+            raise ValueError(f"min_count={min_count} leaves no token: all occur less often.")
         n_own = len(kept) - (unknown in kept)
         if max_vocabulary is not None and n_own + (len(counts) > n_own) > max_vocabulary:
-            # Of equally frequent ones the first in order.
+            # Of equally frequent tokens the first in order is kept.
             kept.sort(key=lambda token: (token == unknown, -counts[token], token))
             kept = kept[: max_vocabulary - 1]
             kept += [unknown] * (unknown in counts)
@@ -178,27 +188,42 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If they are none, of another kind than the texts, or not all different.
+            If there are none, if they are of another kind than those of the texts, or if
+            they or their columns are not all different.
         """
         if not np.iterable(vocabulary) or isinstance(vocabulary, Iterator):
-            raise ValueError(f"vocabulary={vocabulary!r} must be a collection of tokens.")
+            raise ValueError(
+                f"vocabulary={shown(vocabulary)} must be a collection of tokens, or a mapping "
+                "of tokens to columns."
+            )
         tokens = list(vocabulary)
-        if isinstance(vocabulary, Mapping):
-            tokens.sort(key=vocabulary.get)
-        elif isinstance(vocabulary, Set):  # whose order is another in every process
-            tokens.sort()
         expected = Integral if kind == "integers" else str
         for token in tokens:
             if not isinstance(token, expected) or (kind == "characters" and len(token) != 1):
                 raise ValueError(
-                    f"vocabulary has the token {token!r}, but the tokens of X are {kind}."
+                    f"vocabulary has the token {shown(token)}, but the tokens of X are {kind}."
                 )
+            if kind == "integers" and not -(2**63) <= int(token) < 2**63:
+                raise ValueError("vocabulary has integers beyond 64 bits.")
         if not tokens or len(set(tokens)) < len(tokens):
-            raise ValueError("vocabulary must hold at least one token, and each of them once.")
+            raise ValueError(
+                "vocabulary must hold at least one token, and each token only once."
+            )
+        if isinstance(vocabulary, Mapping):
+            columns = list(vocabulary.values())
+            integers = all(isinstance(column, Integral) for column in columns)
+            if not integers or sorted(columns) != list(range(len(columns))):
+                raise ValueError(
+                    "vocabulary must map its tokens to the columns 0 to "
+                    f"{len(columns) - 1}, each once; got {shown(columns)}."
+                )
+            tokens.sort(key=vocabulary.get)
+        elif isinstance(vocabulary, Set):  # whose order differs between processes
+            tokens.sort()
         return cls(kind, [int(k) if kind == "integers" else str(k) for k in tokens])
 
     def encode(self, texts, name="X"):
-        """Their tokens' numbers.
+        """The numbers of the texts' tokens.
 
         Returns
         -------
@@ -207,11 +232,11 @@ class Vocabulary:
         Raises
         ------
         ValueError
-            If the texts have another kind of tokens, or one that is not known, where there
-            is no unknown token.
+            If the texts have another kind of tokens, or a token that is not in the
+            vocabulary and there is no unknown token.
         """
         if texts.kind != self.kind:
-            hint = "; give a list of words" if self.kind == "words" else ""
+            hint = "; pass a list of lists of words" if self.kind == "words" else ""
             raise ValueError(
                 f"{name} holds {texts.kind}, but the model knows {self.kind}{hint}."
             )
@@ -226,9 +251,9 @@ class Vocabulary:
                 where = "" if texts.single else f" of {name}[{k}]"
                 raise ValueError(
                     f"{name} has the token {token!r} at position {missing[0]}{where}, which "
-                    "is not in vocabulary_. Give all tokens that may come in `vocabulary`; "
-                    "or give fit a min_count or max_vocabulary that leaves some tokens out, "
-                    "so that it learns an unknown token in their place."
+                    "is not in vocabulary_. Pass all tokens that may occur as `vocabulary`, "
+                    "or set min_count or max_vocabulary so that some tokens are left out and "
+                    "an unknown token is learned instead."
                 )
             numbers[missing] = -1 if self.unknown is None else self.unknown
             encoded.append(numbers)
@@ -247,7 +272,7 @@ class Vocabulary:
         return np.array([get(word, -1) for word in words], dtype=np.int64)
 
     def _encode_codes(self, sequence):
-        """Of characters (by their code points) and ids."""
+        """For characters (by their code points) and integers."""
         known = _codes(
             "".join(self.numbers) if self.kind == "characters" else list(self.numbers)
         )
@@ -259,7 +284,7 @@ class Vocabulary:
 
 def _codes(sequence):
     if isinstance(sequence, str):
-        # Single surrogates, which no encoding has, are characters of a str as well.
+        # A str may have lone surrogates, which no encoding allows.
         sequence = np.frombuffer(sequence.encode("utf-32-le", "surrogatepass"), np.uint32)
     return np.asarray(sequence, dtype=np.int64)
 

@@ -1,13 +1,27 @@
-"""Pictures of what was learnt, in the way of scikit-learn's displays. Only drawing needs
+"""Plots of fitted models, with the interface of scikit-learn's displays. Drawing needs
 matplotlib (``pip install cylstm[plot]``)."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
 import numpy as np
+import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
+
+from ._arguments import as_array, check_collection, reading_numbers, shown
 
 __all__ = ["GateDisplay", "LossCurveDisplay"]
 
 
-def _new_axes(n):
+def _make_axes(n, given, name):
+    """n Axes: those given, or of a new figure."""
+    if given is not None:
+        axes = list(given) if hasattr(given, "__len__") else [given]
+        if len(axes) != n or not all(hasattr(ax, "imshow") for ax in axes):
+            raise ValueError(f"{name}={shown(given)} must be {n} matplotlib Axes.")
+        return np.array(axes)
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
@@ -16,8 +30,35 @@ def _new_axes(n):
     return axes[:, 0]
 
 
+def _check_has(estimator, attribute, display):
+    """Refuse what is not fitted, or not one of cylstm's estimators."""
+    if not hasattr(estimator, "fit"):
+        raise ValueError(f"{display} needs a fitted estimator; got {shown(estimator)}.")
+    check_is_fitted(estimator)
+    if not hasattr(estimator, attribute):
+        raise ValueError(
+            f"{display} needs a fitted estimator with {attribute}; "
+            f"{type(estimator).__name__} has none."
+        )
+
+
+def _numbers(values, name, expected):
+    """An array of numbers of the shape that `expected` spells, not empty."""
+    check_collection(values, name, f"numbers of shape {expected}")
+    array = as_array(values, name)
+    if array.dtype.kind not in "fiub":
+        with reading_numbers(name):
+            try:
+                array = array.astype(np.float64, casting="same_kind")
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"{name} must hold numbers: {error}.") from error
+    if array.ndim != expected.count("n_") or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected {expected}, not empty.")
+    return array
+
+
 class LossCurveDisplay:
-    """Loss, and validation score if there is one, by epoch.
+    """Loss and, if there is one, validation score per epoch.
 
     Parameters
     ----------
@@ -30,7 +71,7 @@ class LossCurveDisplay:
     line_ : matplotlib Line2D
         The loss.
     score_ax_, score_line_
-        Axes and line of the validation score, None without.
+        Axes and line of the validation score; None if there is none.
     figure_ : matplotlib Figure
 
     Examples
@@ -43,60 +84,70 @@ class LossCurveDisplay:
     >>> display = LossCurveDisplay.from_estimator(model)
     """
 
-    def __init__(self, *, loss_curve, validation_scores=None):
+    def __init__(
+        self, *, loss_curve: npt.ArrayLike, validation_scores: npt.ArrayLike | None = None
+    ) -> None:
         self.loss_curve = loss_curve
         self.validation_scores = validation_scores
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+    def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> Self:
         """Draw the curves of a fitted estimator.
 
         Parameters
         ----------
-        estimator : fitted LSTMRegressor or LSTMClassifier
-        ax : matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+        estimator : fitted LSTMRegressor, LSTMClassifier or LSTMLanguageModel
+        ax : matplotlib Axes or None, default=None
+            Where to draw. If None, in a new figure.
         **kwargs
-            Of matplotlib's plot, for the loss.
+            Passed to matplotlib's plot for the loss.
 
         Returns
         -------
         display : LossCurveDisplay
         """
-        check_is_fitted(estimator)
+        _check_has(estimator, "loss_curve_", cls.__name__)
         return cls(
             loss_curve=estimator.loss_curve_,
             validation_scores=estimator.validation_scores_,
         ).plot(ax=ax, **kwargs)
 
-    def plot(self, *, ax=None, **kwargs):
+    def plot(self, *, ax: Any = None, **kwargs: Any) -> Self:
         """Draw.
 
         Parameters
         ----------
-        ax : matplotlib Axes, default=None
+        ax : matplotlib Axes or None, default=None
+            Where to draw. If None, in a new figure.
         **kwargs
-            Of matplotlib's plot, for the loss.
+            Passed to matplotlib's plot for the loss.
 
         Returns
         -------
         display : LossCurveDisplay
         """
-        self.ax_ = _new_axes(1)[0] if ax is None else ax
+        losses = _numbers(self.loss_curve, "loss_curve", "(n_epochs,)")
+        scores = None
+        if self.validation_scores is not None:
+            scores = _numbers(self.validation_scores, "validation_scores", "(n_epochs,)")
+            if len(scores) > len(losses):
+                raise ValueError(
+                    f"validation_scores has {len(scores)} entries, but loss_curve only "
+                    f"{len(losses)}."
+                )
+        self.ax_ = _make_axes(1, ax, "ax")[0]
         self.figure_ = self.ax_.figure
-        epochs = np.arange(1, len(self.loss_curve) + 1)
-        (self.line_,) = self.ax_.plot(
-            epochs, self.loss_curve, **{"label": "training loss", **kwargs}
-        )
+        epochs = np.arange(1, len(losses) + 1)
+        (self.line_,) = self.ax_.plot(epochs, losses, **{"label": "training loss", **kwargs})
         self.ax_.set(xlabel="epoch", ylabel="loss")
         self.score_ax_ = self.score_line_ = None
         lines = [self.line_]
-        if self.validation_scores is not None:
+        if scores is not None:
             self.score_ax_ = self.ax_.twinx()
             # Epochs before the first with validation data have no score.
             (self.score_line_,) = self.score_ax_.plot(
-                epochs[-len(self.validation_scores) :],
-                self.validation_scores,
+                epochs[-len(scores) :],
+                scores,
                 color="C1",
                 label="validation score",
             )
@@ -107,12 +158,12 @@ class LossCurveDisplay:
 
 
 class GateDisplay:
-    """Heat maps of gates, cell and hidden state of one sequence over its steps.
+    """Heat maps of the gates, cell state and hidden state over the steps of one sequence.
 
     Parameters
     ----------
     values : dict of str to array of shape (n_timesteps, n_units)
-        What to draw, by name.
+        What to draw, by title.
 
     Attributes
     ----------
@@ -130,11 +181,20 @@ class GateDisplay:
     >>> display = GateDisplay.from_estimator(model, X[0])
     """
 
-    def __init__(self, *, values):
+    def __init__(self, *, values: Mapping[str, npt.ArrayLike]) -> None:
         self.values = values
 
     @classmethod
-    def from_estimator(cls, estimator, x, *, layer=0, reverse=False, axes=None, **kwargs):
+    def from_estimator(
+        cls,
+        estimator: Any,
+        x: npt.ArrayLike,
+        *,
+        layer: int = 0,
+        reverse: bool = False,
+        axes: Any = None,
+        **kwargs: Any,
+    ) -> Self:
         """Draw the gates of a fitted estimator on one sequence.
 
         Parameters
@@ -144,38 +204,50 @@ class GateDisplay:
         layer : int, default=0
         reverse : bool, default=False
             The backward direction of a bidirectional layer.
-        axes : six matplotlib Axes, default=None
-            Where to draw; None makes a figure.
+        axes : six matplotlib Axes or None, default=None
+            Where to draw. If None, in a new figure.
         **kwargs
-            Of matplotlib's imshow.
+            Passed to matplotlib's imshow.
 
         Returns
         -------
         display : GateDisplay
         """
+        _check_has(estimator, "gate_values", cls.__name__)
+        check_collection(x, "x", "one sequence of shape (n_timesteps, n_features)")
         prefix = f"layers.{layer}." + ("reverse." if reverse else "")
-        # As a ragged list of one, whatever the model was fitted on.
-        values = estimator.gate_values([np.asarray(x)])
+        # A list with one sequence is read the same way by every fitted model.
+        values = estimator.gate_values([as_array(x, "x")])
         chosen = {name: values.get(prefix + name) for name in "ifgoch"}
         if chosen["i"] is None:
             known = sorted({name.rpartition(".")[0] for name in values})
             raise ValueError(f"There is no {prefix[:-1]!r}; the model has {known}.")
         return cls(values={name: v[0] for name, v in chosen.items()}).plot(axes=axes, **kwargs)
 
-    def plot(self, *, axes=None, **kwargs):
+    def plot(self, *, axes: Any = None, **kwargs: Any) -> Self:
         """Draw.
 
         Parameters
         ----------
-        axes : matplotlib Axes, one for each of the values, default=None
+        axes : one matplotlib Axes for each of the values or None, default=None
+            Where to draw. If None, in a new figure.
         **kwargs
-            Of matplotlib's imshow.
+            Passed to matplotlib's imshow.
 
         Returns
         -------
         display : GateDisplay
         """
-        self.axes_ = _new_axes(len(self.values)) if axes is None else np.asarray(axes)
+        if not isinstance(self.values, Mapping) or not self.values:
+            raise ValueError(
+                f"values={shown(self.values)} must be a dict of arrays (n_timesteps, "
+                "n_units), not empty."
+            )
+        values = {
+            name: _numbers(value, f"values[{name!r}]", "(n_timesteps, n_units)")
+            for name, value in self.values.items()
+        }
+        self.axes_ = _make_axes(len(values), axes, "axes")
         self.figure_ = self.axes_[0].figure
         self.images_ = []
         titles = {
@@ -186,13 +258,13 @@ class GateDisplay:
             "c": "cell",
             "h": "hidden state",
         }
-        for ax, (name, value) in zip(self.axes_, self.values.items(), strict=True):
+        for ax, (name, value) in zip(self.axes_, values.items(), strict=True):
             limits = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
-            if name in "gch":  # around zero
+            if name in ("g", "c", "h"):  # around zero
                 largest = np.abs(value).max()
                 limits = {"vmin": -largest, "vmax": largest, "cmap": "RdBu_r"}
             image = ax.imshow(
-                np.asarray(value).T,
+                value.T,
                 **{"aspect": "auto", "interpolation": "nearest", **limits, **kwargs},
             )
             ax.set(ylabel="unit", title=titles.get(name, name))

@@ -1,24 +1,37 @@
-"""Scaling, filling and cutting of sequences before they are learnt from."""
+"""Scaling, imputing and cutting sequences before training."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from numbers import Integral
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils._param_validation import HasMethods, Interval, validate_params
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from ._arguments import as_array, check_64_bits, check_collection, reading_numbers, shown
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from ._docs import shared_docs
+from ._docs import fill_docstrings
 from ._sequences import flatten_steps, form_of
 
 __all__ = ["StepwiseTransformer", "make_windows"]
 
-_X = """\
+SEQUENCE_FORMS = "a 3-D array (n_samples, n_timesteps, n_features) or a list of 2-D arrays"
+
+SEQUENCES = """\
 X : array of shape (n_samples, n_timesteps, n_features) or list of 2-D arrays
-            Sequences. In a 3-D array, trailing steps that are NaN in every feature are
-            padding and stay so; NaN elsewhere is handed to the transformer."""
+    Sequences. In a 3-D array, trailing steps that are NaN in every feature are padding
+    and remain so; NaN elsewhere is passed to the transformer.
+"""
 
 
 def _transformer_has(method):
@@ -27,20 +40,20 @@ def _transformer_has(method):
     )
 
 
-@shared_docs(steps=_X)
-class StepwiseTransformer(
+@fill_docstrings(X=SEQUENCES)
+class StepwiseTransformer(  # type: ignore[call-arg]
     CallbackSupportMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
     """Apply a scikit-learn transformer to every time step.
 
-    The steps of all sequences are put one below the other as the rows of one matrix; the
-    transformer is fitted to it and transforms it; the sequences are then cut out again.
+    The steps of all sequences are stacked as the rows of one matrix, which the transformer
+    is fitted to and transforms; the result is then cut into sequences again.
 
     Parameters
     ----------
     transformer : transformer
-        Any scikit-learn transformer of rows: StandardScaler, SimpleImputer, PCA, a
-        Pipeline of such, ...
+        Any scikit-learn transformer of 2-D data: StandardScaler, SimpleImputer, PCA, a
+        Pipeline of them, ...
 
     Attributes
     ----------
@@ -62,19 +75,18 @@ class StepwiseTransformer(
 
     _parameter_constraints = {"transformer": [HasMethods(["fit", "transform"])]}
 
-    def __init__(self, transformer):
+    def __init__(self, transformer: Any) -> None:
         self.transformer = transformer
 
     @with_callbacks
-    def fit(self, X, y=None):
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Self:
         """Fit the transformer to all steps.
 
         Parameters
         ----------
-        <<steps>>
+        %(X)s
         y : array-like of shape (n_samples, ...), default=None
-            Handed to the transformer, each target repeated for every step of its
-            sequence.
+            Passed to the transformer, each target repeated for every step of its sequence.
 
         Returns
         -------
@@ -89,12 +101,12 @@ class StepwiseTransformer(
         return self
 
     @_transformer_has("partial_fit")
-    def partial_fit(self, X, y=None):
-        """Go on fitting the transformer, with all steps of more sequences.
+    def partial_fit(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Self:
+        """Continue fitting the transformer, with all steps of more sequences.
 
         Parameters
         ----------
-        <<steps>>
+        %(X)s
         y : array-like of shape (n_samples, ...), default=None
 
         Returns
@@ -108,12 +120,12 @@ class StepwiseTransformer(
         self.n_features_in_ = rows.shape[1]
         return self
 
-    def transform(self, X):
+    def transform(self, X: npt.ArrayLike) -> Any:
         """Transform every step.
 
         Parameters
         ----------
-        <<steps>>
+        %(X)s
 
         Returns
         -------
@@ -122,12 +134,12 @@ class StepwiseTransformer(
         return self._apply("transform", X)
 
     @_transformer_has("inverse_transform")
-    def inverse_transform(self, X):
-        """Undo the transformation of every step.
+    def inverse_transform(self, X: npt.ArrayLike) -> Any:
+        """Invert the transformation of every step.
 
         Parameters
         ----------
-        <<steps>>
+        %(X)s
 
         Returns
         -------
@@ -136,7 +148,7 @@ class StepwiseTransformer(
         return self._apply("inverse_transform", X)
 
     @_transformer_has("get_feature_names_out")
-    def get_feature_names_out(self, input_features=None):
+    def get_feature_names_out(self, input_features: npt.ArrayLike | None = None) -> np.ndarray:
         """Names of the features of one transformed step.
 
         Parameters
@@ -150,8 +162,8 @@ class StepwiseTransformer(
         check_is_fitted(self)
         return self.transformer_.get_feature_names_out(input_features)
 
-    def set_output(self, *, transform=None):
-        """Accepted so that it can be set on a whole Pipeline: sequences stay arrays.
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Do nothing: sequences stay arrays. It exists so that a whole Pipeline can be set.
 
         Parameters
         ----------
@@ -164,15 +176,17 @@ class StepwiseTransformer(
         return self
 
     def _flatten(self, X, y=None):
+        check_collection(X, "X", SEQUENCE_FORMS)
         if form_of(X) == "columns":
             raise ValueError(
                 "StepwiseTransformer expects sequences: a 3-D array (n_samples, "
                 "n_timesteps, n_features) or a list of 2-D arrays. Got "
-                f"{type(X).__name__} of shape {np.shape(X)}; a transformer of 2-D data "
-                "needs no StepwiseTransformer."
+                f"{type(X).__name__} of shape {np.shape(X)}; 2-D data can be passed to the "
+                "transformer itself."
             )
         rows, lengths, rebuild = flatten_steps(X)
         if y is not None:
+            check_collection(y, "y", "one target per sequence")
             if len(y) != len(lengths):
                 raise ValueError(f"y has {len(y)} samples, but X has {len(lengths)}.")
             y = np.repeat(np.asarray(y), lengths, axis=0)
@@ -192,30 +206,26 @@ class StepwiseTransformer(
         return tags
 
 
-@validate_params(
-    {
-        "series": ["array-like"],
-        "window": [Interval(Integral, 1, None, closed="left")],
-        "horizon": [Interval(Integral, 1, None, closed="left")],
-        "stride": [Interval(Integral, 1, None, closed="left")],
-        "targets": [Integral, "array-like", None],
-    },
-    prefer_skip_nested_validation=True,
-)
-def make_windows(series, window, horizon=1, stride=1, targets=None):
-    """Cut a series into input windows and the values that follow each.
+def make_windows(
+    series: npt.ArrayLike,
+    window: int,
+    horizon: int = 1,
+    stride: int = 1,
+    targets: int | Sequence[int] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a series into input windows, each with the values that follow it.
 
     Parameters
     ----------
     series : array-like of shape (n_steps,) or (n_steps, n_features)
     window : int
-        Steps of an input window.
+        Number of steps of an input window.
     horizon : int, default=1
-        Steps to predict after it.
+        Number of steps after it to predict.
     stride : int, default=1
-        Steps from one window to the next.
-    targets : int or sequence of int, default=None
-        Features to predict; None is all.
+        Number of steps from one window to the next.
+    targets : int, sequence of int or None, default=None
+        Indices of the features to predict. If None, all of them.
 
     Returns
     -------
@@ -226,7 +236,8 @@ def make_windows(series, window, horizon=1, stride=1, targets=None):
     Raises
     ------
     ValueError
-        If the series is shorter than window + horizon, or a target is no feature of it.
+        If the series is shorter than window + horizon, or a target is not an index of a
+        feature.
 
     Examples
     --------
@@ -239,34 +250,54 @@ def make_windows(series, window, horizon=1, stride=1, targets=None):
     array([[4, 5],
            [5, 6]])
     """
-    series = np.asarray(series)
-    if series.ndim not in (1, 2):
+    settings = {"window": window, "horizon": horizon, "stride": stride, "targets": targets}
+    check_64_bits(settings)
+    validate_parameter_constraints(
+        {
+            **{name: [Interval(Integral, 1, None, closed="left")] for name in settings},
+            "targets": [Integral, "array-like", None],
+        },
+        settings,
+        caller_name="make_windows",
+    )
+    check_collection(series, "series", "numbers of shape (n_steps,) or (n_steps, n_features)")
+    values = as_array(series, "series")
+    if values.dtype == object:
+        with reading_numbers("series"):
+            values = values.astype(np.float64)
+    if values.ndim not in (1, 2) or values.dtype.kind in "SUV":
         raise ValueError(
-            f"series has shape {series.shape}; expected (n_steps,) or (n_steps, n_features)."
+            f"series has shape {values.shape} and dtype {values.dtype}; expected numbers of "
+            "shape (n_steps,) or (n_steps, n_features)."
         )
-    if series.ndim == 1:
-        series = series[:, None]
-    n_steps, n_features = series.shape
+    values = values[:, None] if values.ndim == 1 else values
+    n_steps, n_features = values.shape
+    window, horizon = int(window), int(horizon)  # True counts as 1
     if n_steps < window + horizon:
         raise ValueError(
             f"series has {n_steps} steps, fewer than window + horizon = {window} + {horizon}."
         )
-    followed = series
-    if targets is not None:
-        columns = np.atleast_1d(targets)
-        if (
-            columns.ndim != 1
-            or columns.dtype.kind not in "iu"
-            or not ((columns >= -n_features) & (columns < n_features)).all()
-        ):
-            raise ValueError(
-                f"targets={targets!r} must be indices of the {n_features} features."
-            )
-        # An int keeps a view.
-        followed = series[:, [*columns]] if np.ndim(targets) else series[:, targets, None]
-    X = np.lib.stride_tricks.sliding_window_view(series, window, axis=0)
+    followed = values if targets is None else _select_targets(values, targets)
+    stride = min(stride, n_steps)
+    X = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
     y = np.lib.stride_tricks.sliding_window_view(followed[window:], horizon, axis=0)
     X = X[: len(y)][::stride].swapaxes(1, 2)
     y = y[::stride].swapaxes(1, 2)
     y = y.squeeze(axis=tuple(axis for axis in (1, 2) if y.shape[axis] == 1))
     return X, y
+
+
+def _select_targets(values, targets):
+    """The columns to predict; a view for an int."""
+    n_features = values.shape[1]
+    columns = np.atleast_1d(as_array(targets, "targets"))
+    if (
+        columns.ndim != 1
+        or columns.size == 0
+        or columns.dtype.kind not in "iu"
+        or not ((columns >= -n_features) & (columns < n_features)).all()
+    ):
+        raise ValueError(
+            f"targets={shown(targets)} must be indices of the {n_features} features."
+        )
+    return values[:, [*columns]] if np.ndim(targets) else values[:, columns[0], None]

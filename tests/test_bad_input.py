@@ -114,7 +114,7 @@ def test_bad_data(bad_X, bad_y, keywords, message):
         (
             {"early_stopping": True, "validation_fraction": 0.001},
             LABELS,
-            "early_stopping cannot set validation_fraction=0.001 of 60 samples aside",
+            "early_stopping cannot hold out validation_fraction=0.001 of 60 samples",
         ),
     ],
 )
@@ -193,11 +193,15 @@ def test_batches_too_large_for_memory():
         ({"recurrent_dropout": -0.1}, RAGGED, "'recurrent_dropout' parameter"),
         ({"l1_ratio": 1.1}, RAGGED, "'l1_ratio' parameter"),
         ({"bptt_steps": 0}, RAGGED, "'bptt_steps' parameter"),
-        ({"bptt_steps": 2, "bidirectional": True}, RAGGED, "bptt_steps cannot go with bidir"),
+        (
+            {"bptt_steps": 2, "bidirectional": True},
+            RAGGED,
+            "bptt_steps=2 cannot be combined with bidir",
+        ),
         (
             {"cell": "input_gated", "recurrent_dropout": 0.1},
             RAGGED,
-            "recurrent_dropout=0.1 cannot go with",
+            "recurrent_dropout=0.1 cannot be combined with",
         ),
         ({"embedding_dim": 2, "vocabulary_size": 2**40}, TOKENS, "is too large; at most"),
         ({"embedding_dim": 2}, [[2**62]], "token 4611686018427387904 in sample 0"),

@@ -39,5 +39,5 @@ def test_only_the_vectors_of_the_batch_change(solver):
 def test_a_vocabulary_cannot_change_when_training_resumes():
     model = classifier(embedding_dim=3, vocabulary_size=12, warm_start=True)
     model.fit(TOKENS, HAS_SEVEN)
-    with pytest.raises(ValueError, match="Training cannot go on"):
+    with pytest.raises(ValueError, match="Training cannot continue"):
         model.set_params(vocabulary_size=20).fit(TOKENS, HAS_SEVEN)

@@ -54,13 +54,16 @@ def test_bad_sampling_arguments(arguments, message):
         ({"max_vocabulary": 1}, "max_vocabulary"),
         ({"vocabulary": "ab"}, "token 't' at position 0, which is not in vocabulary_"),
         ({"vocabulary": [1, 2]}, "token 1, but the tokens of X are characters"),
-        ({"vocabulary": "ab", "min_count": 2}, "cannot go with a vocabulary that is given"),
+        ({"vocabulary": "ab", "min_count": 2}, "cannot be combined with a given vocabulary"),
         ({"init_scale": 0}, "init_scale"),
         ({"softmax_samples": 0}, "softmax_samples"),
-        ({"softmax_samples": 5, "alpha": 0.1}, "alpha=0.1 cannot go with softmax_samples"),
+        (
+            {"softmax_samples": 5, "alpha": 0.1},
+            "alpha=0.1 cannot be combined with softmax",
+        ),
         (
             {"softmax_samples": 5, "alpha": 0.1, "solver": "adamw", "l1_ratio": 0.5},
-            "alpha=0.1 cannot go with softmax_samples",
+            "alpha=0.1 cannot be combined with softmax",
         ),
         ({"min_count": 1000}, "min_count=1000 leaves no token"),
         ({"learning_rate": "linear"}, "learning_rate"),
@@ -68,7 +71,7 @@ def test_bad_sampling_arguments(arguments, message):
         ({"decay_rate": 1.5}, "decay_rate"),
         ({"decay_after": -1}, "decay_after"),
         ({"cell": "gru"}, "cell"),
-        ({"cell": "input_gated", "recurrent_dropout": 0.1}, "cannot go with"),
+        ({"cell": "input_gated", "recurrent_dropout": 0.1}, "cannot be combined with"),
         ({"dtype": "float16"}, "dtype"),
         ({"learning_rate_init": 1e39, "clip_norm": None, "solver": "sgd"}, "NaN or infinite"),
     ],
@@ -85,7 +88,7 @@ def test_bad_texts():
         model().fit(TEXT, X_val="")
     with pytest.raises(ValueError, match="X_val has the token 'Z'"):
         model().fit(TEXT, X_val="Z")
-    with pytest.raises(ValueError, match=r"of 1 tokens aside"):
+    with pytest.raises(ValueError, match=r"of 1 tokens"):
         model(early_stopping=True).fit("a")
     with pytest.raises(ValueError, match="does not support early_stopping"):
         model(early_stopping=True).partial_fit(TEXT)

@@ -30,7 +30,7 @@ def test_bad_quantiles(quantile, message):
 
 
 def test_several_quantiles_go_with_one_output():
-    with pytest.raises(ValueError, match="y has 2 outputs; several quantiles go with one"):
+    with pytest.raises(ValueError, match="y has 2 outputs, but several quantiles need"):
         regressor(loss="quantile", quantile=[0.1, 0.9]).fit(X, SUMS[:, :2])
 
 
@@ -108,5 +108,5 @@ def test_several_labels():
     assert steps.predict(X).shape == (N, T, 2)
     with pytest.raises(ValueError, match="indicator matrix of 0 and 1"):
         classifier().fit(X, y * 3)
-    with pytest.raises(ValueError, match="class_weight cannot go with"):
+    with pytest.raises(ValueError, match="class_weight cannot be combined with"):
         classifier(class_weight="balanced").fit(X, y)

@@ -87,13 +87,13 @@ def test_invscaling_follows_the_samples_seen():
     optimizer = Optimizer(SGD(0.9, True), "invscaling", 0.1, None)
     optimizer.end_epoch(99)
     assert optimizer.learning_rate == pytest.approx(0.01)
-    assert not optimizer.goes_on_after_halt()
+    assert not optimizer.lower_rate_on_plateau()
 
 
 def test_adaptive_divides_by_five_down_to_a_limit():
     optimizer = Optimizer(SGD(0.9, True), "adaptive", 0.1, None)
     rates = []
-    while optimizer.goes_on_after_halt():
+    while optimizer.lower_rate_on_plateau():
         rates.append(optimizer.learning_rate)
     np.testing.assert_allclose(rates, 0.1 / 5.0 ** np.arange(1, 9))
     assert optimizer.learning_rate < 1e-6
@@ -103,14 +103,14 @@ def test_constant_stops_at_a_halt():
     optimizer = Optimizer(SGD(0.9, True), "constant", 0.1, None)
     optimizer.end_epoch(99)
     assert optimizer.learning_rate == 0.1
-    assert not optimizer.goes_on_after_halt()
+    assert not optimizer.lower_rate_on_plateau()
 
 
 def test_resume_takes_moments_and_keeps_new_settings():
     first = Optimizer(SGD(0.9, True), "adaptive", 0.1, None)
     parameters = np.ones(3)
     first.step(parameters, dense(np.ones(3)))
-    first.goes_on_after_halt()
+    first.lower_rate_on_plateau()
     same = Optimizer(SGD(0.9, True), "adaptive", 0.1, None).resume(first, new_period=True)
     assert same.learning_rate == first.learning_rate
     np.testing.assert_array_equal(same.moments, first.moments)

@@ -116,13 +116,13 @@ def test_gradients_through_carried_states_by_central_differences():
     start = network.parameters.copy()
     # The states that each chunk starts from, as they are with these weights.
     seen = []
-    learn = trainer._learn
+    learn = trainer._train_on
 
     def note(*arguments, state_in, state_out, **options):
         seen.append((arguments, state_in.copy()))
         return learn(*arguments, state_in=state_in, state_out=state_out, **options)
 
-    trainer._learn = note
+    trainer._train_on = note
     losses = [loss for loss, _ in trainer.steps_in_chunks(*trainer._lay_out())]
     assert any(state.any() for _, state in seen)
     for k, (arguments, state) in enumerate(seen):
@@ -203,7 +203,7 @@ def test_a_trainer_uses_its_sample():
     texts = texts_of(80)
     trainer = text_trainer(texts, n_sampled=2)
     calls = []
-    trainer._learn = lambda *arguments, **options: calls.append(options) or (1.0, 1)
+    trainer._train_on = lambda *arguments, **options: calls.append(options) or (1.0, 1)
     list(trainer.steps_in_chunks(*trainer._lay_out()))
     assert all({"classes", "log_shares"} <= set(options) for options in calls)
     assert len({tuple(options["classes"]) for options in calls}) > 1

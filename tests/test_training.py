@@ -6,6 +6,7 @@ import pytest
 import reference_lstm as reference
 from problem import Recorder
 
+from cylstm._dataset import Dataset
 from cylstm._network import Architecture, Network
 from cylstm._sequences import ragged_to_sequences
 from cylstm._training import History, NonFiniteLossError, Trainer, train
@@ -19,7 +20,7 @@ class FakeOptimizer:
     def end_epoch(self, n_samples_seen):
         self.seen.append(n_samples_seen)
 
-    def goes_on_after_halt(self):
+    def lower_rate_on_plateau(self):
         self.n_halts -= 1
         return self.n_halts >= 0
 
@@ -147,10 +148,7 @@ def test_gradients_of_chunks_equal_the_oracle_from_detached_states(cell, per_ste
     trainer = Trainer(
         network,
         recorder,
-        ragged_to_sequences(xs, "float64"),
-        join(ys),
-        join(weights),
-        np.arange(6),
+        Dataset(ragged_to_sequences(xs, "float64"), join(ys), join(weights), per_step),
         batch_size=6,
         shuffle=False,
         l1=0.0,

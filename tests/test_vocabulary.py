@@ -57,7 +57,7 @@ def test_forms(X, kind, sequences, single):
         ([["a"], "b"], r"X\[0\] is \['a'\], but other elements are str"),
         ([["a"], None], r"X\[1\] is None; expected a str"),
         ([["a", 1]], r"X\[0\]\[1\] is 1; the tokens of a sequence are"),
-        ([["a"], [1]], r"X\[0\] holds words, but X\[1\] integers"),
+        ([["a"], [1]], r"X\[0\] holds words, but X\[1\] holds integers"),
         ([[["a"]]], r"X\[0\]\[0\] is \['a'\]"),
         ([1.5, 2.0], r"X\[0\] is 1.5; expected"),
         (["a", float("nan")], r"X\[1\] is nan, but other elements are str"),
@@ -71,7 +71,7 @@ def test_forms(X, kind, sequences, single):
         (np.array([2**63], dtype=np.uint64), "beyond 64 bits"),
         (b"bytes", "X is of type bytes; expected a str"),
         (7, "X is of type int"),
-        (None, "X is of type NoneType"),
+        (None, "X is None"),
         ({"a": 1}, "X is of type dict"),
     ],
 )
@@ -175,7 +175,7 @@ def test_a_given_vocabulary_keeps_its_order():
     ("vocabulary", "kind", "message"),
     [
         ("", "characters", "at least one token"),
-        ("aba", "characters", "each of them once"),
+        ("aba", "characters", "each token only once"),
         (["ab"], "characters", "token 'ab', but the tokens of X are characters"),
         (["ab"], "integers", "token 'ab', but the tokens of X are integers"),
         ([1], "words", "token 1, but the tokens of X are words"),

@@ -1,0 +1,83 @@
+"""Checks of arguments before they are converted; their errors name the argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+
+def check_collection(x: Any, name: str, expected: str) -> None:
+    """Refuse scalars, strings, mappings, sets, iterators, None and sparse matrices."""
+    if issparse(x):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' "
+            "to convert to a dense numpy array."
+        )
+    is_array = any(hasattr(x, a) for a in ("__array__", "__array_interface__", "shape"))
+    is_list = hasattr(x, "__len__") and hasattr(x, "__getitem__")
+    if is_array and getattr(x, "ndim", None) == 0:
+        raise ValueError(f"{name} is a scalar, {shown(x)}; expected {expected}.")
+    if not is_array and (not is_list or isinstance(x, (str, bytes, bytearray, Mapping))):
+        what = "None" if x is None else f"of type {type(x).__name__}"
+        raise ValueError(f"{name} is {what}; expected {expected}.")
+
+
+def shown(value: Any) -> str:
+    """repr for an error message, on one line and shortened if it is long."""
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # Python does not print integers of thousands of digits
+        return f"a very long {type(value).__name__}"
+    return text if len(text) <= 120 else f"{text[:100]}... ({type(value).__name__})"
+
+
+@contextmanager
+def reading_numbers(name: str) -> Iterator[None]:
+    """Name the argument in errors of a conversion to numbers."""
+    try:
+        # What overflows to infinity is reported afterwards.
+        with np.errstate(over="ignore", invalid="ignore"):
+            yield
+    except OverflowError as error:
+        raise ValueError(
+            f"{name} has a number beyond the range of float64: {error}."
+        ) from error
+    except (TypeError, ValueError) as error:
+        text = str(error)
+        if "float()" not in text and not text.startswith(("could not convert", "setting an")):
+            raise
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name} must hold numbers: {text.rstrip('.')}.") from error
+
+
+def check_numeric(x: Any, name: str) -> None:
+    """Refuse arrays that would be converted to numbers without being numbers."""
+    dtype = getattr(x, "dtype", None)
+    masked = np.ma.isMaskedArray(x)
+    if masked or getattr(dtype, "kind", "f") in "mMV":
+        what = "a MaskedArray" if masked else "an array"
+        hint = " Use NaN for missing values." if masked else ""
+        raise ValueError(f"{name} is {what} of {dtype}, but plain numbers are expected.{hint}")
+
+
+def as_array(x: Any, name: str) -> np.ndarray:
+    """numpy.asarray with the argument's name in its errors."""
+    try:
+        return np.asarray(x)
+    except ValueError as error:  # nested lists of different lengths
+        raise ValueError(f"{name} cannot be read as an array: {error}") from error
+
+
+def check_64_bits(settings: dict[str, Any]) -> None:
+    """Refuse integers that scikit-learn's intervals and the kernels cannot handle."""
+    for name, value in settings.items():
+        if isinstance(value, Integral) and not -(2**63) <= int(value) < 2**63:
+            raise ValueError(
+                f"{name} must fit in 64 bits, but an integer of {int(value).bit_length()} "
+                "bits was given."
+            )

@@ -1,0 +1,298 @@
+"""LSTMRegressor: parameters, targets and predictions of regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import MultiOutputMixin, RegressorMixin
+from sklearn.utils import check_array
+
+from ._arguments import check_numeric, reading_numbers, shown
+from ._base import rollback_on_error
+from ._callbacks import with_callbacks
+from ._docs import documented
+from ._losses import REGRESSION_LOSSES
+from ._parameters import REGRESSION_LOSS
+from ._supervised import BaseLSTM
+
+
+@documented({"loss": REGRESSION_LOSS})
+class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
+    """Regression on sequences with a stacked long short-term memory network.
+
+    The prediction is a linear function of the hidden state of the last layer, after the
+    last step of a sequence or after every step. The default cell is that of Hochreiter &
+    Schmidhuber (1997) with the forget gate of Gers, Schmidhuber & Cummins (2000), as in
+    PyTorch and Keras; `cell` selects others.
+
+    Parameters
+    ----------
+    %(parameters)s
+
+    Attributes
+    ----------
+    %(weights_)s
+
+    %(loss_)s
+
+    %(loss_curve_)s
+
+    %(validation_scores_)s
+
+    %(best_validation_score_)s
+
+    %(n_iter_)s
+
+    %(t_)s
+
+    %(n_features_in_)s
+
+    %(feature_names_in_)s
+
+    n_outputs_ : int
+        Number of columns of y; 1 if y is one-dimensional.
+
+    out_activation_ : str
+        "identity", or "exp" for loss="poisson".
+
+    See Also
+    --------
+    LSTMClassifier : The same for class labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cylstm import LSTMRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(200, 10, 2))  # 200 sequences, 10 steps, 2 features
+    >>> y = X[:, :, 0].sum(axis=1)
+    >>> model = LSTMRegressor(learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (64,),
+        *,
+        cell: str = "lstm",
+        activation: str = "tanh",
+        bidirectional: bool = False,
+        return_sequences: bool = False,
+        vocabulary_size: int | None = None,
+        embedding_dim: int | None = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        loss: str = "squared_error",
+        quantile: float | Sequence[float] = 0.5,
+        alpha: float = 0.0,
+        l1_ratio: float = 0.0,
+        solver: str = "adam",
+        learning_rate_init: float = 1e-3,
+        learning_rate: str = "constant",
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        clip_norm: float | None = 1.0,
+        batch_size: int = 32,
+        max_iter: int = 100,
+        shuffle: bool = True,
+        bptt_steps: int | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        dtype: str | type = "float32",
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int | bool = 0,
+        n_step_features: int = 1,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.cell = cell
+        self.activation = activation
+        self.bidirectional = bidirectional
+        self.return_sequences = return_sequences
+        self.vocabulary_size = vocabulary_size
+        self.embedding_dim = embedding_dim
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        self.loss = loss
+        self.quantile = quantile
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.solver = solver
+        self.learning_rate_init = learning_rate_init
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.clip_norm = clip_norm
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.bptt_steps = bptt_steps
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_step_features = n_step_features
+
+    @rollback_on_error
+    @with_callbacks
+    def partial_fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> Self:
+        """Continue training with one pass over X, y.
+
+        Parameters
+        ----------
+        %(X)s
+        %(y)s
+        %(sample_weight)s
+
+        Returns
+        -------
+        self : LSTMRegressor
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X: npt.ArrayLike) -> Any:
+        """Predict the targets of sequences.
+
+        Parameters
+        ----------
+        %(X)s
+
+        Returns
+        -------
+        y : float64 array of shape (n_samples,) or (n_samples, n_outputs), as in fit
+            With return_sequences the same for every step, in the form of X.
+        """
+        return self._predict(X, "predict")
+
+    def score(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
+    ) -> float:
+        """R^2 of the predictions; with return_sequences over all real steps.
+
+        With several quantiles it is the mean of sklearn's d2_pinball_score over them.
+
+        Parameters
+        ----------
+        %(X)s
+        %(y)s
+        %(sample_weight)s
+
+        Returns
+        -------
+        score : float
+        """
+        return self._score(X, y, sample_weight)
+
+    def _decode(self, scores, method):
+        """Predictions from scores; predict is the only method."""
+        predicted = self._loss.predict(scores)
+        if self._several_quantiles():
+            return np.sort(predicted, axis=1)
+        return predicted.ravel() if self._y_is_1d else predicted
+
+    def _score_predictions(self, scores, y, weights):
+        several = self._several_quantiles()
+        levels = self._network.architecture.levels if several else ()
+        return self._loss.score(y, self._decode(scores, "predict"), levels, weights)
+
+    def _several_quantiles(self):
+        """Whether the fitted model has a score for each of several levels."""
+        return self._network.architecture.n_scores > self.n_outputs_
+
+    @property
+    def _loss(self):
+        """Row of the fitted network's loss."""
+        return REGRESSION_LOSSES[self._network.architecture.loss]
+
+    def _levels(self):
+        """The levels if several quantiles are asked for, else None."""
+        if not REGRESSION_LOSSES[self.loss].has_levels or isinstance(self.quantile, Real):
+            return None
+        try:
+            levels = np.asarray(self.quantile, dtype=np.float64)
+        except (OverflowError, TypeError, ValueError):
+            levels = np.empty(0)
+        if levels.ndim != 1 or levels.size == 0 or not ((levels > 0) & (levels < 1)).all():
+            raise ValueError(
+                f"quantile={shown(self.quantile)} must be a number between 0 and 1 or a "
+                "sequence of such numbers."
+            )
+        return levels
+
+    def _read_y(self, y, name):
+        check_numeric(y, name)
+        with reading_numbers(name):
+            y = check_array(
+                y,
+                dtype=self.dtype,
+                order="C",
+                ensure_2d=False,
+                allow_nd=True,
+                input_name=name,
+            )
+        if y.ndim not in (1, 2):
+            raise ValueError(
+                f"{name} has shape {y.shape}; expected (n_samples,) or (n_samples, n_outputs)."
+            )
+        REGRESSION_LOSSES[self.loss].check_domain(y, name)
+        return y
+
+    def _set_targets(self, y, classes):
+        self._y_is_1d = y.ndim == 1
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        self.out_activation_ = REGRESSION_LOSSES[self.loss].out_activation
+
+    def _check_classes(self, classes):
+        """There are none."""
+
+    def _check_targets(self, y, name):
+        n_outputs = 1 if y.ndim == 1 else y.shape[1]
+        if n_outputs != self.n_outputs_:
+            raise ValueError(
+                f"{name} has {n_outputs} outputs, but LSTMRegressor was fitted with "
+                f"{self.n_outputs_}."
+            )
+
+    def _encode(self, y, name="y"):
+        """Targets of the loss, with a column per output."""
+        self._check_targets(y, name)
+        if self._levels() is not None and self.n_outputs_ > 1:
+            raise ValueError(
+                f"{name} has {self.n_outputs_} outputs, but several quantiles need "
+                "one-dimensional targets."
+            )
+        return y.reshape(len(y), self.n_outputs_)
+
+    def _class_weights(self, targets, weights):
+        return weights
+
+    def _kernel_loss(self):
+        """Name of the loss, number of scores, level of each score."""
+        loss = REGRESSION_LOSSES[self.loss]
+        if not loss.has_levels:
+            return loss.kernel, self.n_outputs_, ()
+        levels = self._levels()
+        if levels is None:
+            levels = np.full(self.n_outputs_, self.quantile)
+        return loss.kernel, len(levels), tuple(np.sort(levels).tolist())

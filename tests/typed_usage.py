@@ -1,0 +1,41 @@
+"""Calls that mypy must accept, or, where they ignore an error, must not; mypy reads this
+file, no test runs it."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
+from cylstm.plotting import GateDisplay, LossCurveDisplay
+from cylstm.preprocessing import StepwiseTransformer, make_windows
+
+
+def usage() -> None:
+    X: npt.NDArray[np.float64] = np.zeros((4, 3, 2))
+    ragged: list[npt.NDArray[np.float64]] = [np.zeros((2, 1)), np.zeros((3, 1))]
+
+    regressor: LSTMRegressor = LSTMRegressor(8, dtype=np.float32).fit(X, [1.0, 2.0, 3.0, 4.0])
+    score: float = regressor.score(X, np.zeros(4), sample_weight=[1, 1, 2, 2])
+    shape = regressor.fit(ragged, np.zeros(2), X_val=ragged, y_val=[0.0]).predict(ragged).shape
+    classifier: LSTMClassifier = LSTMClassifier((8, 8), class_weight={"a": 2.0})
+    classifier.partial_fit(X, list("abab"), classes=["a", "b"]).predict_proba(X).argmax(axis=1)
+    gates = classifier.gate_values(X)["layers.0.i"]
+    bias: np.ndarray = regressor.weights_["head.bias"]
+
+    model: LSTMLanguageModel = LSTMLanguageModel(vocabulary="ab").fit("abab", X_val=["ab"])
+    model.fit([["two", "words"]]).fit(np.array([1, 2, 3]))
+    perplexity: float = model.perplexity("ab")
+    tokens: Iterator[str] = model.iter_sample(5, prompt="a", random_state=0)
+
+    windows, targets = make_windows(np.arange(9), window=3, targets=[0])
+    scaled = StepwiseTransformer(None).fit(windows, targets).transform(windows)
+    LossCurveDisplay.from_estimator(regressor).plot()
+    GateDisplay.from_estimator(regressor, X[0], reverse=True)
+
+    LSTMRegressor(hidden_layer_sizes="8")  # type: ignore[arg-type]
+    LSTMClassifier(dropuot=0.5)  # type: ignore[call-arg]
+    regressor.fit(X)  # type: ignore[call-arg]
+    classifier.partial_fit(X, list("abab"), weights=None)  # type: ignore[call-arg]
+    model.sample("5")  # type: ignore[arg-type]
+    make_windows(X, window="3")  # type: ignore[arg-type]
