@@ -276,7 +276,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     @property
     def _loss(self):
         """Row of the fitted model's loss."""
-        return CLASSIFICATION_LOSSES[self.loss][self.out_activation_]
+        return CLASSIFICATION_LOSSES[self._fitted_loss][self.out_activation_]
 
     def _decode(self, scores, method):
         """What `method` returns for these scores."""
@@ -302,6 +302,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         return read_labels(y, name)
 
     def _set_targets(self, y, classes):
+        self._fitted_loss = self.loss
         self._multilabel = y.ndim == 2
         if self._multilabel:
             if classes is not None:

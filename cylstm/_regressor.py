@@ -255,7 +255,6 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
             raise ValueError(
                 f"{name} has shape {y.shape}; expected (n_samples,) or (n_samples, n_outputs)."
             )
-        REGRESSION_LOSSES[self.loss].check_domain(y, name)
         return y
 
     def _set_targets(self, y, classes):
@@ -267,6 +266,10 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         """There are none."""
 
     def _check_targets(self, y, name):
+        self._check_outputs(y, name)
+        self._loss.check_domain(y, name)
+
+    def _check_outputs(self, y, name):
         n_outputs = 1 if y.ndim == 1 else y.shape[1]
         if n_outputs != self.n_outputs_:
             raise ValueError(
@@ -276,7 +279,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
 
     def _encode(self, y, name="y"):
         """Targets of the loss, with a column per output."""
-        self._check_targets(y, name)
+        self._check_outputs(y, name)
+        REGRESSION_LOSSES[self.loss].check_domain(y, name)
         if self._levels() is not None and self.n_outputs_ > 1:
             raise ValueError(
                 f"{name} has {self.n_outputs_} outputs, but several quantiles need "

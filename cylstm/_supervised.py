@@ -245,7 +245,7 @@ class BaseLSTM(NetworkEstimator):
         self._check_targets(y, "y")
         if sample_weight is not None:
             sample_weight = check_weights(
-                sample_weight, sequences, per_step, self.dtype, "sample_weight"
+                sample_weight, sequences, per_step, self._input_format.dtype, "sample_weight"
             )
         return self._score_predictions(scores, y, sample_weight)
 

@@ -226,6 +226,22 @@ def test_score_compares_the_outputs_with_those_of_fit():
     check(lambda: classifier().fit(X, LABELS).score(X, TOKENS[:, :2]), message)
 
 
+def test_parameters_set_after_fit_do_not_change_a_fitted_model():
+    fitted = regressor().fit(X, Y)
+    score = fitted.score(X, Y)
+    assert fitted.set_params(loss=None).score(X, Y) == score
+    fitted = classifier().fit(X, LABELS)
+    probabilities = fitted.predict_proba(X)
+    np.testing.assert_array_equal(fitted.set_params(loss=None).predict_proba(X), probabilities)
+
+
+def test_counts_are_not_negative():
+    message = 'y has negative numbers, but loss="poisson" counts'
+    check(lambda: regressor(loss="poisson").fit(X, -np.abs(Y)), message)
+    fitted = regressor(loss="poisson").fit(X, np.abs(Y))
+    check(lambda: fitted.score(X, -np.abs(Y)), message)
+
+
 # Weights
 
 
