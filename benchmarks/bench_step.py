@@ -18,6 +18,7 @@ import time
 import numpy as np
 
 from cylstm import _plan, _simd
+from cylstm._dataset import Dataset
 from cylstm._network import Architecture, Network
 from cylstm._optimizers import Adam, Optimizer
 from cylstm._sequences import Sequences
@@ -57,10 +58,7 @@ def cylstm_trainer(sequences, y, n_units, n_threads, n_layers=1, **architecture)
     return Trainer(
         network,
         Optimizer(Adam(0.9, 0.999, 1e-8), "constant", 1e-3, clip_norm=1.0),
-        sequences,
-        y,
-        np.ones(len(y), np.float32),
-        np.arange(len(y)),
+        Dataset(sequences, y, np.ones(len(y), np.float32)),
         batch_size=len(y),
         shuffle=False,
         l1=0.0,

@@ -180,10 +180,10 @@ def make_trainer(model, vocabulary, tokens):
     model = clone(model)
     model._vocabulary, model._ends = vocabulary, True
     network = model._make_network(False, **model._layout())
-    model._draw(network, False, scale=model.init_scale)
+    model._start_training(network, False, scale=model.init_scale)
     return TextTrainer(
         network,
-        model._make_optimizer(network, going_on=False, new_period=True),
+        model._make_optimizer(network, resume=False, new_period=True),
         [np.append(tokens, model._boundary)],
         model._boundary,
         batch_size=model.batch_size,

@@ -94,6 +94,10 @@ class NetworkEstimator(
     def _n_features_out(self):
         return self._network.architecture.n_features
 
+    def _resumes(self):
+        """Whether fit continues a training."""
+        return bool(self.warm_start) and self.__sklearn_is_fitted__()
+
     def _validate_params(self):
         settings = self.get_params(deep=False)
         check_64_bits(settings)

@@ -117,11 +117,11 @@ def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:
     if estimator.embedding_dim is not None:
         form = "tokens"
         sequences = tokens_to_sequences(X, estimator.vocabulary_size)
-        vocabulary = estimator.vocabulary_size or int(sequences.tokens.max()) + 1
+        vocabulary = int(estimator.vocabulary_size or sequences.tokens.max() + 1)
     else:
         check_collection(X, "X", FORMS)
         form = form_of(X)
-        sequences = _READERS[form](estimator, X, dtype, estimator.n_step_features, True)
+        sequences = _READERS[form](estimator, X, dtype, int(estimator.n_step_features), True)
     n_features = 1 if form == "tokens" else sequences.n_features
     if form != "columns":
         estimator.n_features_in_ = n_features
@@ -129,7 +129,7 @@ def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:
     return sequences, InputFormat(
         form=form,
         n_features=n_features,
-        n_step_features=estimator.n_step_features,
+        n_step_features=int(estimator.n_step_features),
         vocabulary=vocabulary,
         dtype=dtype.name,
         per_step=bool(estimator.return_sequences),
@@ -211,14 +211,16 @@ def check_weights(
         check_numeric(weights, name)
     if per_step:
         n = int(sequences.lengths.sum())
-        if weights is not None and not _is_one_per_sequence(weights):
-            weights = sequences.gather_steps(weights, name)
-        elif weights is not None:
-            with reading_numbers(name):
+        with reading_numbers(name):
+            if weights is not None and not _is_one_per_sequence(weights):
+                weights = sequences.gather_steps(weights, name)
+            elif weights is not None:
                 weights = _check_sample_weight(weights, np.empty((len(sequences), 1)))
-            weights = np.repeat(weights, sequences.lengths)
+                weights = np.repeat(weights, sequences.lengths)
     with reading_numbers(name):
         weights = _check_sample_weight(weights, np.empty((n, 1)), dtype=np.float64)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"{name} has NaN or infinity; all weights must be finite.")
     if (weights < 0).any():
         raise ValueError(f"{name} has negative weights; all must be at least 0.")
     if not weights.any():

@@ -341,9 +341,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """Targets of the loss: 0 and 1 for each label, or the index of the class."""
         self._check_targets(y, name)
         if self._multilabel:
-            return y.astype(self.dtype)
+            return y.astype(self._input_format.dtype, order="C")
         check_known(y, self.classes_, name)
-        return np.searchsorted(self.classes_, y)[:, None].astype(self.dtype)
+        return np.searchsorted(self.classes_, y)[:, None].astype(self._input_format.dtype)
 
     def _class_weights(self, targets, weights):
         """Weights of the samples times those of their classes."""

@@ -28,7 +28,8 @@ def read_labels(y: Any, name: str) -> np.ndarray:
             )
         return y.astype(np.int64)
     y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
+    with np.errstate(invalid="ignore"):  # it tries whether large numbers are integers
+        check_classification_targets(y)
     return y
 
 
@@ -137,8 +138,8 @@ def _check_types(y, name):
     labels = y if isinstance(y, list) and array.ndim == 1 else array.ravel()
     first = next(iter(labels), None)
     for k, label in enumerate(labels):
-        if label is None:
-            raise ValueError(f"{name}[{k}] is None; every sample needs a class label.")
+        if label is None or type(label).__name__ in ("NAType", "NaTType"):
+            raise ValueError(f"{name}[{k}] is {label!r}; every sample needs a class label.")
         if getattr(label, "ndim", 0):
             raise ValueError(
                 f"{name}[{k}] has {label.ndim} dimension(s), but a class label is one value."

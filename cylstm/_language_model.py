@@ -221,8 +221,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             the loss becomes NaN or infinite; the model then keeps the weights from before
             that epoch.
         """
-        resume = self.warm_start and self.__sklearn_is_fitted__()
-        return self._fit(X, y, X_val, resume=resume, n_epochs=self.max_iter)
+        self._validate_params()
+        return self._fit(X, y, X_val, resume=self._resumes(), n_epochs=self.max_iter)
 
     @rollback_on_error
     @with_callbacks
@@ -240,6 +240,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         -------
         self : LSTMLanguageModel
         """
+        self._validate_params()
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
         resume = self.__sklearn_is_fitted__()
@@ -260,7 +261,6 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
     # Training
 
     def _fit(self, X, y, X_val, *, resume, n_epochs, new_period=True):
-        self._validate_params()
         self._check_settings()
         texts = read_texts(X)
         if resume:
@@ -281,8 +281,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             TextTrainer,
             texts=targets,
             boundary=self._boundary,
-            batch_size=self.batch_size,
-            bptt_steps=self.bptt_steps,
+            batch_size=int(self.batch_size),
+            bptt_steps=int(self.bptt_steps),
             n_sampled=self.softmax_samples,
             shuffle=self.shuffle,
             random_state=self._random_state,

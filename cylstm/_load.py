@@ -16,7 +16,7 @@ if not _chosen:
 try:
     import cylstm._engine  # noqa: F401
 except ModuleNotFoundError as error:
-    if not error.name.startswith("cylstm._"):
+    if not (error.name or "").startswith("cylstm._"):
         raise
     raise ImportError(
         "cylstm's compiled modules are not here. In a source tree, build them with "

@@ -245,7 +245,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         with reading_numbers(name):
             y = check_array(
                 y,
-                dtype=self.dtype,
+                dtype=self._input_format.dtype,
                 order="C",
                 ensure_2d=False,
                 allow_nd=True,

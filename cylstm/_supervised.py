@@ -92,7 +92,7 @@ class BaseLSTM(NetworkEstimator):
             X,
             y,
             sample_weight,
-            resume=self.warm_start and self.__sklearn_is_fitted__(),
+            resume=self._resumes(),
             n_epochs=self.max_iter,
             validation=validation,
         )
@@ -296,10 +296,10 @@ class BaseLSTM(NetworkEstimator):
         make_trainer = functools.partial(
             Trainer,
             data=data,
-            batch_size=self.batch_size,
+            batch_size=int(self.batch_size),
             shuffle=self.shuffle,
             random_state=self._random_state,
-            bptt_steps=self.bptt_steps,
+            bptt_steps=self.bptt_steps and int(self.bptt_steps),
         )
         return self._train(
             network,
@@ -316,12 +316,12 @@ class BaseLSTM(NetworkEstimator):
         loss, n_scores, levels = self._kernel_loss()
         tokens = self.embedding_dim is not None
         return {
-            "n_inputs": self.embedding_dim if tokens else self._input_format.n_features,
+            "n_inputs": int(self.embedding_dim) if tokens else self._input_format.n_features,
             "n_scores": n_scores,
             "loss": loss,
             "bidirectional": bool(self.bidirectional),
             "per_step": bool(self.return_sequences),
-            "vocabulary": self.vocabulary_size or self._input_format.vocabulary,
+            "vocabulary": int(self.vocabulary_size or self._input_format.vocabulary),
             "levels": levels,
         }
 
@@ -330,15 +330,19 @@ class BaseLSTM(NetworkEstimator):
         per_step = self._input_format.per_step
         y = check_y(self, y, sequences, per_step, f"y{suffix}")
         weights = check_weights(
-            sample_weight, sequences, per_step, self.dtype, f"sample_weight{suffix}"
+            sample_weight,
+            sequences,
+            per_step,
+            self._input_format.dtype,
+            f"sample_weight{suffix}",
         )
         return Dataset(sequences, y, weights, per_step)
 
     def _read_validation(self, X_val, y_val, sample_weight_val):
         try:
             sequences = check_X(self, X_val, self._input_format)
-        except ValueError as error:
-            raise ValueError(f"In X_val: {error}") from error
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"In X_val: {error}") from error
         data = self._read_data(sequences, y_val, sample_weight_val, "_val")
         self._encode(data.targets, "y_val")  # which checks it
         check_enough_to_score(data.weights, "Give more in X_val and y_val")

@@ -5,6 +5,7 @@ import threading
 from contextlib import contextmanager
 from functools import cache
 from itertools import product
+from numbers import Integral
 
 from threadpoolctl import ThreadpoolController
 
@@ -23,6 +24,8 @@ def effective_n_threads(n_jobs):
     as it is. A forked child gets one: libgomp's threads do not survive a fork and
     waiting for them would hang. More than MAX_THREADS are never started.
     """
+    if n_jobs is not None and (not isinstance(n_jobs, Integral) or n_jobs == 0):
+        raise ValueError(f"n_jobs={n_jobs!r} must be None or an int other than 0.")
     if _forked:
         return 1
     if n_jobs is None:
