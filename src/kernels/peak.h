@@ -18,9 +18,10 @@ static double multiply_adds(long rounds)
             x[k] = x[k] * a + b;
         __asm__ volatile(""); /* not to be shortened */
     }
-    volatile real kept = 0;
+    real kept = 0;
 #pragma GCC unroll 12
     for (int k = 0; k < 12; k++)
         kept += x[k][0];
+    __asm__ volatile("" : : "r"(&kept) : "memory"); /* nor to be left out */
     return 2.0 * 12 * (SIMD_BYTES / (double)sizeof(real)) * (double)rounds;
 }
