@@ -17,7 +17,7 @@ TILE = 6 * 4
 
 @pytest.fixture(scope="module")
 def instructions():
-    """(address, name, operands) of all instructions of the kernels, in the order of addresses."""
+    """(address, name, operands) of all instructions of the kernels, by address."""
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip(f"there is no AVX-512 on {platform.machine()}")
     if shutil.which("objdump") is None:
