@@ -12,9 +12,7 @@
  * logistic function within 1.3e-7 for all float32, with and without FMA. */
 static inline float half_tanh(float x)
 {
-    /* On |x|: two bounds on one number would become branches, then masks. */
-    float a = fabsf(x);
-    a = a > 9.02f ? 9.02f : a;
+    const float a = fabsf(x);
     const float u = a * a;
     float p = 1.027493927e-04f;
     p = p * u + 2.679239772e-02f;
@@ -24,9 +22,10 @@ static inline float half_tanh(float x)
     q = q * u + 2.035847157e-01f;
     q = q * u + 1.799999952e+00f;
     const float n = a * p;
-    float y = n * q / (q * q + n * n);
-    y = y > 0.5f ? 0.5f : y;
-    return copysignf(y, x);
+    const float y = n * q / (q * q + n * n);
+    /* Beyond 9.02 by a choice, not by a bound on x: which product of q^2 + n^2 is rounded before
+     * the sum is the compiler's, and so is the last bit of y there. */
+    return copysignf(a > 9.02f || y > 0.5f ? 0.5f : y, x);
 }
 
 /* exp(x) for x <= 0: 2^n exp(r), |r| <= ln(2)/2, exp(r) by its Taylor series to r^7

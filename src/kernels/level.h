@@ -58,6 +58,14 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #endif
 #endif
 
+/* In front of a loop of n rounds that is to unroll whole, before arrays that it walks through are
+ * given registers: clang does that late where it is told a number. */
+#if defined(__clang__)
+#define UNROLL(n) PRAGMA(clang loop unroll(full))
+#else
+#define UNROLL(n) PRAGMA(GCC unroll n)
+#endif
+
 #include "../tuning.h"
 #include "kernels.h"
 

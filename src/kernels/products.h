@@ -35,9 +35,9 @@ static inline __attribute__((always_inline)) void tile(
     ptrdiff_t out_width, int accumulate)
 {
     vec sum[TILE_ROWS][TILE_VECTORS];
-#pragma GCC unroll 6
+UNROLL(6)
     for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int v = 0; v < vectors; v++) {
             if (accumulate)
                 sum[r][v] = *(const vec_in_memory *)(out + r * out_width + v * LANES);
@@ -49,14 +49,14 @@ static inline __attribute__((always_inline)) void tile(
         const real *a = parts[p].start + first_row * row;
         for (ptrdiff_t k = 0; k < parts[p].n; k++) {
             vec b[TILE_VECTORS];
-#pragma GCC unroll 4
+UNROLL(4)
             for (int v = 0; v < vectors; v++)
                 b[v] = *(const vec_in_memory *)(panel + v * LANES);
-#pragma GCC unroll 6
+UNROLL(6)
             for (int r = 0; r < rows; r++) {
                 /* A plain broadcast: x - 0 is x, where x + 0 would add. */
                 const vec x = a[r * row] - (vec){0};
-#pragma GCC unroll 4
+UNROLL(4)
                 for (int v = 0; v < vectors; v++)
                     sum[r][v] += x * b[v];
             }
@@ -64,9 +64,9 @@ static inline __attribute__((always_inline)) void tile(
             a += step;
         }
     }
-#pragma GCC unroll 6
+UNROLL(6)
     for (int r = 0; r < rows; r++)
-#pragma GCC unroll 4
+UNROLL(4)
         for (int v = 0; v < vectors; v++)
             *(vec_in_memory *)(out + r * out_width + v * LANES) = sum[r][v];
 }

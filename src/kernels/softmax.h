@@ -1,14 +1,31 @@
 /* The softmax loss of one sample. */
 
+typedef __typeof__((vec){0} > (vec){0}) vec_mask;
+
+/* In whole vectors by hand: clang vectorises no reduction to a maximum where there may be NaN. */
+static inline real highest_of(ptrdiff_t K, const real *x)
+{
+    vec most = x[0] - (vec){0};
+    ptrdiff_t k = 0;
+    for (; k + LANES <= K; k += LANES) {
+        const vec y = *(const vec_in_memory *)(x + k);
+        const vec_mask more = y > most;
+        most = (vec)(((vec_mask)y & more) | ((vec_mask)most & ~more));
+    }
+    real highest = most[0];
+    for (int j = 1; j < LANES; j++)
+        highest = most[j] > highest ? most[j] : highest;
+    for (; k < K; k++)
+        highest = x[k] > highest ? x[k] : highest;
+    return highest;
+}
+
 /* Returns -log softmax(scores)[label]; scores become weight (softmax(scores), less 1 at the label).
  * Sums are in double. A NaN among the scores reaches the loss through the sum. */
 static double softmax(ptrdiff_t K, real *scores, ptrdiff_t label, double weight)
 {
     const double score = (double)scores[label];
-    real highest = scores[0];
-#pragma omp simd reduction(max : highest)
-    for (ptrdiff_t k = 1; k < K; k++)
-        highest = scores[k] > highest ? scores[k] : highest;
+    const real highest = highest_of(K, scores);
     double total = 0;
 #pragma omp simd reduction(+ : total)
     for (ptrdiff_t k = 0; k < K; k++) {

@@ -1,0 +1,737 @@
+/* All kernels of all instruction sets that this CPU runs against plain loops, in the precision that
+ * REAL_IS_FLOAT chooses. Names the kernels that are off; exits with 1 if there are any. */
+#include <float.h>
+#include <stddef.h>
+
+#define EXACT long double
+#include "reference.h"
+
+#include "kernels/kernels.h"
+#include "kernels/simd.h"
+#include "tuning.h"
+
+#if REAL_IS_FLOAT
+#define ROUNDOFF ((exact)FLT_EPSILON / 2)
+/* Errors of the activations, as tests/test_kernels.py has them. */
+#define SIGMOID_ERROR ((exact)0x1p-22)
+#define TANH_RELATIVE_ERROR ((exact)(4 * FLT_EPSILON))
+#define EXP_DOMAIN 87
+#else
+#define ROUNDOFF ((exact)DBL_EPSILON / 2)
+#define SIGMOID_ERROR ((exact)3e-16)
+#define TANH_RELATIVE_ERROR ((exact)1e-15)
+#define EXP_DOMAIN 700
+#endif
+
+static const char *level_name;
+static int level_bytes;
+static const kernels *k;
+static const update_kernels *updates;
+static int n_off, n_checked;
+
+/* -- Comparing -- */
+
+/* An error beyond its bound, NaN included, is told once per call of a kernel. */
+static void expect(int good, const char *kernel, const char *sizes)
+{
+    n_checked++;
+    if (good)
+        return;
+    if (n_off++ < 40)
+        printf("OFF: %s of %s, %s\n", kernel, level_name, sizes);
+}
+
+static exact size_of(exact x) { return x < 0 ? -x : x; }
+
+static int near(exact actual, exact wanted, exact bound)
+{
+    return size_of(actual - wanted) <= bound;
+}
+
+static char sizes[256];
+#define SIZES(...) (snprintf(sizes, sizeof(sizes), __VA_ARGS__), sizes)
+
+static real *numbers(ptrdiff_t n, double range)
+{
+    real *x = allocate((size_t)n * sizeof(real));
+    for (ptrdiff_t j = 0; j < n; j++)
+        x[j] = (real)random_number(range);
+    return x;
+}
+
+static real *copy(const real *x, ptrdiff_t n)
+{
+    real *out = allocate((size_t)n * sizeof(real));
+    memcpy(out, x, (size_t)n * sizeof(real));
+    return out;
+}
+
+static ptrdiff_t up_to(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / size * size; }
+static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+/* A sum of n products, however it is ordered and fused, is off by at most n u / (1 - n u) times
+ * the sum of their sizes (Higham 2002, section 3.1); one more where it is added to something. */
+static exact sum_bound(ptrdiff_t n, exact sum_of_sizes)
+{
+    return (exact)(n + 1) * ROUNDOFF * (exact)1.01 * sum_of_sizes;
+}
+
+/* -- Cells -- */
+
+typedef struct {
+    const char *name;
+    int G, peepholes;
+} cell_row;
+
+static const cell_row cells[] = {
+#define CELL_ROW(name, gates, see_x, see_h, see_c, state) \
+    {#name, (int)sizeof(gates) - 1, (int)sizeof(see_c) - 1},
+    CELLS(CELL_ROW)
+};
+
+/* Where unit j of gate g of a row stands: blocks of `width`, gate by gate. */
+static ptrdiff_t gate_place(ptrdiff_t j, int g, int G, ptrdiff_t width)
+{
+    return j / width * width * G + g * width + j % width;
+}
+
+/* A few roundings each of numbers up to `size`, and the errors of two activations. */
+static int cell_near(real actual, exact wanted, exact size)
+{
+    return near(actual, wanted, (1 + size) * (16 * ROUNDOFF + 3 * SIGMOID_ERROR));
+}
+
+static void check_cell_forward(
+    int cell, int relu, ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first,
+    ptrdiff_t last)
+{
+    const int G = cells[cell].G, P = cells[cell].peepholes;
+    const ptrdiff_t S = up_to(H, width);
+    real *bias = numbers(S * G, 1), *peephole = numbers(S * P, 1);
+    real *gates = numbers(n * S * G, 3), *z = copy(gates, n * S * G);
+    real *c_prev = numbers(n * S, 2), *c = numbers(n * S, 9), *phi_c = numbers(n * S, 9);
+    real *h = numbers(n * H, 9);
+    real *old_c = copy(c, n * S), *old_h = copy(h, n * H);
+    int good = 1;
+    k->cell_forward[cell][relu](n, H, width, first, last, bias, peephole, gates, c_prev, c,
+                                phi_c, h);
+    for (ptrdiff_t r = 0; r < n; r++)
+        for (ptrdiff_t j = 0; j < H; j++) {
+            dual in[MAX_GATES], p[MAX_PEEPHOLES];
+            if (j < first * width || j >= last * width) { /* other blocks stay as they are */
+                for (int g = 0; g < G; g++)
+                    good &= gates[r * S * G + gate_place(j, g, G, width)] ==
+                            z[r * S * G + gate_place(j, g, G, width)];
+                good &= c[r * S + j] == old_c[r * S + j] && h[r * H + j] == old_h[r * H + j];
+                continue;
+            }
+            for (int g = 0; g < G; g++) {
+                const ptrdiff_t at = gate_place(j, g, G, width);
+                in[g] = number((exact)z[r * S * G + at] + bias[at]);
+            }
+            for (int q = 0; q < P; q++)
+                p[q] = number(peephole[gate_place(j, q, P, width)]);
+            const cell_step s =
+                reference_cell(cell, relu, in, p, number(c_prev[r * S + j]));
+            for (int g = 0; g < G; g++)
+                good &= cell_near(gates[r * S * G + gate_place(j, g, G, width)], s.gates[g].v,
+                                  size_of(s.gates[g].v));
+            const exact size = 2 + 4 * size_of(c_prev[r * S + j]);
+            good &= cell_near(c[r * S + j], s.c.v, size);
+            good &= cell_near(phi_c[r * S + j], s.phi_c.v, size);
+            good &= cell_near(h[r * H + j], s.h.v, size);
+        }
+    expect(good, SIZES("%s_%s_forward", cells[cell].name, relu ? "relu" : "tanh"), "");
+    free(bias), free(peephole), free(gates), free(z), free(c_prev), free(c), free(phi_c);
+    free(h), free(old_c), free(old_h);
+}
+
+static void check_cell_backward(
+    int cell, int relu, ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, int with_dy)
+{
+    const int G = cells[cell].G, P = cells[cell].peepholes;
+    const ptrdiff_t S = up_to(H, width), blocks = S / width;
+    real *peephole = numbers(S * P, 1), *z = numbers(n * S * G, 3);
+    real *gates = allocate((size_t)(n * S * G) * sizeof(real));
+    real *c_prev = numbers(n * S, 2), *c = numbers(n * S, 0), *phi_c = numbers(n * S, 0);
+    real *dy = numbers(n * H, 1), *dh = numbers(n * S, 1), *dc = numbers(n * S, 1);
+    real *old_dh = copy(dh, n * S), *old_dc = copy(dc, n * S);
+    real *dbias = numbers(S * G, 1), *dpeephole = numbers(S * P, 1);
+    exact *sum_dbias = allocate((size_t)(S * G) * sizeof(exact));
+    exact *sum_dpeephole = allocate((size_t)(S * P) * sizeof(exact));
+    int good = 1;
+    for (ptrdiff_t at = 0; at < S * G; at++)
+        sum_dbias[at] = dbias[at];
+    for (ptrdiff_t at = 0; at < S * P; at++)
+        sum_dpeephole[at] = dpeephole[at];
+    /* Derivatives in the directions of each gate's z, of c_prev and of each peephole weight. */
+    enum { MOST = MAX_GATES + 1 + MAX_PEEPHOLES };
+    exact *slopes = allocate((size_t)(n * S * MOST) * sizeof(exact));
+    for (ptrdiff_t r = 0; r < n; r++)
+        for (ptrdiff_t j = 0; j < S; j++) {
+            const exact dh_j =
+                (exact)dh[r * S + j] + (with_dy && j < H ? dy[r * H + j] : 0);
+            for (int direction = 0; direction < G + 1 + P; direction++) {
+                dual in[MAX_GATES], p[MAX_PEEPHOLES], c0 = number(c_prev[r * S + j]);
+                for (int g = 0; g < G; g++)
+                    in[g] = number(z[r * S * G + gate_place(j, g, G, width)]);
+                for (int q = 0; q < P; q++)
+                    p[q] = number(peephole[gate_place(j, q, P, width)]);
+                if (direction < G)
+                    in[direction].d = 1;
+                else if (direction == G)
+                    c0.d = 1;
+                else
+                    p[direction - G - 1].d = 1;
+                const cell_step s = reference_cell(cell, relu, in, p, c0);
+                for (int g = 0; g < G; g++)
+                    gates[r * S * G + gate_place(j, g, G, width)] = (real)s.gates[g].v;
+                c[r * S + j] = (real)s.c.v;
+                phi_c[r * S + j] = (real)s.phi_c.v;
+                slopes[(r * S + j) * MOST + direction] =
+                    dh_j * s.h.d + (exact)dc[r * S + j] * s.c.d;
+            }
+        }
+    k->cell_backward[cell][relu](n, H, width, 0, blocks, peephole, gates, c_prev, c, phi_c,
+                                 with_dy ? dy : NULL, dh, dc, dbias, dpeephole);
+    for (ptrdiff_t r = 0; r < n; r++)
+        for (ptrdiff_t j = 0; j < S; j++) {
+            const exact *slope = slopes + (r * S + j) * MOST;
+            const exact size = 1 + 4 * (size_of(old_dh[r * S + j]) + 1 +
+                                        size_of(old_dc[r * S + j])) *
+                                       (1 + size_of(c[r * S + j]) + size_of(c_prev[r * S + j]));
+            for (int g = 0; g < G; g++) {
+                const ptrdiff_t at = gate_place(j, g, G, width);
+                good &= cell_near(gates[r * S * G + at], slope[g], size);
+                sum_dbias[at] += slope[g];
+            }
+            good &= cell_near(dc[r * S + j], slope[G], size);
+            for (int q = 0; q < P; q++)
+                sum_dpeephole[gate_place(j, q, P, width)] += slope[G + 1 + q];
+        }
+    for (ptrdiff_t at = 0; at < S * G; at++)
+        good &= cell_near(dbias[at], sum_dbias[at], 16 * (exact)n);
+    for (ptrdiff_t at = 0; at < S * P; at++)
+        good &= cell_near(dpeephole[at], sum_dpeephole[at], 32 * (exact)n);
+    expect(good, SIZES("%s_%s_backward", cells[cell].name, relu ? "relu" : "tanh"), "");
+    free(peephole), free(z), free(gates), free(c_prev), free(c), free(phi_c), free(dy);
+    free(dh), free(dc), free(old_dh), free(old_dc), free(dbias), free(dpeephole);
+    free(sum_dbias), free(sum_dpeephole), free(slopes);
+}
+
+static void check_cells(void)
+{
+    static const ptrdiff_t units[] = {1, 15, 16, 17, 40};
+    for (int cell = 0; cell < N_CELLS; cell++)
+        for (int relu = 0; relu < 2; relu++)
+            for (int u = 0; u < 5; u++)
+                for (ptrdiff_t n = 1; n < 6; n += 4) {
+                    const ptrdiff_t H = units[u], blocks = up_to(H, BLOCK_UNITS) / BLOCK_UNITS;
+                    check_cell_forward(cell, relu, n, H, BLOCK_UNITS, 0, blocks);
+                    check_cell_forward(cell, relu, n, H, BLOCK_UNITS, blocks / 2, blocks);
+                    check_cell_forward(cell, relu, n, H, H, 0, 1);
+                    check_cell_backward(cell, relu, n, H, BLOCK_UNITS, n > 1);
+                    check_cell_backward(cell, relu, n, H, H, n == 1);
+                }
+}
+
+/* Sigmoid and tanh of everything there is, as the gates of an lstm without bias. */
+static void check_activations(void)
+{
+    enum { AT_ONCE = 64 };
+    real gates[4 * AT_ONCE], bias[4 * AT_ONCE] = {0}, zeros[AT_ONCE] = {0}, c[AT_ONCE];
+    real phi_c[AT_ONCE], h[AT_ONCE], x[AT_ONCE];
+    /* Positive numbers of all sizes, by their bits, and their negatives. */
+#if REAL_IS_FLOAT
+    const uint64_t last = UINT64_C(0x7f800000), step = 40009;
+#else
+    const uint64_t last = UINT64_C(0x7ff0000000000000), step = UINT64_C(0x3ffffffff0001);
+#endif
+    int sigmoid = 1, tanh_good = 1;
+    uint64_t bits = 0;
+    while (bits <= last) {
+        for (int j = 0; j < AT_ONCE; j += 2) {
+            const uint64_t capped = bits < last ? bits : last;
+#if REAL_IS_FLOAT
+            const uint32_t narrow = (uint32_t)capped;
+            memcpy(&x[j], &narrow, sizeof(real));
+#else
+            memcpy(&x[j], &capped, sizeof(real));
+#endif
+            x[j + 1] = -x[j];
+            bits += step;
+        }
+        for (int g = 0; g < 4; g++)
+            memcpy(gates + g * AT_ONCE, x, sizeof(x));
+        k->cell_forward[CELL_lstm][0](1, AT_ONCE, AT_ONCE, 0, 1, bias, NULL, gates, zeros, c,
+                                      phi_c, h);
+        for (int j = 0; j < AT_ONCE; j++) {
+            const exact t = exact_tanh(x[j]);
+            sigmoid &= near(gates[j], logistic_of(number(x[j])).v, SIGMOID_ERROR);
+            /* Below the normal numbers nothing is promised but that tanh(x) is about x. */
+            tanh_good &= near(gates[2 * AT_ONCE + j], t,
+                              TANH_RELATIVE_ERROR * size_of(t) +
+                                  (REAL_IS_FLOAT ? (exact)FLT_MIN : (exact)DBL_MIN));
+        }
+    }
+    expect(sigmoid, "sigmoid", "all sizes");
+    expect(tanh_good, "tanh", "all sizes");
+    for (int j = 0; j < AT_ONCE; j++)
+        gates[j] = gates[2 * AT_ONCE + j] = j % 4 == 0   ? (real)NAN
+                                            : j % 4 == 1 ? (real)INFINITY
+                                            : j % 4 == 2 ? (real)-INFINITY
+                                                         : (real)100;
+    k->cell_forward[CELL_lstm][0](1, AT_ONCE, AT_ONCE, 0, 1, bias, NULL, gates, zeros, c, phi_c,
+                                  h);
+    sigmoid = tanh_good = 1;
+    for (int j = 0; j < AT_ONCE; j++) {
+        const real s = gates[j], t = gates[2 * AT_ONCE + j];
+        sigmoid &= j % 4 == 0 ? s != s : s == (real)(j % 4 != 2);
+        tanh_good &= j % 4 == 0 ? t != t : t == (real)(j % 4 == 2 ? -1 : 1);
+    }
+    expect(sigmoid, "sigmoid", "NaN, infinity and 100");
+    expect(tanh_good, "tanh", "NaN, infinity and 100");
+}
+
+/* -- Products -- */
+
+/* Where row `row` of column c stands in a packed matrix (kernels/products.h). */
+static ptrdiff_t packed_place(
+    ptrdiff_t c, ptrdiff_t row, ptrdiff_t depth, ptrdiff_t block, ptrdiff_t n_columns)
+{
+    const ptrdiff_t panel = TILE_VECTORS * (level_bytes / (int)sizeof(real));
+    const ptrdiff_t start = c / block * block, end = least(start + block, n_columns);
+    const ptrdiff_t first = start + (c - start) / panel * panel;
+    return depth * first + row * least(panel, end - first) + c - first;
+}
+
+/* Some columns of A, in memory of their own that ends with them. */
+static real *make_parts(
+    int n_parts, columns *parts, ptrdiff_t n, ptrdiff_t depth, ptrdiff_t step, real **memory)
+{
+    real *dense = allocate((size_t)(n * depth) * sizeof(real));
+    ptrdiff_t at = 0;
+    for (int p = 0; p < n_parts; p++) {
+        const ptrdiff_t end = p == n_parts - 1 ? depth : at + depth / n_parts;
+        const ptrdiff_t m = end - at, row = step == 1 ? m + 3 : 1, total =
+                        m && n ? (n - 1) * row + (m - 1) * (step == 1 ? 1 : n) + 1 : 0;
+        real *x = numbers(total, 1);
+        parts[p] = (columns){x, row, step == 1 ? 1 : n, m};
+        for (ptrdiff_t r = 0; r < n; r++)
+            for (ptrdiff_t c = 0; c < m; c++)
+                dense[r * depth + at + c] = x[r * row + c * parts[p].step];
+        memory[p] = x;
+        at = end;
+    }
+    return dense;
+}
+
+enum { MAX_PARTS = 5 };
+
+static void check_product(
+    ptrdiff_t n, int n_parts, ptrdiff_t depth, ptrdiff_t step, ptrdiff_t n_columns,
+    ptrdiff_t block, ptrdiff_t first, ptrdiff_t last)
+{
+    const ptrdiff_t padded = up_to(n_columns, BLOCK_UNITS), out_width = n_columns + 2;
+    real *memory[MAX_PARTS], *packed = numbers(padded * depth, 1);
+    real *out = numbers((n - 1) * out_width + n_columns, 9);
+    real *old = copy(out, (n - 1) * out_width + n_columns);
+    columns parts[MAX_PARTS];
+    real *a = make_parts(n_parts, parts, n, depth, step, memory);
+    int good = 1;
+    k->product(n, n_parts, parts, depth, packed, block, first, last, n_columns, out, out_width);
+    for (ptrdiff_t r = 0; r < n; r++)
+        for (ptrdiff_t c = 0; c < (r < n - 1 ? out_width : n_columns); c++) {
+            exact sum = 0, size = 0;
+            if (c < first || c >= last || c >= n_columns) {
+                good &= out[r * out_width + c] == old[r * out_width + c];
+                continue;
+            }
+            for (ptrdiff_t d = 0; d < depth; d++) {
+                const exact term =
+                    (exact)a[r * depth + d] * packed[packed_place(c, d, depth, block, padded)];
+                sum += term;
+                size += size_of(term);
+            }
+            good &= near(out[r * out_width + c], sum, sum_bound(depth, size));
+        }
+    expect(good, "product",
+           SIZES("%td rows, %d parts, %td deep, %td columns in blocks of %td", n, n_parts,
+                 depth, n_columns, block));
+    for (int p = 0; p < n_parts; p++)
+        free(memory[p]);
+    free(packed), free(out), free(old), free(a);
+}
+
+static void check_add_transposed_product(
+    ptrdiff_t N, int n_parts, ptrdiff_t depth, ptrdiff_t n_columns, ptrdiff_t block,
+    ptrdiff_t z_width, ptrdiff_t first, ptrdiff_t last)
+{
+    real *memory[MAX_PARTS], *z = numbers((N - 1) * z_width + n_columns, 1);
+    real *packed = numbers(n_columns * depth, 1), *old = copy(packed, n_columns * depth);
+    columns parts[MAX_PARTS];
+    real *a = make_parts(n_parts, parts, N, depth, 1, memory);
+    int good = 1;
+    k->add_transposed_product(N, n_parts, parts, depth, z, z_width, packed, block, first, last);
+    for (ptrdiff_t d = 0; d < depth; d++)
+        for (ptrdiff_t c = 0; c < n_columns; c++) {
+            const ptrdiff_t at = packed_place(c, d, depth, block, n_columns);
+            exact sum = old[at], size = size_of(sum);
+            if (c < first || c >= last) {
+                good &= packed[at] == old[at];
+                continue;
+            }
+            for (ptrdiff_t r = 0; r < N; r++) {
+                const exact term = (exact)a[r * depth + d] * z[r * z_width + c];
+                sum += term;
+                size += size_of(term);
+            }
+            good &= near(packed[at], sum, sum_bound(N, size));
+        }
+    expect(good, "add_transposed_product",
+           SIZES("%td rows, %td deep, %td columns in blocks of %td", N, depth, n_columns,
+                 block));
+    for (int p = 0; p < n_parts; p++)
+        free(memory[p]);
+    free(z), free(packed), free(old), free(a);
+}
+
+static void check_products(void)
+{
+    static const ptrdiff_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, ROWS_AT_ONCE + 1};
+    static const ptrdiff_t widths[] = {1, 5, 16, 17, 40, 64, 79, 130};
+    static const ptrdiff_t blocks[] = {BLOCK_UNITS, 3 * BLOCK_UNITS, 4 * BLOCK_UNITS, 128};
+    for (int r = 0; r < 11; r++)
+        for (int w = 0; w < 8; w++) {
+            const ptrdiff_t block = blocks[(r + w) % 4], all = up_to(widths[w], BLOCK_UNITS);
+            check_product(rows[r], 1 + (r + w) % 5, 5 + 7 * w, 1, widths[w], block, 0, all);
+            check_product(rows[r], 2, 70, rows[r], widths[w], block, least(block, all), all);
+        }
+    check_product(3, 2, 300, 1, 33, 64, 0, 48);
+    check_product(3, 1, 1, 1, 70, 64, 0, 64);
+    for (int r = 0; r < 11; r++)
+        for (ptrdiff_t width = BLOCK_UNITS; width < 160; width += 3 * BLOCK_UNITS) {
+            const ptrdiff_t block = blocks[(r + width / BLOCK_UNITS) % 4];
+            check_add_transposed_product(rows[r], 1 + r % 3, 1 + 4 * r, width, block, width, 0,
+                                         width);
+            check_add_transposed_product(rows[r] + STEPS_AT_ONCE, 2, 13, width, block,
+                                         FAR_APART + width, least(block, width), width);
+        }
+}
+
+static void check_multiply(
+    int transpose_a, int transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t depth,
+    ptrdiff_t apart)
+{
+    const ptrdiff_t lda = (transpose_a ? m : depth) + apart;
+    const ptrdiff_t ldb = (transpose_b ? depth : n) + apart, ldc = n + apart;
+    real *a = numbers(((transpose_a ? depth : m) - 1) * lda + lda - apart, 1);
+    real *b = numbers(((transpose_b ? n : depth) - 1) * ldb + ldb - apart, 1);
+    real *c = numbers((m - 1) * ldc + n, 9), *old = copy(c, (m - 1) * ldc + n);
+    real *scratch = allocate(MULTIPLY_SCRATCH * sizeof(real));
+    int good = 1;
+    k->multiply(transpose_a, transpose_b, m, n, depth, a, lda, b, ldb, c, ldc, scratch);
+    for (ptrdiff_t i = 0; i < m; i++) {
+        for (ptrdiff_t j = 0; j < n; j++) {
+            exact sum = 0, size = 0;
+            for (ptrdiff_t d = 0; d < depth; d++) {
+                const exact term = (exact)(transpose_a ? a[d * lda + i] : a[i * lda + d]) *
+                                   (transpose_b ? b[j * ldb + d] : b[d * ldb + j]);
+                sum += term;
+                size += size_of(term);
+            }
+            good &= near(c[i * ldc + j], sum, sum_bound(depth, size));
+        }
+        for (ptrdiff_t j = n; i < m - 1 && j < ldc; j++)
+            good &= c[i * ldc + j] == old[i * ldc + j];
+    }
+    expect(good, "multiply",
+           SIZES("%s %s, (%td x %td) = (%td x %td) (%td x %td), %td apart",
+                 transpose_a ? "A'" : "A", transpose_b ? "B'" : "B", m, n, m, depth, depth, n,
+                 apart));
+    free(a), free(b), free(c), free(old), free(scratch);
+}
+
+static void check_multiplies(void)
+{
+    for (int transpose = 0; transpose < 4; transpose++)
+        for (int apart = 0; apart < 3; apart++) {
+            const int ta = transpose & 1, tb = transpose >> 1;
+            const ptrdiff_t gap = apart == 2 ? FAR_APART : apart;
+            check_multiply(ta, tb, 1, 1, 1, gap);
+            check_multiply(ta, tb, 7, 64, 33, gap);
+            check_multiply(ta, tb, 13, 83, 20, gap);
+            check_multiply(ta, tb, 5, 19, MULTIPLY_DEPTH + 30, gap);
+            check_multiply(ta, tb, ROWS_AT_ONCE + 3, 16, 40, gap);
+        }
+    check_multiply(0, 0, MULTIPLY_ROWS + 2, 3, 2, 0);
+}
+
+/* -- Packing -- */
+
+static void check_packing(ptrdiff_t H, ptrdiff_t n, ptrdiff_t units, const signed char *stacked)
+{
+    const int G = 4;
+    const ptrdiff_t padded = up_to(H, BLOCK_UNITS), depth = n + 3, at = 2;
+    const gate_shape shape = {G, stacked, H, units};
+    real *weights = numbers(G * H * n, 1), *back = numbers(G * H * n, 1);
+    real *old = copy(back, G * H * n), *packed = numbers(padded * G * depth, 9);
+    real *old_packed = copy(packed, padded * G * depth);
+    int pack = 1, unpack = 1, accumulate = 1;
+    const ptrdiff_t n_blocks = up_to(padded, units) / units;
+    for (ptrdiff_t b = 0; b < n_blocks; b++) {
+        k->pack_gates(&shape, n, weights, depth, at, packed, b);
+        k->unpack_gates(&shape, n, back, depth, at, packed, b, 0);
+    }
+    for (ptrdiff_t u = 0; u < padded; u++)
+        for (int g = 0; g < G; g++) {
+            const ptrdiff_t in_block = least(units, padded - u / units * units);
+            const ptrdiff_t c = u / units * units * G + g * in_block + u % units;
+            for (ptrdiff_t d = 0; d < depth; d++) {
+                const ptrdiff_t place = packed_place(c, d, depth, units * G, padded * G);
+                const int inside = d >= at && d < at + n;
+                const real wanted = !inside ? old_packed[place]
+                                    : u < H && stacked[g] >= 0
+                                        ? weights[(stacked[g] * H + u) * n + d - at]
+                                        : 0;
+                pack &= packed[place] == wanted;
+            }
+        }
+    for (int g = 0; g < G; g++)
+        for (ptrdiff_t j = 0; stacked[g] >= 0 && j < H * n; j++)
+            unpack &= back[stacked[g] * H * n + j] == weights[stacked[g] * H * n + j];
+    memcpy(back, old, (size_t)(G * H * n) * sizeof(real));
+    for (ptrdiff_t b = 0; b < n_blocks; b++)
+        k->unpack_gates(&shape, n, back, depth, at, packed, b, 1);
+    for (int g = 0; g < G; g++)
+        for (ptrdiff_t j = 0; stacked[g] >= 0 && j < H * n; j++) {
+            const ptrdiff_t place = stacked[g] * H * n + j;
+            accumulate &= back[place] == old[place] + weights[place];
+        }
+    expect(pack, "pack_gates", SIZES("%td units of blocks of %td, %td numbers", H, units, n));
+    expect(unpack, "unpack_gates", sizes);
+    expect(accumulate, "unpack_gates, accumulating", sizes);
+    free(weights), free(back), free(old), free(packed), free(old_packed);
+}
+
+/* Rows in the order of dL/dz without its padding: blocks of units, gate by gate. */
+static void check_pack_rows(ptrdiff_t H, ptrdiff_t n, ptrdiff_t block, const signed char *stacked)
+{
+    const int G = 4;
+    const ptrdiff_t padded = up_to(n, BLOCK_UNITS), depth = G * H;
+    const gate_shape shape = {G, stacked, H, BLOCK_UNITS};
+    real *weights = numbers(G * H * n, 1), *packed = numbers(padded * depth, 9);
+    int good = 1;
+    for (ptrdiff_t b = 0; b < up_to(padded, block) / block; b++)
+        k->pack_rows(&shape, n, weights, packed, block, b);
+    for (ptrdiff_t u = 0; u < H; u++)
+        for (int g = 0; g < G; g++) {
+            const ptrdiff_t start = u / BLOCK_UNITS * BLOCK_UNITS;
+            const ptrdiff_t row = start * G + g * least(BLOCK_UNITS, H - start) + u - start;
+            for (ptrdiff_t c = 0; c < padded; c++)
+                good &= packed[packed_place(c, row, depth, block, padded)] ==
+                        (c < n && stacked[g] >= 0 ? weights[(stacked[g] * H + u) * n + c] : 0);
+        }
+    expect(good, "pack_rows", SIZES("%td units, %td columns in blocks of %td", H, n, block));
+    free(weights), free(packed);
+}
+
+static void check_packings(void)
+{
+    static const signed char stacked[][4] = {{0, 1, 2, 3}, {0, -1, 1, 2}, {-1, 0, -1, -1}};
+    static const ptrdiff_t units[] = {1, 15, 16, 17, 70};
+    for (int s = 0; s < 3; s++)
+        for (int u = 0; u < 5; u++)
+            for (ptrdiff_t n = 1; n < 140; n += 46) {
+                check_packing(units[u], n, BLOCK_UNITS, stacked[s]);
+                check_packing(units[u], n, HEAD_BLOCK, stacked[s]);
+                check_pack_rows(units[u], n, PORTION * BLOCK_UNITS, stacked[s]);
+                check_pack_rows(units[u], n, BLOCK_UNITS, stacked[s]);
+            }
+}
+
+/* -- Dropout and softmax -- */
+
+static void check_dropout(ptrdiff_t n, double rate)
+{
+    const uint64_t key = random_bits();
+    real *x = numbers(n, 1), *out = numbers(n, 9);
+    ptrdiff_t kept = 0;
+    int good = 1;
+    k->dropout(n, x, out, key, rate);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        /* Murmur3's finalizer of key and unit. */
+        uint32_t bits = (uint32_t)key + (uint32_t)j * ((uint32_t)(key >> 32) | 1);
+        bits ^= bits >> 16;
+        bits *= UINT32_C(0x85ebca6b);
+        bits ^= bits >> 13;
+        bits *= UINT32_C(0xc2b2ae35);
+        bits ^= bits >> 16;
+        const int keep = bits >= rate * 4294967296.0 - 1;
+        good &= keep ? near(out[j], x[j] / (1 - (exact)rate), 4 * ROUNDOFF * 10) : out[j] == 0;
+        kept += keep;
+    }
+    /* Five standard deviations. */
+    good &= fabs((double)kept - (1 - rate) * (double)n) <=
+            5 * sqrt(rate * (1 - rate) * (double)n);
+    expect(good, "dropout", SIZES("%td units at %g", n, rate));
+    free(x), free(out);
+}
+
+static void check_softmax(ptrdiff_t K, double range, double weight)
+{
+    real *scores = numbers(K, range), *old = copy(scores, K);
+    const ptrdiff_t label = (ptrdiff_t)(random_bits() % (uint64_t)K);
+    const double loss = k->softmax(K, scores, label, weight);
+    exact highest = old[0], total = 0;
+    int good = 1;
+    for (ptrdiff_t j = 0; j < K; j++)
+        highest = old[j] > highest ? old[j] : highest;
+    for (ptrdiff_t j = 0; j < K; j++)
+        total += exact_exp(old[j] - highest);
+    /* A score less the highest is rounded, which is an error of its exponential by as much. */
+    const exact relative = 16 * ROUNDOFF + 2 * (exact)range * ROUNDOFF;
+    for (ptrdiff_t j = 0; j < K; j++) {
+        const exact p = exact_exp(old[j] - highest) / total;
+        good &= near(scores[j], weight * (p - (j == label)),
+                     weight * ((p + (j == label)) * 2 * relative + exact_exp(-EXP_DOMAIN + 1)));
+    }
+    /* In double, whatever the scores are. */
+    good &= near(loss, logl(total) + highest - old[label],
+                 relative + 4 * (exact)DBL_EPSILON * (1 + (exact)range));
+    expect(good, "softmax", SIZES("%td scores within %g, weight %g", K, range, weight));
+    free(scores), free(old);
+}
+
+static void check_softmax_of_nan(ptrdiff_t K)
+{
+    for (ptrdiff_t at = 0; at < K; at++) {
+        real *scores = numbers(K, 1);
+        scores[at] = (real)NAN;
+        const double loss = k->softmax(K, scores, 0, 1);
+        expect(loss != loss, "softmax", SIZES("NaN at %td of %td scores", at, K));
+        free(scores);
+    }
+}
+
+static void check_samples(void)
+{
+    static const ptrdiff_t many[] = {1, 2, 3, 15, 16, 17, 33, 1000};
+    for (int j = 0; j < 8; j++) {
+        for (int scale = 0; scale < 3; scale++)
+            for (double weight = 1; weight > 0.1; weight *= 0.3)
+                check_softmax(many[j], scale == 0 ? 1 : scale == 1 ? 20 : 600, weight);
+        check_dropout(many[j], 0.1);
+        check_dropout(many[j], 0.5);
+    }
+    check_dropout(100000, 0.3);
+    check_softmax_of_nan(37);
+}
+
+/* -- Optimizers and sums -- */
+
+static void check_updates(ptrdiff_t n)
+{
+    real *w = numbers(n, 1), *old_w = copy(w, n), *g = numbers(n, 1), *old_g = copy(g, n);
+    real *m = numbers(n, 1), *old_m = copy(m, n), *v = numbers(n, 1), *old_v;
+    const exact bound = 16 * ROUNDOFF;
+    exact sum = 0;
+    int good = 1;
+    for (ptrdiff_t j = 0; j < n; j++)
+        v[j] = v[j] * v[j];
+    old_v = copy(v, n);
+
+    k->add(n, g, w);
+    for (ptrdiff_t j = 0; j < n; j++)
+        good &= near(w[j], (exact)old_w[j] + g[j], bound);
+    expect(good, "add", SIZES("%td numbers", n));
+
+    memcpy(w, old_w, (size_t)n * sizeof(real));
+    k->scale(n, w, 0.7);
+    updates->scale(n, w, -1.3);
+    good = 1;
+    for (ptrdiff_t j = 0; j < n; j++)
+        good &= near(w[j], old_w[j] * (exact)0.7 * (exact)-1.3, bound);
+    expect(good, "scale", sizes);
+
+    for (ptrdiff_t j = 0; j < n; j++)
+        sum += (exact)g[j] * g[j];
+    expect(near(updates->sum_of_squares(n, g), sum, (exact)(n + 1) * (exact)DBL_EPSILON * sum),
+           "sum_of_squares", sizes);
+
+    memcpy(w, old_w, (size_t)n * sizeof(real));
+    if (n > 2)
+        w[2] = 0; /* where |w| has no slope */
+    sum = 0;
+    for (ptrdiff_t j = 0; j < n; j++)
+        sum += (exact)0.3 * size_of(w[j]) + (exact)0.4 * w[j] * w[j];
+    good = near(updates->penalize(n, w, g, 0.3, 0.8), sum,
+                (exact)(n + 4) * (exact)DBL_EPSILON * (sum + 1));
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const exact sign = w[j] > 0 ? 1 : w[j] < 0 ? -1 : 0;
+        good &= near(g[j], old_g[j] + (exact)0.3 * sign + (exact)0.8 * w[j], bound);
+    }
+    expect(good, "penalize", sizes);
+
+    for (int kind = 0; kind < 3; kind++) { /* plain, with momentum, with Nesterov's */
+        const double momentum = kind ? 0.9 : 0, rate = 0.1, factor = 0.5;
+        memcpy(w, old_w, (size_t)n * sizeof(real));
+        memcpy(m, old_m, (size_t)n * sizeof(real));
+        updates->sgd(n, w, old_g, m, factor, rate, momentum, kind == 2);
+        good = 1;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const exact step = (exact)rate * (exact)factor * old_g[j];
+            const exact velocity = kind ? (exact)momentum * old_m[j] - step : (exact)old_m[j];
+            const exact moved = kind == 0   ? -step
+                                : kind == 1 ? velocity
+                                            : (exact)momentum * velocity - step;
+            good &= near(m[j], velocity, bound) && near(w[j], old_w[j] + moved, bound);
+        }
+        expect(good, kind == 0 ? "sgd" : kind == 1 ? "sgd, momentum" : "sgd, Nesterov", sizes);
+    }
+
+    memcpy(w, old_w, (size_t)n * sizeof(real));
+    memcpy(m, old_m, (size_t)n * sizeof(real));
+    updates->adam(n, w, old_g, m, v, 0.5, 0.01, 1.7, 0.9, 0.99, 1e-3);
+    good = 1;
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const exact step = (exact)0.5 * old_g[j];
+        const exact mean = (exact)0.9 * old_m[j] + (exact)0.1 * step;
+        const exact square = (exact)0.99 * old_v[j] + (exact)0.01 * step * step;
+        const exact root = sqrtl(square * (exact)1.7) + (exact)1e-3;
+        good &= near(m[j], mean, bound) && near(v[j], square, bound);
+        good &= near(w[j], old_w[j] - (exact)0.01 * mean / root,
+                     bound * (1 + (exact)0.01 * size_of(mean) / root));
+    }
+    expect(good, "adam", sizes);
+    free(w), free(old_w), free(g), free(old_g), free(m), free(old_m), free(v), free(old_v);
+}
+
+int main(void)
+{
+    static const ptrdiff_t many[] = {0, 1, 3, 15, 16, 17, 64, 1003};
+    static const int bytes[N_LEVELS] = {16, 32, 64};
+    for (int level = 0; level <= simd_highest(); level++) {
+        const simd_level *kernels_of_level = simd_kernels(level, sizeof(real));
+        const int before = n_checked;
+        level_name = simd_names[level];
+        level_bytes = bytes[level];
+        k = kernels_of_level->kernels;
+        updates = &kernels_of_level->updates;
+        check_cells();
+        check_activations();
+        check_products();
+        check_multiplies();
+        check_packings();
+        check_samples();
+        for (int j = 0; j < 8; j++)
+            check_updates(many[j]);
+        expect(kernels_of_level->multiply_adds(10) == 2.0 * 12 * 10 * level_bytes / sizeof(real),
+               "multiply_adds", "10 rounds");
+        printf("%s, %s: %d checks\n", level_name, sizeof(real) == 4 ? "float" : "double",
+               n_checked - before);
+    }
+    if (n_off)
+        printf("%d checks are off\n", n_off);
+    return n_off > 0;
+}
