@@ -172,6 +172,46 @@ cdef int run(Plan plan, task* t, Workspace workspace, Py_ssize_t n_threads) exce
     return 0
 
 
+cdef void give_inputs(
+    const network_plan* plan,
+    task* t,
+    const floating[::1] parameters,
+    const floating[:, ::1] values,
+    const int64_t[::1] tokens,
+    const int64_t[::1] starts,
+    const int64_t[::1] lengths,
+    const int64_t[::1] batch,
+    const floating[:, ::1] state_in,
+    floating[:, ::1] state_out,
+    double dropout,
+    double recurrent_dropout,
+    uint64_t seed,
+    uint64_t update,
+    int64_t first_step,
+) noexcept:
+    """What training and prediction are given alike; everything else of the task is zero."""
+    memset(t, 0, sizeof(task))
+    set_precision(t, sizeof(floating))
+    t.parameters = <void*> &parameters[0]
+    if plan.vocabulary > 0:
+        t.tokens = &tokens[0]
+    else:
+        t.values = &values[0, 0]
+    t.starts = &starts[0]
+    t.lengths = &lengths[0]
+    t.batch = &batch[0]
+    t.n_rows = batch.shape[0]
+    if state_in is not None:
+        t.state_in = &state_in[0, 0]
+    if state_out is not None:
+        t.state_out = &state_out[0, 0]
+    t.dropout = dropout
+    t.recurrent_dropout = recurrent_dropout
+    t.seed = seed
+    t.update = update
+    t.first_step = first_step
+
+
 cdef double sum_weights(
     const network_plan* plan, const task* t, const floating[::1] weights
 ) noexcept:
@@ -276,46 +316,30 @@ def loss_and_gradients(
     cdef Py_ssize_t n_classes = p.head.n_scores
     cdef double total_weight, n_steps
     cdef int64_t longest
-    memset(&t, 0, sizeof(task))
-    t.lengths = &lengths[0]
-    t.starts = &starts[0]
-    t.batch = &batch[0]
-    t.n_rows = batch.shape[0]
+    give_inputs(
+        p, &t, parameters, values, tokens, starts, lengths, batch, state_in, state_out,
+        dropout, recurrent_dropout, seed, update, first_step)
     total_weight = sum_weights(p, &t, weights)
     if total_weight == 0:
         return 0.0, 0.0, 0
     if classes is not None and not (p.per_step and p.loss == LOSS_softmax):
         raise ValueError("A sample of classes needs a softmax per step.")
-    set_precision(&t, sizeof(floating))
     t.training = True
     t.gradients = &gradients[0]
-    t.parameters = <void*> &parameters[0]
     t.targets = &targets[0, 0]
     t.n_targets = targets.shape[1]
     t.weights = &weights[0]
     t.weight_scale = 1 / total_weight
-    t.dropout = dropout
-    t.recurrent_dropout = recurrent_dropout
-    t.seed = seed
-    t.update = update
-    t.first_step = first_step
-    if state_in is not None:
-        t.state_in = &state_in[0, 0]
-    if state_out is not None:
-        t.state_out = &state_out[0, 0]
     if input_gradients is not None:
         t.input_gradients = &input_gradients[0, 0]
     if classes is not None:
         first_class = &classes[0]
         n_classes = classes.shape[0]
     if p.vocabulary > 0:
-        t.tokens = &tokens[0]
         if workspace.slots.shape[0] < p.vocabulary:
             workspace.slots = np.full(p.vocabulary, -1, dtype=np.intc)
         schedule_tokens(
             p, &t, first_class, n_classes, &workspace.slots[0], &touched[0])
-    else:
-        t.values = &values[0, 0]
     schedule_count_steps(&t, &n_steps, &longest)
     if classes is not None or schedule_wants_wide_head(
             p, &t, wide_scores, n_steps, longest):
@@ -369,30 +393,13 @@ def forward(
     cdef Py_ssize_t k
     cdef floating[:, ::1] trace
     cdef void* trace_starts[2 * MAX_LAYERS]
-    memset(&t, 0, sizeof(task))
-    set_precision(&t, sizeof(floating))
-    t.parameters = <void*> &parameters[0]
-    if p.vocabulary > 0:
-        t.tokens = &tokens[0]
-    else:
-        t.values = &values[0, 0]
-    t.starts = &starts[0]
-    t.lengths = &lengths[0]
-    t.batch = &batch[0]
-    t.n_rows = batch.shape[0]
+    give_inputs(
+        p, &t, parameters, values, tokens, starts, lengths, batch, state_in, state_out,
+        dropout, recurrent_dropout, seed, update, first_step)
     if scores is not None:
         t.scores = &scores[0, 0]
     if features is not None:
         t.features = &features[0, 0]
-    if state_in is not None:
-        t.state_in = &state_in[0, 0]
-    if state_out is not None:
-        t.state_out = &state_out[0, 0]
-    t.dropout = dropout
-    t.recurrent_dropout = recurrent_dropout
-    t.seed = seed
-    t.update = update
-    t.first_step = first_step
     if traces is not None:
         for k in range(p.n_layers * p.n_directions):
             trace = traces[k]

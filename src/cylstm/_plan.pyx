@@ -27,6 +27,7 @@ CELLS = {
     for k in range(N_CELLS)
 }
 
+
 def products():
     """"packed", or "blas" where CYLSTM_PRODUCTS asks for it: what multiplies in networks made
     from now on."""
