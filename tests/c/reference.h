@@ -1,5 +1,5 @@
-/* What the checks in C share: random numbers, and cells in dual numbers, which carry a value and its
- * derivative in one direction. They are written from the equations of the papers, without a look at
+/* What the checks in C share: random numbers, and cells in dual numbers, which carry a value and
+ * its derivative in one direction. They are written from the equations of the papers, without a look at
  * the kernels, and no derivative is derived by hand. */
 #ifndef CYLSTM_REFERENCE
 #define CYLSTM_REFERENCE
