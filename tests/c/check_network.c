@@ -250,23 +250,14 @@ static task new_task(const problem *p)
 
 static void widen_head(const problem *p, task *t, wide_head *wide)
 {
-    const network_plan *plan = &p->plan;
-    memset(wide, 0, sizeof(*wide));
-    t->wide = wide;
-    wide->n_classes = p->what->sampled ? p->n_classes : plan->head.n_scores;
-    wide->weights = p->parameters + plan->head.weight;
-    wide->bias = p->parameters + plan->head.bias;
-    wide->in_weights = plan->head.weight;
-    wide->in_bias = plan->head.bias;
-    wide->in_embedding = plan->n_dense;
-    if (p->what->sampled) {
-        wide->classes = p->classes;
-        wide->slots = p->class_slots;
-        wide->n_sampled = p->n_sampled;
-        wide->log_shares = p->log_shares;
-        wide->in_bias = wide->in_weights + p->n_classes * plan->head.n_features;
-        wide->in_embedding = wide->in_bias + p->n_classes;
+    if (!p->what->sampled) {
+        schedule_classes(&p->plan, t, wide, NULL, p->plan.head.n_scores);
+        return;
     }
+    schedule_classes(&p->plan, t, wide, p->classes, p->n_classes);
+    wide->slots = p->class_slots;
+    wide->n_sampled = p->n_sampled;
+    wide->log_shares = p->log_shares;
 }
 
 static int most_threads, most_members; /* of the calls of a case */
