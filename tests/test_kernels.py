@@ -283,7 +283,7 @@ HEADS = {
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("wide", [False, True], ids=["narrow", "wide"])
-def test_heads_by_central_differences(head, wide, request):
+def test_heads_by_central_differences(head, wide, request, products):
     if wide:
         request.getfixturevalue("wide_heads")
     # 13 sequences are two shards.
@@ -294,7 +294,7 @@ def test_heads_by_central_differences(head, wide, request):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "logistic", "quantile", "poisson"])
-def test_wide_heads_of_every_loss(loss, wide_heads):
+def test_wide_heads_of_every_loss(loss, wide_heads, products):
     Problem((4, 3), [4, 5, 1] * 4, loss, per_step=True).check_oracle()
 
 
@@ -305,7 +305,7 @@ LARGE_HEAD = {"sizes": (21, 37), "lengths": [9, 20, 30, 17] * 6, "loss": "softma
 
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-10), ("float32", 1e-5)])
-def test_large_heads_equal_the_oracle(dtype, tolerance, tied):
+def test_large_heads_equal_the_oracle(dtype, tolerance, tied, products):
     n_inputs = 37 if tied else 5
     problem = Problem(**LARGE_HEAD, dtype=dtype, vocabulary=811, n_inputs=n_inputs, tied=tied)
     problem.network.parameters[:] *= 0.3
@@ -319,6 +319,23 @@ def test_a_large_head_has_the_bits_of_one_thread(teams):
     assert_same_bits(few)
     few.loss_and_gradients(n_threads=4)
     assert few.workspace.n_members > 1
+
+
+# Several lanes, and a number of the head's gradients that is no multiple of a cache line.
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+def test_heads_of_several_lanes_equal_the_oracle(tied, products):
+    n_inputs = 9 if tied else 5
+    problem = Problem(
+        (6, 9),
+        [5, 3, 8] * 7,
+        "softmax",
+        per_step=True,
+        n_scores=7,
+        vocabulary=11,
+        n_inputs=n_inputs,
+        tied=tied,
+    )
+    problem.check_oracle(n_threads=3)
 
 
 @pytest.mark.parametrize("n_rows", [4, 16, 32])
@@ -350,7 +367,7 @@ def test_a_large_head_of_very_unequal_sequences():
 
 
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
-def test_a_sample_of_all_classes_is_no_sample(tied):
+def test_a_sample_of_all_classes_is_no_sample(tied, products):
     options = {"vocabulary": 13, "n_inputs": 3, "tied": tied, "n_scores": 12}
     problem = Problem((4, 3), [4, 5, 1, 7], "softmax", per_step=True, **options)
     loss, gradients = problem.loss_and_gradients()
@@ -373,7 +390,7 @@ def sample_of(problem, shares, drawn):
 
 
 @pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
-def test_gradients_of_a_sample_of_classes(tied):
+def test_gradients_of_a_sample_of_classes(tied, products):
     options = {"vocabulary": 20, "n_inputs": 3, "tied": tied, "n_scores": 19}
     problem = Problem((4, 3), [4, 5, 1, 2], "softmax", per_step=True, **options)
     rng = np.random.default_rng(1)

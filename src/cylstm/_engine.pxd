@@ -6,6 +6,7 @@ from cylstm._plan cimport network_plan
 
 cdef extern from "tuning.h" nogil:
     enum:
+        CACHE_LINE
         WIDE_SCORES
 
 cdef extern from "network/task.h" nogil:
@@ -24,7 +25,7 @@ cdef extern from "network/task.h" nogil:
         const void* log_shares
 
     ctypedef struct task:
-        void* parameters
+        const void* parameters
         const void* values
         const int64_t* tokens
         const int64_t* starts

@@ -18,7 +18,7 @@
 #    together and share the units of its layers.
 """
 
-from cython cimport floating
+from cython cimport floating, no_gc_clear
 from cython.parallel cimport parallel, prange, threadid
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
@@ -61,6 +61,7 @@ def max_threads():
     return omp_get_max_threads()
 
 
+@no_gc_clear  # its bytes are needed until the end
 cdef class Memory:
     """Bytes that start on a cache line and grow when more are asked for."""
 
@@ -72,21 +73,21 @@ cdef class Memory:
         cdef unsigned char[::1] view
         if self.owner is None or self.n_bytes < n_bytes:
             self.release()  # the old memory goes before the new one comes
-            self.owner = np.empty(n_bytes + 64, dtype=np.uint8)
+            self.owner = np.empty(n_bytes + CACHE_LINE, dtype=np.uint8)
             view = self.owner
-            self.start = <char*> ((<size_t> &view[0] + 63) & ~(<size_t> 63))
+            self.start = <char*> ((<size_t> &view[0] + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE)
             self.n_bytes = n_bytes
         arena_limit(self.start, n_bytes, self.n_bytes)
         return self.start
 
     cdef void release(self):
-        if self.owner is not None:
+        if self.start != NULL:
             arena_limit(self.start, self.n_bytes, self.n_bytes)
+        self.start = NULL
         self.owner = None
 
     def __dealloc__(self):
-        if self.start != NULL:
-            arena_limit(self.start, self.n_bytes, self.n_bytes)
+        self.release()
 
 
 cdef class Workspace:
@@ -172,7 +173,7 @@ cdef int run(Plan plan, task* t, Workspace workspace, Py_ssize_t n_threads) exce
     return 0
 
 
-cdef void give_inputs(
+cdef void set_common_arguments(
     const network_plan* plan,
     task* t,
     const floating[::1] parameters,
@@ -188,11 +189,11 @@ cdef void give_inputs(
     uint64_t seed,
     uint64_t update,
     int64_t first_step,
-) noexcept:
-    """What training and prediction are given alike; everything else of the task is zero."""
+) except *:
+    """Set the arguments common to training and prediction, and everything else to zero."""
     memset(t, 0, sizeof(task))
     set_precision(t, sizeof(floating))
-    t.parameters = <void*> &parameters[0]
+    t.parameters = &parameters[0]
     if plan.vocabulary > 0:
         t.tokens = &tokens[0]
     else:
@@ -214,7 +215,7 @@ cdef void give_inputs(
 
 cdef double sum_weights(
     const network_plan* plan, const task* t, const floating[::1] weights
-) noexcept:
+) except? -1:
     """Of the batch's sequences, or of their steps."""
     cdef Py_ssize_t k, step
     cdef double total = 0
@@ -289,7 +290,7 @@ def loss_and_gradients(
     touched
         The different tokens of the batch; there must be room for all.
     n_threads
-        At most so many threads; small batches run on one.
+        Maximum number of threads; small batches run on one.
     dropout, recurrent_dropout, seed, update, first_step
         Rates, and what the masks are drawn from besides row, step and unit. first_step:
         where the batch starts within its sequences.
@@ -298,7 +299,7 @@ def loss_and_gradients(
     input_gradients
         Written where the batch has steps: dL / d inputs (or embedded tokens).
     classes
-        Of a softmax per step: the only classes that are considered. `gradients` then has
+        Of a softmax per step: the only classes to normalise over. `gradients` then has
         theirs alone, one after the other. The first len(log_shares) are a sample, the others
         are there as targets.
     log_shares
@@ -316,7 +317,7 @@ def loss_and_gradients(
     cdef Py_ssize_t n_classes = p.head.n_scores
     cdef double total_weight, n_steps
     cdef int64_t longest
-    give_inputs(
+    set_common_arguments(
         p, &t, parameters, values, tokens, starts, lengths, batch, state_in, state_out,
         dropout, recurrent_dropout, seed, update, first_step)
     total_weight = sum_weights(p, &t, weights)
@@ -335,25 +336,25 @@ def loss_and_gradients(
     if classes is not None:
         first_class = &classes[0]
         n_classes = classes.shape[0]
-    if p.vocabulary > 0:
-        if workspace.slots.shape[0] < p.vocabulary:
-            workspace.slots = np.full(p.vocabulary, -1, dtype=np.intc)
-        schedule_tokens(
-            p, &t, first_class, n_classes, &workspace.slots[0], &touched[0])
-    schedule_count_steps(&t, &n_steps, &longest)
-    if classes is not None or schedule_wants_wide_head(
-            p, &t, wide_scores, n_steps, longest):
-        schedule_classes(p, &t, &workspace.wide, first_class, n_classes)
-    if classes is not None:
         if workspace.class_slots.shape[0] != p.head.n_scores:
             workspace.class_slots = np.zeros(p.head.n_scores, dtype=np.intc)
         for k in range(n_classes):
             workspace.class_slots[first_class[k]] = <int> k
-        t.wide.slots = &workspace.class_slots[0]
-        t.wide.n_sampled = log_shares.shape[0]
-        if log_shares.shape[0]:
-            t.wide.log_shares = &log_shares[0]
+    if workspace.slots.shape[0] < p.vocabulary:
+        workspace.slots = np.full(p.vocabulary, -1, dtype=np.intc)
+    schedule_count_steps(&t, &n_steps, &longest)
     try:
+        if p.vocabulary > 0:
+            schedule_tokens(
+                p, &t, first_class, n_classes, &workspace.slots[0], &touched[0])
+        if classes is not None or schedule_wants_wide_head(
+                p, &t, wide_scores, n_steps, longest):
+            schedule_classes(p, &t, &workspace.wide, first_class, n_classes)
+        if classes is not None:
+            t.wide.slots = &workspace.class_slots[0]
+            t.wide.n_sampled = log_shares.shape[0]
+            if log_shares.shape[0]:
+                t.wide.log_shares = &log_shares[0]
         run(plan, &t, workspace, n_threads)
     finally:
         for k in range(t.n_touched):
@@ -393,7 +394,7 @@ def forward(
     cdef Py_ssize_t k
     cdef floating[:, ::1] trace
     cdef void* trace_starts[2 * MAX_LAYERS]
-    give_inputs(
+    set_common_arguments(
         p, &t, parameters, values, tokens, starts, lengths, batch, state_in, state_out,
         dropout, recurrent_dropout, seed, update, first_step)
     if scores is not None:

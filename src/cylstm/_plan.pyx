@@ -31,7 +31,10 @@ CELLS = {
 def products():
     """"packed", or "blas" where CYLSTM_PRODUCTS asks for it: what multiplies in networks made
     from now on."""
-    return "blas" if os.environ.get("CYLSTM_PRODUCTS") == "blas" else "packed"
+    chosen = os.environ.get("CYLSTM_PRODUCTS") or "packed"
+    if chosen not in ("packed", "blas"):
+        raise ValueError(f"CYLSTM_PRODUCTS={chosen!r} must be 'packed' or 'blas'.")
+    return chosen
 
 
 cdef class Plan:

@@ -40,13 +40,13 @@ def use(name):
     global level
     before = in_use()
     if name not in names():
-        raise ValueError(f"{name!r} is none of the instruction sets here: {names()}.")
+        raise ValueError(f"Instruction set {name!r} is not available; choose from {names()}.")
     level = names().index(name)
     return before
 
 
-# CYLSTM_SIMD in the environment chooses a lower one than the highest.
-if os.environ.get("CYLSTM_SIMD") in names():
+# CYLSTM_SIMD in the environment chooses another than the highest.
+if os.environ.get("CYLSTM_SIMD"):
     use(os.environ["CYLSTM_SIMD"])
 
 

@@ -239,6 +239,8 @@ static inline __attribute__((always_inline)) void backward_rows(
 /* How many letters a string has, known when this is compiled. */
 #define COUNT(letters) ((int)sizeof(letters) - 1)
 #define CELL(name, gates, see_x, see_h, see_c, state)           \
+    _Static_assert(COUNT(gates) <= MAX_GATES, "gates");         \
+    _Static_assert(COUNT(see_c) <= MAX_PEEPHOLES, "peepholes"); \
     FORWARD(name, tanh, 0, COUNT(gates), COUNT(see_c))          \
     FORWARD(name, relu, 1, COUNT(gates), COUNT(see_c))          \
     BACKWARD(name, tanh, 0, COUNT(gates), COUNT(see_c))         \

@@ -23,6 +23,11 @@ typedef real vec __attribute__((vector_size(SIMD_BYTES)));
 typedef real vec_in_memory
     __attribute__((vector_size(SIMD_BYTES), aligned(sizeof(real)), may_alias));
 
+_Static_assert(TILE_ROWS == 6 && TILE_VECTORS == 4, "any_tile lists these");
+_Static_assert(PANEL <= 64, "MULTIPLY_SCRATCH holds a panel");
+_Static_assert(BLOCK_UNITS % LANES == 0, "a block is whole vectors");
+_Static_assert(HEAD_BLOCK % BLOCK_UNITS == 0, "a block of the head is whole blocks");
+
 /* Keeps compilers from scatter and gather instructions, which are slower here. */
 #define NOT_IN_VECTORS __asm__ volatile("")
 

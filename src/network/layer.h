@@ -182,8 +182,10 @@ static void layer_forward(
     ptrdiff_t before = 0, now = B, first, last;
     share_blocks(member, p->columns.n_blocks, &first, &last);
     if (!p->columns.packed) {
-        memset(l->gates, 0, (size_t)(s->N * G) * sizeof(real)); /* some may not see x */
-        gates_by_blas(l, p->rows_ih, s->N, I, x, l->weights + p->weight_ih, 1, l->gates);
+        for (ptrdiff_t gate = 0; gate < p->columns.n_gates; gate++)
+            for (ptrdiff_t n = 0; p->rows_ih[gate] < 0 && n < s->N; n++)
+                memset(l->gates + n * G + gate * H, 0, (size_t)H * sizeof(real));
+        gates_by_blas(l, p->rows_ih, s->N, I, x, l->weights + p->weight_ih, 0, l->gates);
     }
     for (ptrdiff_t t = 0; t < T; t++) {
         const ptrdiff_t n = s->counts[t];

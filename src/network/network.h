@@ -1,5 +1,5 @@
 /* A network at work: inputs, stack and head with the memory of one worker, the shard that goes
- * through them, and what a caller wants of it. */
+ * through them, and the outputs that a caller requests. */
 
 typedef struct {
     shard shard;
@@ -8,8 +8,7 @@ typedef struct {
     real *embedding_gradients; /* (n_touched, I) of the lane */
 } network;
 
-/* Steps of a call that the threads take together: both stages at once where the head is not wide,
- * which stands between them. */
+/* Stages of training a shard: both at once, unless a wide head stands between them. */
 enum { FORWARD = 1, BACKWARD = 2 };
 
 static layer *network_layer(network *n, ptrdiff_t k)
@@ -35,22 +34,35 @@ static ptrdiff_t network_build(
     return a.used;
 }
 
-/* A lane's gradients: those in the kernels' layout, and those of the embedding. Those of the first
- * lane that are in the caller's layout go straight into the caller's vector. */
+/* A lane's gradients: of the weights in the kernels' layout, and of the embedding. */
 typedef struct {
     real *of_weights, *of_embedding;
 } lane_gradients;
 
-static lane_gradients find_gradients(const network_plan *plan, const task *t, ptrdiff_t lane)
+/* Place them in a lane's memory; return the bytes they take. Without packing they are one block, as
+ * in the flat vector, where the gradients of a tied head are among those of the embedding. */
+static ptrdiff_t lane_build(
+    lane_gradients *g, const network_plan *plan, const task *t, char *memory)
 {
-    arena a = {t->lanes + lane * t->lane_bytes, 0};
-    real *caller = t->gradients;
-    lane_gradients g;
+    arena a = {memory, 0};
+    const ptrdiff_t n = task_n_gradients(plan, t), n_other = task_n_other_gradients(plan, t);
     if (!t->training)
-        return (lane_gradients){NULL, NULL};
-    g.of_weights = arena_take(&a, task_n_gradients(plan, t), sizeof(real), 1);
-    g.of_embedding = arena_take(&a, task_n_other_gradients(plan, t), sizeof(real), 1);
-    if (lane == 0) {
+        return 0;
+    g->of_weights = arena_take(&a, n + (plan->packed ? 0 : n_other), sizeof(real), 1);
+    g->of_embedding = arena_take(&a, n_other, sizeof(real), plan->packed);
+    if (memory && !plan->packed)
+        g->of_embedding = g->of_weights + n;
+    return a.used;
+}
+
+/* Those of the first lane that are in the caller's layout go straight into the caller's vector. */
+static lane_gradients gradients_of_lane(
+    const network_plan *plan, const task *t, ptrdiff_t lane)
+{
+    lane_gradients g = {NULL, NULL};
+    real *caller = t->gradients;
+    lane_build(&g, plan, t, t->lanes + lane * t->lane_bytes);
+    if (lane == 0 && t->training) {
         g.of_embedding = caller + plan->n_dense;
         if (!plan->packed)
             g.of_weights = caller;
@@ -63,7 +75,7 @@ static void network_bind(
     network *n, const network_plan *plan, const task *t, const team_member *member,
     ptrdiff_t worker, ptrdiff_t lane)
 {
-    const lane_gradients gradients = find_gradients(plan, t, lane);
+    const lane_gradients gradients = gradients_of_lane(plan, t, lane);
     network_build(n, plan, t, t->workers + worker * t->worker_bytes);
     n->shard.task = t;
     n->shard.kernels = plan->kernels;
@@ -114,7 +126,7 @@ static double train_head(network *n)
 }
 
 /* Add a shard's gradients to its lane's; return its weighted loss, to the first member of a team
- * alone. A wide head stands between the stages, and has the loss. */
+ * only. With a wide head the loss is computed there. */
 static double train_shard(network *n, ptrdiff_t number, int stages)
 {
     const shard *s = &n->shard;
@@ -132,12 +144,12 @@ static double train_shard(network *n, ptrdiff_t number, int stages)
         if (leads) {
             stack_store_states(s, &n->stack);
             if (t->wide)
-                wide_put_features(s, number, head_features(s, &n->stack, &n->head));
+                wide_write_features(s, number, head_features(s, &n->stack, &n->head));
         }
     }
     if (stages & BACKWARD) {
         if (leads && t->wide) {
-            wide_take_dfeatures(s, number, n->stack.dy);
+            wide_read_dfeatures(s, number, n->stack.dy);
             drop_dfeatures(s, &n->head, n->stack.dy);
         }
         else if (leads)
@@ -156,7 +168,7 @@ static double train_shard(network *n, ptrdiff_t number, int stages)
 /* -- Prediction -- */
 
 /* Gates, c and h of every layer side by side, where the caller wants them. */
-static void put_traces(const network *n)
+static void write_traces(const network *n)
 {
     const shard *s = &n->shard;
     for (ptrdiff_t k = 0; s->task->traces && k < plan_n_layers(s->plan); k++) {
@@ -181,8 +193,8 @@ static void put_traces(const network *n)
     }
 }
 
-/* Losses of a chunk's steps, from their scores, which are used up. */
-static void put_losses(const network *n)
+/* Losses of a chunk's steps, from their scores, which are overwritten. */
+static void write_losses(const network *n)
 {
     const shard *s = &n->shard;
     const task *t = s->task;
@@ -198,13 +210,13 @@ static void put_losses(const network *n)
         }
 }
 
-/* What the caller wants of a chunk's steps. */
-static void put_steps(network *n)
+/* Writes the requested outputs of a chunk's steps. */
+static void write_steps(network *n)
 {
     const shard *s = &n->shard;
     const task *t = s->task;
     const head_plan *p = &s->plan->head;
-    put_traces(n);
+    write_traces(n);
     if (!s->plan->per_step || !(t->scores || t->features || t->step_losses))
         return;
     const real *features = head_features(s, &n->stack, &n->head);
@@ -217,11 +229,11 @@ static void put_steps(network *n)
         scatter_steps(t, s->rows, s->steps, p->n_scores, n->head.scores, p->columns.n_padded,
                       t->scores, p->n_scores, 0);
     if (t->step_losses)
-        put_losses(n);
+        write_losses(n);
 }
 
-/* What the caller wants of the last states. */
-static void put_rows(network *n)
+/* Writes the requested outputs of the last states. */
+static void write_rows(network *n)
 {
     const shard *s = &n->shard;
     const task *t = s->task;
@@ -254,11 +266,11 @@ static void predict_shard(network *n, ptrdiff_t number)
             break;
         network_forward(n);
         if (shard_leads(s)) {
-            put_steps(n);
+            write_steps(n);
             first += s->steps->T;
         }
     }
     if (shard_leads(s))
-        put_rows(n);
+        write_rows(n);
     barrier_wait(&s->member);
 }

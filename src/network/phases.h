@@ -47,7 +47,7 @@ static void run_lane(
     network n;
     double loss = 0;
     if (t->training && stages & BACKWARD && member->number == 0) {
-        const lane_gradients g = find_gradients(plan, t, lane);
+        const lane_gradients g = gradients_of_lane(plan, t, lane);
         memset(g.of_weights, 0, (size_t)task_n_gradients(plan, t) * sizeof(real));
         memset(g.of_embedding, 0, (size_t)task_n_other_gradients(plan, t) * sizeof(real));
     }
@@ -197,11 +197,11 @@ static void add_lanes(const network_plan *plan, const task *t, ptrdiff_t block, 
     const ptrdiff_t n =
         of_weights ? task_n_gradients(plan, t) : task_n_other_gradients(plan, t);
     const ptrdiff_t start = (of_weights ? block : block - n_blocks) * REDUCTION_BLOCK;
-    const lane_gradients sum = find_gradients(plan, t, 0);
+    const lane_gradients sum = gradients_of_lane(plan, t, 0);
     real *out = (of_weights ? sum.of_weights : sum.of_embedding) + start;
     (void)thread;
     for (ptrdiff_t lane = 1; lane < t->n_lanes; lane++) {
-        const lane_gradients g = find_gradients(plan, t, lane);
+        const lane_gradients g = gradients_of_lane(plan, t, lane);
         kernels->add(min_of(REDUCTION_BLOCK, n - start),
                      (of_weights ? g.of_weights : g.of_embedding) + start, out);
     }
@@ -215,7 +215,7 @@ static ptrdiff_t count_unpack(const network_plan *plan, const task *t)
 static void unpack(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
     (void)thread;
-    unpack_piece(plan, t->portion, piece, t->gradients, find_gradients(plan, t, 0).of_weights);
+    unpack_piece(plan, t->portion, piece, t->gradients, gradients_of_lane(plan, t, 0).of_weights);
 }
 
 static const phase phases[] = {
@@ -241,8 +241,6 @@ static ptrdiff_t worker_bytes(const network_plan *plan, const task *t)
 
 static ptrdiff_t lane_bytes(const network_plan *plan, const task *t)
 {
-    return t->training ? arena_bytes(task_n_gradients(plan, t) * (ptrdiff_t)sizeof(real)) +
-                             arena_bytes(task_n_other_gradients(plan, t) *
-                                         (ptrdiff_t)sizeof(real))
-                       : 0;
+    lane_gradients g;
+    return lane_build(&g, plan, t, NULL);
 }

@@ -7,18 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static ptrdiff_t whole_lines(ptrdiff_t n_bytes)
-{
-    return ceil_div(n_bytes, CACHE_LINE) * CACHE_LINE;
-}
-
-/* The next n_bytes of some memory, in whole cache lines. */
-static void *take(char **memory, ptrdiff_t n_bytes)
-{
-    void *here = *memory;
-    *memory += whole_lines(n_bytes);
-    return here;
-}
+#include "arena.h"
 
 static int longer_first(const void *a, const void *b)
 {
@@ -81,13 +70,23 @@ void schedule_count_steps(const task *t, double *n_steps, int64_t *longest)
     }
 }
 
+/* Place the schedule of n_shards and n_lanes; return the bytes it takes. */
+static ptrdiff_t take_schedule(task *t, char *memory)
+{
+    arena a = {memory, 0};
+    t->barriers = arena_take(&a, t->n_lanes, sizeof(team_barrier), 1);
+    t->rows = arena_take(&a, t->n_rows, sizeof(row), 1);
+    t->bounds = arena_take(&a, t->n_shards + 1, sizeof(ptrdiff_t), 1);
+    t->losses = arena_take(&a, t->n_lanes, sizeof(double), 1);
+    return a.used;
+}
+
 ptrdiff_t schedule_bytes(const network_plan *plan, const task *t, ptrdiff_t n_threads)
 {
-    const ptrdiff_t n_lanes = count_lanes(plan, t, n_threads);
-    return whole_lines(n_lanes * (ptrdiff_t)sizeof(team_barrier)) +
-           whole_lines(t->n_rows * (ptrdiff_t)sizeof(row)) +
-           whole_lines((count_shards(t->n_rows) + 1) * (ptrdiff_t)sizeof(ptrdiff_t)) +
-           whole_lines(n_lanes * (ptrdiff_t)sizeof(double));
+    task counted = *t;
+    counted.n_shards = count_shards(t->n_rows);
+    counted.n_lanes = count_lanes(plan, t, n_threads);
+    return take_schedule(&counted, NULL);
 }
 
 /* A team has the threads that the shards leave over, at most as many as a step of a shard has
@@ -139,10 +138,7 @@ static void measure_shards(const network_plan *plan, task *t)
 /* `memory` becomes the schedule of n_shards and n_lanes. */
 static void cut_batch(task *t, char *memory)
 {
-    t->barriers = take(&memory, t->n_lanes * (ptrdiff_t)sizeof(team_barrier));
-    t->rows = take(&memory, t->n_rows * (ptrdiff_t)sizeof(row));
-    t->bounds = take(&memory, (t->n_shards + 1) * (ptrdiff_t)sizeof(ptrdiff_t));
-    t->losses = take(&memory, t->n_lanes * (ptrdiff_t)sizeof(double));
+    take_schedule(t, memory);
     memset(t->barriers, 0, (size_t)t->n_lanes * sizeof(team_barrier));
     memset(t->losses, 0, (size_t)t->n_lanes * sizeof(double));
     for (ptrdiff_t k = 0; k < t->n_rows; k++) {
@@ -225,7 +221,7 @@ void schedule_classes(
     ptrdiff_t n_classes)
 {
     const head_plan *head = &plan->head;
-    char *parameters = t->parameters;
+    const char *parameters = t->parameters;
     *wide = (wide_head){.n_classes = n_classes, .classes = classes};
     wide->weights = parameters + head->weight * t->item;
     wide->bias = parameters + head->bias * t->item;
@@ -242,34 +238,42 @@ void schedule_classes(
     t->wide = wide;
 }
 
+/* Place a wide head's buffers; return the bytes they take. */
+static ptrdiff_t take_wide_head(
+    wide_head *wide, const network_plan *plan, const task *t, char *memory)
+{
+    arena a = {memory, 0};
+    const size_t item = (size_t)t->item;
+    const ptrdiff_t M = wide->n_steps, D = plan->head.n_features, K = wide->n_classes;
+    wide->first = arena_take(&a, t->n_shards, sizeof(ptrdiff_t), 1);
+    wide->rows = arena_take(&a, M, sizeof(int64_t), 1);
+    wide->losses = arena_take(&a, M, sizeof(double), 1);
+    wide->features = arena_take(&a, M * D, item, 1);
+    wide->dfeatures = arena_take(&a, M * D, item, 1);
+    wide->scores = arena_take(&a, M * K, item, 1);
+    wide->scratch = arena_take(&a, t->n_threads * MULTIPLY_SCRATCH, item, 1);
+    if (wide->classes) { /* gathered from the parameters */
+        wide->weights = wide->gathered_weights = arena_take(&a, K * D, item, 1);
+        wide->bias = wide->gathered_bias = arena_take(&a, K, item, 1);
+    }
+    return a.used;
+}
+
 ptrdiff_t schedule_wide_head(const network_plan *plan, task *t, char *memory)
 {
-    wide_head *wide = t->wide;
-    const ptrdiff_t D = plan->head.n_features, K = wide->n_classes;
-    char *at = memory;
+    wide_head *wide = t->wide, counted = *t->wide;
+    ptrdiff_t n = 0;
     double n_steps;
     int64_t longest;
     schedule_count_steps(t, &n_steps, &longest);
-    const ptrdiff_t M = (ptrdiff_t)n_steps;
-    wide->n_steps = M;
-    wide->first = take(&at, t->n_shards * (ptrdiff_t)sizeof(ptrdiff_t));
-    wide->rows = take(&at, M * (ptrdiff_t)sizeof(int64_t));
-    wide->losses = take(&at, M * (ptrdiff_t)sizeof(double));
-    wide->features = take(&at, M * D * t->item);
-    wide->dfeatures = take(&at, M * D * t->item);
-    wide->scores = take(&at, M * K * t->item);
-    wide->scratch = take(&at, t->n_threads * MULTIPLY_SCRATCH * t->item);
-    if (wide->classes) { /* gathered from the parameters */
-        wide->weights = take(&at, K * D * t->item);
-        wide->bias = take(&at, K * t->item);
+    wide->n_steps = counted.n_steps = (ptrdiff_t)n_steps;
+    if (!memory)
+        return take_wide_head(&counted, plan, t, NULL);
+    const ptrdiff_t n_bytes = take_wide_head(wide, plan, t, memory);
+    for (ptrdiff_t shard = 0; shard < t->n_shards; shard++) {
+        wide->first[shard] = n;
+        for (ptrdiff_t k = t->bounds[shard]; k < t->bounds[shard + 1]; k++)
+            n += t->rows[k].length;
     }
-    if (memory) {
-        ptrdiff_t n = 0;
-        for (ptrdiff_t shard = 0; shard < t->n_shards; shard++) {
-            wide->first[shard] = n;
-            for (ptrdiff_t k = t->bounds[shard]; k < t->bounds[shard + 1]; k++)
-                n += t->rows[k].length;
-        }
-    }
-    return at - memory;
+    return n_bytes;
 }

@@ -34,8 +34,9 @@ typedef struct {
     void *scratch;       /* (n_threads, MULTIPLY_SCRATCH) */
     /* The classes in the order of the scores: all K of them, or those of a sample. */
     ptrdiff_t n_classes; /* K */
-    void *weights;       /* (K, D) */
-    void *bias;          /* (K,) */
+    const void *weights; /* (K, D) of the parameters, or gathered */
+    const void *bias;    /* (K,) */
+    void *gathered_weights, *gathered_bias;
     const int64_t *classes;    /* (K,), or NULL for all */
     const int *slots;          /* (n_scores,) the place of each class among them */
     ptrdiff_t n_sampled;       /* the others are there only as targets */
@@ -46,7 +47,7 @@ typedef struct {
 
 typedef struct {
     /* -- Given by the caller -- */
-    void *parameters;          /* (P,) read only */
+    const void *parameters;    /* (P,) */
     const void *values;        /* (*, I) the steps of all sequences, or */
     const int64_t *tokens;     /* (*,) their tokens */
     const int64_t *starts;     /* (n_sequences,) first row of each in values */

@@ -38,7 +38,7 @@ static void wide_gather_classes(const network_plan *plan, const task *t, ptrdiff
     const ptrdiff_t D = plan->head.n_features, first = piece * CLASSES_AT_ONCE;
     const ptrdiff_t last = min_of(w->n_classes, first + CLASSES_AT_ONCE);
     const real *parameters = t->parameters;
-    real *weights = w->weights, *bias = w->bias;
+    real *weights = w->gathered_weights, *bias = w->gathered_bias;
     for (ptrdiff_t k = first; k < last; k++) {
         memcpy(weights + k * D, parameters + plan->head.weight + w->classes[k] * D,
                (size_t)D * sizeof(real));
@@ -47,7 +47,7 @@ static void wide_gather_classes(const network_plan *plan, const task *t, ptrdiff
 }
 
 /* A shard's features among those of the batch. */
-static void wide_put_features(const shard *s, ptrdiff_t number, const real *features)
+static void wide_write_features(const shard *s, ptrdiff_t number, const real *features)
 {
     const wide_head *w = s->task->wide;
     const ptrdiff_t D = s->plan->head.n_features;
@@ -59,7 +59,7 @@ static void wide_put_features(const shard *s, ptrdiff_t number, const real *feat
             w->rows[at++] = source_row(s->task, &s->rows[r]) + step;
 }
 
-static void wide_take_dfeatures(const shard *s, ptrdiff_t number, real *dfeatures)
+static void wide_read_dfeatures(const shard *s, ptrdiff_t number, real *dfeatures)
 {
     const ptrdiff_t D = s->plan->head.n_features;
     const real *source = s->task->wide->dfeatures;
