@@ -71,27 +71,31 @@ def compile_args():
     ]
 
 
-# What compilers call OpenMP: (compile, link). Apple's clang needs libomp, which Homebrew keeps
-# to itself.
+# What compilers call OpenMP: (compile, link). Apple's clang needs libomp, which Homebrew and
+# MacPorts keep to themselves. clang-cl leaves the linking to Microsoft's linker, which knows
+# nothing of it.
 OPENMP_FLAGS = {
     "unix": [
         (["-fopenmp"], ["-fopenmp"]),
         (["-Xpreprocessor", "-fopenmp"], ["-lomp"]),
         *(
-            (
-                ["-Xpreprocessor", "-fopenmp", f"-I{prefix}/opt/libomp/include"],
-                [f"-L{prefix}/opt/libomp/lib", "-lomp"],
+            (["-Xpreprocessor", "-fopenmp", f"-I{include}"], [f"-L{lib}", "-lomp"])
+            for include, lib in (
+                ("/opt/homebrew/opt/libomp/include", "/opt/homebrew/opt/libomp/lib"),
+                ("/usr/local/opt/libomp/include", "/usr/local/opt/libomp/lib"),
+                ("/opt/local/include/libomp", "/opt/local/lib/libomp"),
             )
-            for prefix in ("/opt/homebrew", "/usr/local")
         ),
     ],
-    "msvc": [(["/openmp"], [])],
+    "msvc": [(["/openmp"], ["libomp.lib"])],
 }
 
 NO_OPENMP = """
 ****************************************************************************
 cylstm: the compiler has no OpenMP. This build runs on ONE THREAD.
-On macOS: brew install libomp. On Debian with clang: apt install libomp-dev.
+On macOS: brew install libomp; with the universal Python of python.org also
+build for one architecture: ARCHFLAGS="-arch arm64", or x86_64.
+On Debian with clang: apt install libomp-dev.
 ****************************************************************************
 """
 
@@ -148,6 +152,7 @@ class BuildExtensions(build_ext):
             sys.exit("cylstm needs clang-cl on Windows: install LLVM and put it on PATH.")
         self.compiler.initialize()
         self.compiler.cc = clang
+        self.compiler.add_library_dir(str(Path(clang).parent.parent / "lib"))  # of libomp.lib
         return [f"/clang:{flag}" for flag in flags]
 
     def find_openmp(self, link_flags):
@@ -218,7 +223,7 @@ class BuildExtensions(build_ext):
         mode = "-".join(filter(None, ["debug" * DEBUG, SANITIZE.replace(",", "-")]))
         abi = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
         folder = BUILD / "objects" / "-".join(filter(None, [abi, mode]))
-        command = [*getattr(self.compiler, "compiler_so", [self.compiler.compiler_type])]
+        command = getattr(self.compiler, "compiler_so", None) or [self.compiler.cc]
         stale, objects = [], {}
         for name, files in sources.items():
             for source in files:

@@ -10,7 +10,7 @@
  * it is 1 in float32. P and Q share a factor, 1.8, that puts them just below a power of two
  * for small x, where their rounding errors are smallest. tanh is within 3 ulp and the
  * logistic function within 1.3e-7 for all float32, with and without FMA. */
-static inline float half_tanh(float x)
+INLINE float half_tanh(float x)
 {
     const float a = fabsf(x);
     const float u = a * a;
@@ -30,7 +30,7 @@ static inline float half_tanh(float x)
 
 /* exp(x) for x <= 0: 2^n exp(r), |r| <= ln(2)/2, exp(r) by its Taylor series to r^7
  * (truncation 5e-9 of it). Below -87 it is exp(-87), 1.6e-38. */
-static inline float exp_of(float x)
+INLINE float exp_of(float x)
 {
     const float t = x < -87.0f ? -87.0f : x;
     /* Adding 1.5 * 2^23 rounds to an integer, left in the low bits of the sum. */
@@ -54,7 +54,7 @@ static inline float exp_of(float x)
 
 /* exp(t) = scale + scale p: scale = 2^n, p = exp(r) - 1, |r| <= ln(2)/2, by its Taylor series
  * to r^14 (truncation 6e-18 of r). For |t| <= 708. */
-static inline double exp_parts(double t, double *scale)
+INLINE double exp_parts(double t, double *scale)
 {
     /* Adding 1.5 * 2^52 rounds to an integer, left in the low bits of the sum. */
     const double shifted = t * 1.4426950408889634074 + 6755399441055744.0;
@@ -83,7 +83,7 @@ static inline double exp_parts(double t, double *scale)
 
 /* tanh(x) / 2 = e / (2 e + 4) with e = exp(2x) - 1, which keeps its relative accuracy near
  * zero. |x| >= 20 is 1 in float64. */
-static inline double half_tanh(double x)
+INLINE double half_tanh(double x)
 {
     double a = x > 20.0 ? 20.0 : x;
     a = a < -20.0 ? -20.0 : a;
@@ -94,7 +94,7 @@ static inline double half_tanh(double x)
 }
 
 /* exp(x) for x <= 0; below -700 it is exp(-700), 1e-304. */
-static inline double exp_of(double x)
+INLINE double exp_of(double x)
 {
     double scale;
     const double p = exp_parts(x < -700.0 ? -700.0 : x, &scale);
@@ -104,13 +104,13 @@ static inline double exp_of(double x)
 #endif
 
 /* The logistic function. */
-static inline real sigmoid(real x)
+INLINE real sigmoid(real x)
 {
     return (real)0.5 + half_tanh((real)0.5 * x);
 }
 
 /* phi of a cell: tanh, or relu. */
-static inline real phi(real x, const int relu)
+INLINE real phi(real x, const int relu)
 {
     if (relu)
         return x < (real)0 ? (real)0 : x;
@@ -118,9 +118,9 @@ static inline real phi(real x, const int relu)
 }
 
 /* d sigmoid / dx and d phi / dx where y is the output. */
-static inline real sigmoid_slope(real y) { return y * ((real)1 - y); }
+INLINE real sigmoid_slope(real y) { return y * ((real)1 - y); }
 
-static inline real phi_slope(real y, const int relu)
+INLINE real phi_slope(real y, const int relu)
 {
     if (relu)
         return y > (real)0 ? (real)1 : (real)0;

@@ -16,7 +16,7 @@ typedef struct {
 } unit;
 
 /* i, f, o = sigmoid(z), g = phi(z), c = f c' + i g, h = o phi(c)   (Gers 2000) */
-static inline void lstm_forward_unit(unit *u, const int relu)
+INLINE void lstm_forward_unit(unit *u, const int relu)
 {
     u->z[0] = sigmoid(u->z[0]);
     u->z[1] = sigmoid(u->z[1]);
@@ -28,7 +28,7 @@ static inline void lstm_forward_unit(unit *u, const int relu)
 }
 
 /* dc += dh o phi'(c);  di = dc g,  df = dc c',  dg = dc i,  do = dh phi(c) */
-static inline void lstm_backward_unit(unit *u, const int relu)
+INLINE void lstm_backward_unit(unit *u, const int relu)
 {
     const real i = u->z[0], f = u->z[1], g = u->z[2], o = u->z[3];
     const real dc = u->dc + u->dh * o * phi_slope(u->phi_c, relu);
@@ -40,7 +40,7 @@ static inline void lstm_backward_unit(unit *u, const int relu)
 }
 
 /* The same with z_i += p_i c', z_f += p_f c', z_o += p_o c   (Gers & Schmidhuber 2000) */
-static inline void peephole_forward_unit(unit *u, const int relu)
+INLINE void peephole_forward_unit(unit *u, const int relu)
 {
     u->z[0] = sigmoid(u->z[0] + u->p[0] * u->c_prev);
     u->z[1] = sigmoid(u->z[1] + u->p[1] * u->c_prev);
@@ -51,7 +51,7 @@ static inline void peephole_forward_unit(unit *u, const int relu)
     u->h = u->z[3] * u->phi_c;
 }
 
-static inline void peephole_backward_unit(unit *u, const int relu)
+INLINE void peephole_backward_unit(unit *u, const int relu)
 {
     const real i = u->z[0], f = u->z[1], g = u->z[2], o = u->z[3];
     const real dz_o = u->dh * u->phi_c * sigmoid_slope(o);
@@ -67,7 +67,7 @@ static inline void peephole_backward_unit(unit *u, const int relu)
 }
 
 /* The textbook form, in which all three gates see the previous cell state: z_o += p_o c' */
-static inline void peephole_lagged_forward_unit(unit *u, const int relu)
+INLINE void peephole_lagged_forward_unit(unit *u, const int relu)
 {
     u->z[0] += u->p[0] * u->c_prev;
     u->z[1] += u->p[1] * u->c_prev;
@@ -75,7 +75,7 @@ static inline void peephole_lagged_forward_unit(unit *u, const int relu)
     lstm_forward_unit(u, relu);
 }
 
-static inline void peephole_lagged_backward_unit(unit *u, const int relu)
+INLINE void peephole_lagged_backward_unit(unit *u, const int relu)
 {
     lstm_backward_unit(u, relu);
     u->dc += u->z[0] * u->p[0] + u->z[1] * u->p[1] + u->z[3] * u->p[2];
@@ -85,7 +85,7 @@ static inline void peephole_lagged_backward_unit(unit *u, const int relu)
 }
 
 /* Gates i, g, o and f = 1 - i: c = c' + i (g - c')   (CIFG, Greff et al. 2015) */
-static inline void coupled_forward_unit(unit *u, const int relu)
+INLINE void coupled_forward_unit(unit *u, const int relu)
 {
     u->z[0] = sigmoid(u->z[0]);
     u->z[1] = phi(u->z[1], relu);
@@ -95,7 +95,7 @@ static inline void coupled_forward_unit(unit *u, const int relu)
     u->h = u->z[2] * u->phi_c;
 }
 
-static inline void coupled_backward_unit(unit *u, const int relu)
+INLINE void coupled_backward_unit(unit *u, const int relu)
 {
     const real i = u->z[0], g = u->z[1], o = u->z[2];
     const real dc = u->dc + u->dh * o * phi_slope(u->phi_c, relu);
@@ -117,7 +117,7 @@ static inline void coupled_backward_unit(unit *u, const int relu)
  * c_prev, c, phi_c, dh and dc holds all blocks; h and dy are (n, H).
  *
  * gates: pre-activations on entry, activated gates on return. */
-static inline __attribute__((always_inline)) void forward_rows(
+INLINE void forward_rows(
     void (*unit_forward)(unit *, const int), const int relu, const int G,
     const int peepholes, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first,
     ptrdiff_t last, const real *restrict bias, const real *restrict peephole,
@@ -158,7 +158,7 @@ static inline __attribute__((always_inline)) void forward_rows(
 /* gates: activated gates on entry, dL/dz on return. dc: dL/dc of this step on entry, of the
  * step before on return. dy (or NULL) is added to dh. dbias and dpeephole accumulate sums over
  * the rows. */
-static inline __attribute__((always_inline)) void backward_rows(
+INLINE void backward_rows(
     void (*unit_backward)(unit *, const int), const int relu, const int G,
     const int peepholes, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first,
     ptrdiff_t last, const real *restrict peephole, real *restrict gates,

@@ -58,6 +58,10 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #endif
 #endif
 
+/* A loop vectorises only with all that it calls inlined, of which compilers differ in what they
+ * find too much. */
+#define INLINE static inline __attribute__((always_inline))
+
 /* In front of a loop of n rounds that is to unroll whole, before arrays that it walks through are
  * given registers: clang does that late where it is told a number. */
 #if defined(__clang__)

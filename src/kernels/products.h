@@ -34,7 +34,7 @@ _Static_assert(HEAD_BLOCK % BLOCK_UNITS == 0, "a block of the head is whole bloc
 static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 /* Rows and vectors are constants wherever this is inlined; all loops over them unroll. */
-static inline __attribute__((always_inline)) void tile(
+INLINE void tile(
     const int rows, const int vectors, int n_parts, const columns *parts,
     ptrdiff_t first_row, const real *panel, ptrdiff_t panel_width, real *out,
     ptrdiff_t out_width, int accumulate)

@@ -21,6 +21,26 @@ static const simd_level *const levels[N_LEVELS][2] = {
 #endif
 };
 
+#if SIMD_X86 && defined(_MSC_VER)
+#include <cpuid.h>
+
+/* What __builtin_cpu_supports asks is in a library of clang's that Microsoft's linker is not
+ * given. So the CPU is asked: CPUID for its instructions, XGETBV for the registers that the
+ * system saves (Intel's manual, volume 1, sections 14.3 and 15.2). */
+int simd_highest(void)
+{
+    const unsigned ymm = 0x06, zmm = 0xe6;
+    const unsigned avx512 = bit_AVX512F | bit_AVX512DQ | bit_AVX512VL | bit_AVX512BW;
+    unsigned a, b, c, d, saved, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_FMA) ||
+        !__get_cpuid_count(7, 0, &a, &b, &c, &d))
+        return BASELINE;
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    if ((saved & zmm) == zmm && (b & avx512) == avx512)
+        return AVX512;
+    return (saved & ymm) == ymm && (b & bit_AVX2) ? AVX2 : BASELINE;
+}
+#else
 int simd_highest(void)
 {
 #if SIMD_X86
@@ -34,6 +54,7 @@ int simd_highest(void)
 #endif
     return BASELINE;
 }
+#endif
 
 const simd_level *simd_kernels(int level, size_t item)
 {
