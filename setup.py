@@ -23,13 +23,13 @@ from setuptools.command.build_ext import build_ext
 
 SOURCE = Path("src")
 BUILD = Path("build")
-# As the compiler is called: the same at every build, wherever pip puts its temporary files.
+# Relative, so that the command is the same wherever pip builds.
 INCLUDE_DIRS = [str(SOURCE)]
 
 DEBUG = bool(os.environ.get("CYLSTM_DEBUG"))
 SANITIZE = os.environ.get("CYLSTM_SANITIZE", "")
 
-# Modules, and the C files that they hold besides.
+# Modules, and the C files that are linked into each.
 EXTENSIONS = {
     "_simd": ["kernels/*.c"],
     "_plan": ["network/plan.c"],
@@ -71,9 +71,9 @@ def compile_args():
     ]
 
 
-# What compilers call OpenMP: (compile, link). Apple's clang needs libomp, which Homebrew and
-# MacPorts keep to themselves. clang-cl leaves the linking to Microsoft's linker, which knows
-# nothing of it.
+# Compiler and linker flags for OpenMP, tried in this order. Apple's clang needs libomp, which
+# Homebrew and MacPorts keep to themselves. clang-cl leaves the linking to Microsoft's linker,
+# which knows nothing of it.
 OPENMP_FLAGS = {
     "unix": [
         (["-fopenmp"], ["-fopenmp"]),
@@ -100,6 +100,13 @@ On Debian with clang: apt install libomp-dev.
 """
 
 
+def count_cores():
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def digest(*parts):
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
@@ -108,19 +115,32 @@ def texts(paths):
     return [Path(path).read_text(encoding="utf-8") for path in sorted(map(str, paths))]
 
 
+def stamp_of(target):
+    """The file that tells what a target was made from; none of them is packaged."""
+    return BUILD / "keys" / digest(os.path.normpath(target))
+
+
 def is_current(target, key):
     """Whether `target` was made from what `key` stands for."""
-    stamp = Path(f"{target}.key")
+    stamp = stamp_of(target)
     return Path(target).exists() and stamp.exists() and stamp.read_text() == key
 
 
+def mark_stale(target):
+    """Before a target is made: what is interrupted must not count as current later."""
+    stamp_of(target).unlink(missing_ok=True)
+
+
 def mark_current(target, key):
-    Path(f"{target}.key").write_text(key)
+    stamp_of(target).parent.mkdir(parents=True, exist_ok=True)
+    stamp_of(target).write_text(key)
 
 
 def included(path, found):
-    """Add to `found` what a C file includes of this project, directly or not."""
-    for name in re.findall(r'^\s*#\s*include\s+"(.+?)"', path.read_text(), re.MULTILINE):
+    """Add to `found` what a C file includes of this project by name, directly or not."""
+    for name in re.findall(
+        r'^\s*#\s*include\s+"(.+?)"', path.read_text(encoding="utf-8"), re.MULTILINE
+    ):
         for folder in (path.parent, SOURCE):
             header = Path(os.path.normpath(folder / name))
             if header.exists() and header not in found:
@@ -134,6 +154,7 @@ class BuildExtensions(build_ext):
 
     def build_extensions(self):
         flags = compile_args()
+        self.check_compiler()
         link_flags = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
         if self.compiler.compiler_type == "msvc":
             flags = self.use_clang_cl(flags)
@@ -144,6 +165,13 @@ class BuildExtensions(build_ext):
         objects = self.compile(self.translate(), flags)
         for extension in self.extensions:
             self.link(extension, objects[extension.name], link_flags)
+
+    def check_compiler(self):
+        """Fail with the compiler's own words where it compiles nothing at all."""
+        with tempfile.TemporaryDirectory() as folder:
+            program = Path(folder) / "empty.c"
+            program.write_text("int main(void) { return 0; }\n")
+            self.compiler.compile([str(program)], output_dir=folder)
 
     def use_clang_cl(self, flags):
         """On Windows: Microsoft's compiler lacks the vector types of gcc and clang."""
@@ -205,6 +233,8 @@ class BuildExtensions(build_ext):
             sources[f"cylstm.{module.stem}"] = [made, *c_files(module.stem)]
         made = [files[0] for files in sources.values()]
         if self.force or not all(is_current(path, key) for path in made):
+            for path in made:
+                mark_stale(path)
             generated.mkdir(parents=True, exist_ok=True)
             (generated / "_blas_int.pxd").write_text(blas_int)
             cythonize(
@@ -221,7 +251,7 @@ class BuildExtensions(build_ext):
     def compile(self, sources, flags):
         """Extension name -> its objects."""
         mode = "-".join(filter(None, ["debug" * DEBUG, SANITIZE.replace(",", "-")]))
-        abi = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+        abi = sysconfig.get_config_var("EXT_SUFFIX").strip(".").removesuffix(".so")
         folder = BUILD / "objects" / "-".join(filter(None, [abi, mode]))
         command = getattr(self.compiler, "compiler_so", None) or [self.compiler.cc]
         stale, objects = [], {}
@@ -229,12 +259,18 @@ class BuildExtensions(build_ext):
             for source in files:
                 (made,) = self.compiler.object_filenames([str(source)], output_dir=str(folder))
                 objects.setdefault(name, []).append(made)
-                key = digest(command, flags, *texts([source, *included(source, set())]))
+                key = digest(
+                    command,
+                    self.compiler.include_dirs,
+                    flags,
+                    *texts([source, *included(source, set())]),
+                )
                 if self.force or not is_current(made, key):
                     stale.append((source, made, key))
 
         def compile_one(item):
             source, made, key = item
+            mark_stale(made)
             self.compiler.compile(
                 [str(source)],
                 output_dir=str(folder),
@@ -243,16 +279,23 @@ class BuildExtensions(build_ext):
             )
             mark_current(made, key)
 
-        # The largest first, so that no core waits for a last one.
+        # The largest first, so that no long compile is left for the end.
         stale.sort(key=lambda item: -item[0].stat().st_size)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(self.parallel or count_cores()) as pool:
             list(pool.map(compile_one, stale))
         return objects
 
+    def copy_extensions_to_source(self):
+        """All of them: those in the source tree may be newer, but of another kind."""
+        self.force = True
+        super().copy_extensions_to_source()
+
     def link(self, extension, objects, link_flags):
         target = self.get_ext_fullpath(extension.name)
-        key = digest(link_flags, *(Path(f"{made}.key").read_text() for made in objects))
+        command = getattr(self.compiler, "linker_so", None) or []
+        key = digest(command, link_flags, *(stamp_of(made).read_text() for made in objects))
         if self.force or not is_current(target, key):
+            mark_stale(target)
             self.compiler.link_shared_object(
                 objects,
                 target,
