@@ -13,6 +13,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ._arguments import check_collection, check_numeric, reading_numbers
 from ._dataset import Dataset
+from ._plan import CELLS
 from ._sequences import (
     FORMS,
     MAX_VOCABULARY,
@@ -94,10 +95,10 @@ def check_settings(estimator: Any) -> None:
 
 def check_recurrent_dropout(estimator: Any) -> None:
     """Refuse dropout on a hidden state that no gate sees."""
-    if estimator.cell == "input_gated" and estimator.recurrent_dropout:
+    if estimator.recurrent_dropout and not CELLS[estimator.cell].see_h:
         raise ValueError(
             f"recurrent_dropout={estimator.recurrent_dropout} cannot be combined with "
-            'cell="input_gated", whose gates see no hidden state.'
+            f'cell="{estimator.cell}", whose gates see no hidden state.'
         )
 
 

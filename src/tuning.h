@@ -68,7 +68,7 @@ enum {
     /* Likewise those of one team member between two barriers. */
     MEMBER_WORK = 50000,
     /* Polls of a barrier before the waiting thread yields its core: between two steps some
-     * microseconds pass, for which sleeping does not pay. */
+     * microseconds pass, too short to sleep. */
     BARRIER_SPINS = 2000,
     /* Gradients that one thread adds up over the lanes at a time: 16 KB. */
     REDUCTION_BLOCK = 4096,
@@ -81,12 +81,12 @@ enum {
 
     /* -- Wide heads (network/wide_head.h) -- */
 
-    /* Scores per step from which a head is wide. At 512 scores both ways take the same time;
-     * at 10,000 words the wide one is half as fast again as PyTorch, the narrow one level. */
+    /* Scores per step from which a head is wide. At 512 scores both take the same time; at 10,000
+     * words the wide one is 1.5 times as fast as PyTorch, the narrow one about as fast. */
     WIDE_SCORES = 512,
     /* Scores of a batch: 256 MiB in float32. */
     MAX_SCORES = 1 << 26,
-    /* Steps of a batch, all counted as long as the longest, whose history is small. */
+    /* Padded steps (rows x longest) below which the history is always small enough. */
     FEW_STEPS = 1 << 18,
     /* What a thread takes at a time: some 100 microseconds at 200 units. */
     CLASSES_AT_ONCE = 384,

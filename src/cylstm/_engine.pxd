@@ -93,6 +93,7 @@ cdef extern from "network/engine.h" nogil:
         void (*work)(
             const network_plan* plan, const task* t, Py_ssize_t piece, int thread
         ) noexcept nogil
+        int even
         void (*team_work)(
             const network_plan* plan, const task* t, int thread, int n_threads
         ) noexcept nogil

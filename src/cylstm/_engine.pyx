@@ -75,7 +75,8 @@ cdef class Memory:
             self.release()  # the old memory goes before the new one comes
             self.owner = np.empty(n_bytes + CACHE_LINE, dtype=np.uint8)
             view = self.owner
-            self.start = <char*> ((<size_t> &view[0] + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE)
+            self.start = <char*> (
+                (<size_t> &view[0] + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE)
             self.n_bytes = n_bytes
         arena_limit(self.start, n_bytes, self.n_bytes)
         return self.start
@@ -131,6 +132,9 @@ cdef void run_phases(
                 continue
             if t.n_members > 1 and e.phases[k].team_work != NULL:
                 e.phases[k].team_work(plan, t, threadid(), omp_get_num_threads())
+            elif e.phases[k].even:
+                for piece in prange(n, schedule="static"):
+                    e.phases[k].work(plan, t, piece, threadid())
             else:
                 for piece in prange(n, schedule="dynamic", chunksize=1):
                     e.phases[k].work(plan, t, piece, threadid())

@@ -16,10 +16,10 @@ cdef extern from "kernels/simd.h" nogil:
             double rate, double correction, double beta_1, double beta_2, double epsilon
         ) noexcept nogil
 
-    ctypedef struct simd_level:
+    ctypedef struct simd_isa:
         const void* kernels
         update_kernels updates
         double (*multiply_adds)(long rounds) noexcept nogil
 
 # For numbers of `item` bytes.
-cdef const simd_level* kernels_in_use(size_t item) noexcept nogil
+cdef const simd_isa* kernels_in_use(size_t item) noexcept nogil

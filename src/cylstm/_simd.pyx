@@ -5,10 +5,10 @@ from cython.parallel cimport prange
 import os
 
 cdef extern from "kernels/simd.h" nogil:
-    int N_LEVELS
+    int N_ISAS
     const char** simd_names
     int simd_highest()
-    const simd_level* simd_kernels(int level, size_t item)
+    const simd_isa* simd_kernels(int isa, size_t item)
 
 
 def names():
@@ -16,16 +16,16 @@ def names():
     return [(<bytes> simd_names[k]).decode() for k in range(simd_highest() + 1)]
 
 
-cdef int level = simd_highest()
+cdef int current = simd_highest()
 
 
-cdef const simd_level* kernels_in_use(size_t item) noexcept nogil:
-    return simd_kernels(level, item)
+cdef const simd_isa* kernels_in_use(size_t item) noexcept nogil:
+    return simd_kernels(current, item)
 
 
 def in_use():
     """Name of the instruction set in use."""
-    return (<bytes> simd_names[level]).decode()
+    return (<bytes> simd_names[current]).decode()
 
 
 def use(name):
@@ -37,11 +37,11 @@ def use(name):
     ValueError
         If it is none that this CPU runs.
     """
-    global level
+    global current
     before = in_use()
     if name not in names():
         raise ValueError(f"Instruction set {name!r} is not available; choose from {names()}.")
-    level = names().index(name)
+    current = names().index(name)
     return before
 
 
@@ -53,7 +53,7 @@ if os.environ.get("CYLSTM_SIMD"):
 def multiply_adds(long rounds, int n_threads):
     """Do multiply-adds in registers, float32, on each of n_threads; return how many
     floating-point operations that were. For benchmarks."""
-    cdef const simd_level* kernels = kernels_in_use(sizeof(float))
+    cdef const simd_isa* kernels = kernels_in_use(sizeof(float))
     cdef double done = 0
     cdef int _thread
     with nogil:

@@ -30,7 +30,7 @@ INLINE float half_tanh(float x)
 
 /* exp(x) for x <= 0: 2^n exp(r), |r| <= ln(2)/2, exp(r) by its Taylor series to r^7
  * (truncation 5e-9 of it). Below -87 it is exp(-87), 1.6e-38. */
-INLINE float exp_of(float x)
+INLINE float exp_nonpositive(float x)
 {
     const float t = x < -87.0f ? -87.0f : x;
     /* Adding 1.5 * 2^23 rounds to an integer, left in the low bits of the sum. */
@@ -94,7 +94,7 @@ INLINE double half_tanh(double x)
 }
 
 /* exp(x) for x <= 0; below -700 it is exp(-700), 1e-304. */
-INLINE double exp_of(double x)
+INLINE double exp_nonpositive(double x)
 {
     double scale;
     const double p = exp_parts(x < -700.0 ? -700.0 : x, &scale);

@@ -1,3 +1,3 @@
-#define LEVEL AVX2
+#define ISA AVX2
 #define REAL_IS_FLOAT 0
-#include "level.h"
+#include "isa.h"

@@ -1,3 +1,3 @@
-#define LEVEL AVX512
+#define ISA AVX512
 #define REAL_IS_FLOAT 0
-#include "level.h"
+#include "isa.h"

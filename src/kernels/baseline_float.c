@@ -1,3 +1,3 @@
-#define LEVEL BASELINE
+#define ISA BASELINE
 #define REAL_IS_FLOAT 1
-#include "level.h"
+#include "isa.h"

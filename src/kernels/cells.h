@@ -105,7 +105,7 @@ INLINE void coupled_backward_unit(unit *u, const int relu)
     u->dc = dc * ((real)1 - i);
 }
 
-/* The unit of "lstm": that its gates see only x is a matter of the products. */
+/* The unit of "lstm"; only its products differ. */
 #define input_gated_forward_unit lstm_forward_unit
 #define input_gated_backward_unit lstm_backward_unit
 

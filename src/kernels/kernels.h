@@ -66,7 +66,7 @@ typedef struct {
         const gate_shape *shape, ptrdiff_t n, const real *weights, real *packed,
         ptrdiff_t block, ptrdiff_t b);
     /* kernels/dropout.h, kernels/softmax.h, kernels/sums.h */
-    void (*dropout)(ptrdiff_t n, const real *x, real *out, uint64_t key, double rate);
+    void (*dropout)(ptrdiff_t n, real *x, uint64_t key, double rate);
     double (*softmax)(ptrdiff_t K, real *scores, ptrdiff_t label, double weight);
     void (*add)(ptrdiff_t n, const real *x, real *out);
     void (*add_to_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);

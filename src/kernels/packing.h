@@ -10,52 +10,44 @@ static inline ptrdiff_t block_units(const gate_shape *shape, ptrdiff_t b)
     return min_of(shape->units, padded - b * shape->units);
 }
 
-/* Column c of block b, whose columns are gate by gate its `units` units: where it starts in the
- * packed matrix, how far apart its numbers are there, and where its row of weights starts (-1
- * for a gate without weights, and for the padding: units beyond H). */
-typedef struct {
-    ptrdiff_t packed, width, weights;
-} gate_column;
-
-static inline gate_column find_column(
-    const gate_shape *shape, ptrdiff_t n, ptrdiff_t depth, ptrdiff_t b, ptrdiff_t c)
+/* Where column c of a block of n_columns starts in it, and how far apart its numbers are. */
+static inline ptrdiff_t column_start(
+    ptrdiff_t depth, ptrdiff_t n_columns, ptrdiff_t c, ptrdiff_t *width)
 {
     const ptrdiff_t panel = c / PANEL * PANEL;
-    const ptrdiff_t units = block_units(shape, b);
-    const ptrdiff_t unit = b * shape->units + c % units;
-    const ptrdiff_t gate = shape->stacked[c / units];
-    return (gate_column){
-        depth * (b * shape->units * shape->n_gates + panel) + c - panel,
-        min_of(PANEL, units * shape->n_gates - panel),
-        unit < shape->H && gate >= 0 ? (gate * shape->H + unit) * n : -1};
+    *width = min_of(PANEL, n_columns - panel);
+    return depth * panel + c - panel;
 }
 
-/* Block b of a packed matrix (depth x gates): its rows from `at` on become the n columns of
- * weights (gates that see the operand * H, n). */
+/* Block b of a packed matrix (depth x gates): its rows from `at` on hold the n columns of weights
+ * (gates that see the operand * H, n), transposed. The columns of a block are gate by gate its
+ * units; those of padding, units beyond H, are zeros. */
 static void pack_gates(
     const gate_shape *shape, ptrdiff_t n, const real *weights, ptrdiff_t depth, ptrdiff_t at,
     real *packed, ptrdiff_t b)
 {
-    const ptrdiff_t n_columns = shape->n_gates * block_units(shape, b);
+    const ptrdiff_t units = block_units(shape, b), first = b * shape->units;
+    packed += depth * first * shape->n_gates;
     for (ptrdiff_t from = 0; from < n; from += WEIGHTS_AT_ONCE) {
         const ptrdiff_t to = min_of(from + WEIGHTS_AT_ONCE, n);
-        for (ptrdiff_t c = 0; c < n_columns; c++) {
-            const gate_column column = find_column(shape, n, depth, b, c);
-            const ptrdiff_t width = column.width;
-            real *p = packed + column.packed + at * width;
-            if (column.weights < 0) {
-                for (ptrdiff_t k = from; k < to; k++)
-                    p[k * width] = 0;
-                continue;
+        for (ptrdiff_t c = 0, gate = 0; gate < shape->n_gates; gate++)
+            for (ptrdiff_t unit = first; unit < first + units; unit++, c++) {
+                ptrdiff_t width;
+                real *p = packed + column_start(depth, units * shape->n_gates, c, &width);
+                p += at * width;
+                if (unit >= shape->H || shape->stacked[gate] < 0) {
+                    for (ptrdiff_t k = from; k < to; k++)
+                        p[k * width] = 0;
+                    continue;
+                }
+                const real *w = weights + (shape->stacked[gate] * shape->H + unit) * n;
+                for (ptrdiff_t k = from; k < to; k += CACHE_LINE / (ptrdiff_t)sizeof(real))
+                    __builtin_prefetch(w + ROWS_AHEAD * n + k);
+                for (ptrdiff_t k = from; k < to; k++) {
+                    p[k * width] = w[k];
+                    NOT_IN_VECTORS;
+                }
             }
-            const real *w = weights + column.weights;
-            for (ptrdiff_t k = from; k < to; k += CACHE_LINE / (ptrdiff_t)sizeof(real))
-                __builtin_prefetch(w + ROWS_AHEAD * n + k);
-            for (ptrdiff_t k = from; k < to; k++) {
-                p[k * width] = w[k];
-                NOT_IN_VECTORS;
-            }
-        }
     }
 }
 
@@ -64,23 +56,27 @@ static void unpack_gates(
     const gate_shape *shape, ptrdiff_t n, real *weights, ptrdiff_t depth, ptrdiff_t at,
     const real *packed, ptrdiff_t b, int accumulate)
 {
-    const ptrdiff_t n_columns = shape->n_gates * block_units(shape, b);
+    const ptrdiff_t first = b * shape->units, units = block_units(shape, b);
+    const ptrdiff_t last = min_of(first + units, shape->H);
+    packed += depth * first * shape->n_gates;
     for (ptrdiff_t from = 0; from < n; from += WEIGHTS_AT_ONCE) {
         const ptrdiff_t to = min_of(from + WEIGHTS_AT_ONCE, n);
-        for (ptrdiff_t c = 0; c < n_columns; c++) {
-            const gate_column column = find_column(shape, n, depth, b, c);
-            if (column.weights < 0)
-                continue;
-            const ptrdiff_t width = column.width;
-            const real *p = packed + column.packed + at * width;
-            real *w = weights + column.weights;
-            for (ptrdiff_t k = from; k < to; k += CACHE_LINE / (ptrdiff_t)sizeof(real))
-                __builtin_prefetch(w + ROWS_AHEAD * n + k);
-            for (ptrdiff_t k = from; k < to; k++) {
-                w[k] = (accumulate ? w[k] : (real)0) + p[k * width];
-                NOT_IN_VECTORS;
+        for (ptrdiff_t gate = 0; gate < shape->n_gates; gate++)
+            for (ptrdiff_t unit = first; unit < last && shape->stacked[gate] >= 0; unit++) {
+                const ptrdiff_t c = gate * units + unit - first;
+                ptrdiff_t width;
+                const real *p = packed + column_start(depth, units * shape->n_gates, c, &width);
+                real *w = weights + (shape->stacked[gate] * shape->H + unit) * n;
+                p += at * width;
+                for (ptrdiff_t k = from; k < to; k += CACHE_LINE / (ptrdiff_t)sizeof(real))
+                    __builtin_prefetch(w + ROWS_AHEAD * n + k);
+                for (ptrdiff_t k = from; k < to && accumulate; k++)
+                    w[k] += p[k * width];
+                for (ptrdiff_t k = from; k < to && !accumulate; k++) {
+                    w[k] = p[k * width];
+                    NOT_IN_VECTORS;
+                }
             }
-        }
     }
 }
 

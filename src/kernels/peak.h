@@ -2,7 +2,7 @@
 
 typedef real peak_vec __attribute__((vector_size(SIMD_BYTES)));
 
-/* Go through 12 independent chains of x a + b so many times; return the floating point
+/* Run 12 independent chains of x = a x + b for `rounds` rounds; return the floating-point
  * operations done. */
 static double multiply_adds(long rounds)
 {

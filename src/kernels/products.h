@@ -15,8 +15,8 @@
  * in order, so that the bits of a row depend on no other row. */
 
 /* Numbers of a vector. */
-#define LANES (SIMD_BYTES / (int)sizeof(real))
-#define PANEL (TILE_VECTORS * LANES)
+#define VECTOR_SIZE (SIMD_BYTES / (int)sizeof(real))
+#define PANEL (TILE_VECTORS * VECTOR_SIZE)
 
 typedef real vec __attribute__((vector_size(SIMD_BYTES)));
 /* The same in memory, at any address. */
@@ -25,7 +25,7 @@ typedef real vec_in_memory
 
 _Static_assert(TILE_ROWS == 6 && TILE_VECTORS == 4, "any_tile lists these");
 _Static_assert(PANEL <= 64, "MULTIPLY_SCRATCH holds a panel");
-_Static_assert(BLOCK_UNITS % LANES == 0, "a block is whole vectors");
+_Static_assert(BLOCK_UNITS % VECTOR_SIZE == 0, "a block is whole vectors");
 _Static_assert(HEAD_BLOCK % BLOCK_UNITS == 0, "a block of the head is whole blocks");
 
 /* Keeps compilers from scatter and gather instructions, which are slower here. */
@@ -45,7 +45,7 @@ UNROLL(6)
 UNROLL(4)
         for (int v = 0; v < vectors; v++) {
             if (accumulate)
-                sum[r][v] = *(const vec_in_memory *)(out + r * out_width + v * LANES);
+                sum[r][v] = *(const vec_in_memory *)(out + r * out_width + v * VECTOR_SIZE);
             else
                 sum[r][v] = (vec){0};
         }
@@ -56,7 +56,7 @@ UNROLL(4)
             vec b[TILE_VECTORS];
 UNROLL(4)
             for (int v = 0; v < vectors; v++)
-                b[v] = *(const vec_in_memory *)(panel + v * LANES);
+                b[v] = *(const vec_in_memory *)(panel + v * VECTOR_SIZE);
 UNROLL(6)
             for (int r = 0; r < rows; r++) {
                 /* A plain broadcast: x - 0 is x, where x + 0 would add. */
@@ -73,12 +73,12 @@ UNROLL(6)
     for (int r = 0; r < rows; r++)
 UNROLL(4)
         for (int v = 0; v < vectors; v++)
-            *(vec_in_memory *)(out + r * out_width + v * LANES) = sum[r][v];
+            *(vec_in_memory *)(out + r * out_width + v * VECTOR_SIZE) = sum[r][v];
 }
 
 #define TILE(rows, vectors, skip)                                                         \
-    tile(rows, vectors, n_parts, parts, first_row, panel + (skip) * LANES,          \
-               panel_width, out + (skip) * LANES, out_width, accumulate)
+    tile(rows, vectors, n_parts, parts, first_row, panel + (skip) * VECTOR_SIZE,          \
+               panel_width, out + (skip) * VECTOR_SIZE, out_width, accumulate)
 #define TILES(rows)                                                                       \
     case rows:                                                                            \
         if (SIMD_REGISTERS < 32 && rows > 3 && vectors > 2) {                             \
@@ -132,13 +132,13 @@ static void product(
         for (ptrdiff_t c = first; c < last; c += width) {
             width = min_of(PANEL, min_of(block - c % block, padded - c));
             const ptrdiff_t wanted = min_of(width, n_columns - c);
-            const int vectors = (int)((wanted + LANES - 1) / LANES);
+            const int vectors = (int)((wanted + VECTOR_SIZE - 1) / VECTOR_SIZE);
             int rows;
             for (ptrdiff_t r = row; r < end; r += rows) {
                 /* Tiles of about equal rows: 8 are 4 and 4, where 2 would wait for b. */
                 const ptrdiff_t tiles = (end - r + TILE_ROWS - 1) / TILE_ROWS;
                 rows = (int)((end - r + tiles - 1) / tiles);
-                if (wanted % LANES == 0) {
+                if (wanted % VECTOR_SIZE == 0) {
                     any_tile(rows, vectors, n_parts, parts, r, packed + depth * c, width,
                                    out + r * out_width + c, out_width, 0);
                     continue;
@@ -182,7 +182,7 @@ static void add_transposed_product(
                     const columns transposed = {
                         parts[p].start + row * parts[p].row, 1, parts[p].row,
                         n};
-                    any_tile(rows, (int)(width / LANES), 1, &transposed, k, panel,
+                    any_tile(rows, (int)(width / VECTOR_SIZE), 1, &transposed, k, panel,
                                    stride, out, width, 1);
                     out += rows * width;
                 }
@@ -236,11 +236,11 @@ static void multiply(
             }
             for (ptrdiff_t first = 0; first < n; first += PANEL) {
                 const ptrdiff_t wanted = min_of(PANEL, n - first);
-                const int vectors = (int)((wanted + LANES - 1) / LANES);
+                const int vectors = (int)((wanted + VECTOR_SIZE - 1) / VECTOR_SIZE);
                 const real *panel = b + from * ldb + first;
                 ptrdiff_t width = ldb;
-                if (transpose_b || ldb > FAR_APART || wanted % LANES) {
-                    width = vectors * LANES;
+                if (transpose_b || ldb > FAR_APART || wanted % VECTOR_SIZE) {
+                    width = vectors * VECTOR_SIZE;
                     copy_panel(transpose_b, depth, width, wanted, b, ldb, from, first,
                                      b_panel);
                     panel = b_panel;
@@ -250,7 +250,7 @@ static void multiply(
                     const ptrdiff_t tiles = (n_rows - r + TILE_ROWS - 1) / TILE_ROWS;
                     rows = (int)((n_rows - r + tiles - 1) / tiles);
                     real *out = c + (row + r) * ldc + first;
-                    if (wanted % LANES == 0) {
+                    if (wanted % VECTOR_SIZE == 0) {
                         any_tile(rows, vectors, 1, &part, r, panel, width, out, ldc,
                                        from > 0);
                         continue;

@@ -2,18 +2,18 @@
  * hand has.
  *
  * Design: one thin unit for each instruction set and precision, compiled under a pragma, not
- * target_clones: a lower level can then be chosen at run time, so that tests cover all of them
+ * target_clones: a lower one can then be chosen at run time, so that tests cover all of them
  * on one machine, and a clone for "avx2" would not contain FMA. */
 #include "simd.h"
 
-const char *const simd_names[N_LEVELS] = {"baseline", "avx2", "avx512"};
+const char *const simd_names[N_ISAS] = {"baseline", "avx2", "avx512"};
 
-extern const simd_level baseline_float, baseline_double;
+extern const simd_isa baseline_float, baseline_double;
 #if SIMD_X86
-extern const simd_level avx2_float, avx2_double, avx512_float, avx512_double;
+extern const simd_isa avx2_float, avx2_double, avx512_float, avx512_double;
 #endif
 
-static const simd_level *const levels[N_LEVELS][2] = {
+static const simd_isa *const isas[N_ISAS][2] = {
     {&baseline_float, &baseline_double},
 #if SIMD_X86
     {&avx2_float, &avx2_double},
@@ -56,7 +56,7 @@ int simd_highest(void)
 }
 #endif
 
-const simd_level *simd_kernels(int level, size_t item)
+const simd_isa *simd_kernels(int isa, size_t item)
 {
-    return levels[level][item == sizeof(double)];
+    return isas[isa][item == sizeof(double)];
 }

@@ -10,10 +10,10 @@
 #define SIMD_X86 0
 #endif
 
-enum { BASELINE, AVX2, AVX512, N_LEVELS };
+enum { BASELINE, AVX2, AVX512, N_ISAS };
 
 /* Steps of the optimizers on n numbers in place: kernels/updates.h. The numbers are of the
- * level's precision. */
+ * set's precision. */
 typedef struct {
     double (*sum_of_squares)(ptrdiff_t n, const void *x);
     double (*penalize)(ptrdiff_t n, const void *w, void *gradient, double l1, double l2);
@@ -31,14 +31,14 @@ typedef struct {
     const void *kernels; /* of type `kernels`, in kernels.h: for the network alone */
     update_kernels updates;
     double (*multiply_adds)(long rounds); /* kernels/peak.h */
-} simd_level;
+} simd_isa;
 
-extern const char *const simd_names[N_LEVELS];
+extern const char *const simd_names[N_ISAS];
 
-/* The highest level that this CPU runs. */
+/* The highest that this CPU runs. */
 int simd_highest(void);
 
 /* One that this CPU runs, for numbers of `item` bytes. */
-const simd_level *simd_kernels(int level, size_t item);
+const simd_isa *simd_kernels(int isa, size_t item);
 
 #endif

@@ -7,13 +7,13 @@ static inline real highest_of(ptrdiff_t K, const real *x)
 {
     vec most = x[0] - (vec){0};
     ptrdiff_t k = 0;
-    for (; k + LANES <= K; k += LANES) {
+    for (; k + VECTOR_SIZE <= K; k += VECTOR_SIZE) {
         const vec y = *(const vec_in_memory *)(x + k);
         const vec_mask more = y > most;
         most = (vec)(((vec_mask)y & more) | ((vec_mask)most & ~more));
     }
     real highest = most[0];
-    for (int j = 1; j < LANES; j++)
+    for (int j = 1; j < VECTOR_SIZE; j++)
         highest = most[j] > highest ? most[j] : highest;
     for (; k < K; k++)
         highest = x[k] > highest ? x[k] : highest;
@@ -29,7 +29,7 @@ static double softmax(ptrdiff_t K, real *scores, ptrdiff_t label, double weight)
     double total = 0;
 #pragma omp simd reduction(+ : total)
     for (ptrdiff_t k = 0; k < K; k++) {
-        const real e = exp_of(scores[k] - highest);
+        const real e = exp_nonpositive(scores[k] - highest);
         scores[k] = e;
         total += (double)e;
     }

@@ -5,20 +5,20 @@
 static inline real dot(ptrdiff_t n, const real *a, const real *b)
 {
     vec sums = {0};
-    real lanes[LANES], left_over = 0;
+    real lanes[VECTOR_SIZE], left_over = 0;
     ptrdiff_t j = 0;
-    for (; j + LANES <= n; j += LANES)
+    for (; j + VECTOR_SIZE <= n; j += VECTOR_SIZE)
         sums += *(const vec_in_memory *)(a + j) * *(const vec_in_memory *)(b + j);
     for (; j < n; j++)
         left_over += a[j] * b[j];
     memcpy(lanes, &sums, sizeof(lanes));
-    for (int width = LANES / 2; width; width /= 2)
+    for (int width = VECTOR_SIZE / 2; width; width /= 2)
         for (int k = 0; k < width; k++)
             lanes[k] += lanes[k + width];
     return lanes[0] + left_over;
 }
 
-/* S = F W' + b   (M x K) = (M x D) (D x K) */
+/* scores = F W' + b   (M x K) = (M x D) (D x K) */
 static void thin_forward(
     ptrdiff_t M, ptrdiff_t K, ptrdiff_t D, const real *features, const real *weights,
     const real *bias, real *scores)

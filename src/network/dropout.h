@@ -2,7 +2,7 @@
  * the layer whose inputs are dropped (n_layers is the head), or beyond 2 MAX_LAYERS the layer
  * whose hidden state is. */
 
-/* Mixes five numbers into 64 bits by rounds of SplitMix64 (Steele et al. 2014). */
+/* One round of SplitMix64 (Steele et al. 2014). */
 static inline uint64_t mix(uint64_t x)
 {
     x += UINT64_C(0x9e3779b97f4a7c15);
@@ -11,6 +11,7 @@ static inline uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/* Hashes seed, update, place, row and step into 64 bits. */
 static inline uint64_t dropout_key(
     const task *t, ptrdiff_t place, const row *r, int64_t step)
 {
@@ -26,7 +27,7 @@ static inline void drop_row(
     const kernels *k, const task *t, ptrdiff_t width, real *x, ptrdiff_t place, const row *r,
     int64_t step)
 {
-    k->dropout(width, x, x, dropout_key(t, place, r, step), t->dropout);
+    k->dropout(width, x, dropout_key(t, place, r, step), t->dropout);
 }
 
 /* All packed rows of a chunk. */
@@ -36,7 +37,7 @@ static void drop_steps(
 {
     for (ptrdiff_t step = 0; step < s->T; step++)
         for (ptrdiff_t r = 0; r < s->counts[step]; r++) {
-            drop_row(k, t, width, x, place, &rows[r], s->origin + s->first + step);
+            drop_row(k, t, width, x, place, &rows[r], t->first_step + s->first + step);
             x += width;
         }
 }
@@ -50,6 +51,6 @@ static void draw_recurrent_mask(
     for (ptrdiff_t j = 0; j < n_rows * H; j++)
         mask[j] = 1;
     for (ptrdiff_t r = 0; r < n_rows; r++)
-        k->dropout(H, mask + r * H, mask + r * H,
+        k->dropout(H, mask + r * H,
                    dropout_key(t, 2 * MAX_LAYERS + layer, &rows[r], 0), t->recurrent_dropout);
 }

@@ -12,8 +12,11 @@ typedef struct {
     ptrdiff_t (*count)(const network_plan *plan, const task *t);
     /* Does one of them on a thread. */
     void (*work)(const network_plan *plan, const task *t, ptrdiff_t piece, int thread);
-    /* Does all lanes instead, where the task has teams: each thread calls it once. NULL where a
-     * phase is not the lanes'. */
+    /* Pieces of equal work: each thread gets the same ones at every call, whose memory its caches
+     * may still hold. Else a thread takes the next one when it is free. */
+    int even;
+    /* Runs all lanes instead when the task has teams; every thread calls it once. NULL for phases
+     * without lanes. */
     void (*team_work)(const network_plan *plan, const task *t, int thread, int n_threads);
 } phase;
 
@@ -23,8 +26,8 @@ typedef struct {
     /* Bytes of one worker's history and buffers, and of one lane's gradients. */
     ptrdiff_t (*worker_bytes)(const network_plan *plan, const task *t);
     ptrdiff_t (*lane_bytes)(const network_plan *plan, const task *t);
-    /* A stream goes through the task's one shard step by step; it lives in `stream_bytes` bytes of
-     * the caller's. */
+    /* A stream goes through the task's one shard step by step; the caller provides `stream_bytes`
+     * bytes for it. */
     ptrdiff_t stream_bytes;
     void (*stream_open)(void *stream, const network_plan *plan, const task *t);
     void (*stream_step)(void *stream);

@@ -39,23 +39,23 @@ static const real *head_features(const shard *s, const stack *st, const head *h)
     return h->features;
 }
 
-/* S = F W' + b   (M x K) = (M x D) (D x K) */
+/* scores = F W' + b   (M x K) = (M x D) (D x K) */
 static void head_forward(const head *h, ptrdiff_t M, const real *features)
 {
     const packed_columns *c = &h->plan->columns;
     const ptrdiff_t D = h->plan->n_features, S = c->n_padded;
     const columns parts[] = {{features, D, 1, D}};
     if (h->plan->thin) {
-        h->kernels->thin_forward(M, S, D, features, h->weights + c->in_columns,
-                                 h->weights + c->in_bias, h->scores);
+        h->kernels->thin_forward(M, S, D, features, h->weights + c->columns_at,
+                                 h->weights + c->bias_at, h->scores);
         return;
     }
     if (c->packed)
-        h->kernels->product(M, 1, parts, D, h->weights + c->in_columns, c->width, 0, S, S,
+        h->kernels->product(M, 1, parts, D, h->weights + c->columns_at, c->width, 0, S, S,
                             h->scores, S);
     else
         h->gemm(0, 1, M, S, D, features, D, h->weights + h->plan->weight, D, 0, h->scores, S);
-    h->kernels->add_to_rows(M, S, h->weights + c->in_bias, h->scores);
+    h->kernels->add_to_rows(M, S, h->weights + c->bias_at, h->scores);
 }
 
 /* dL/dscores into gradients of the head, which are added, and dL/dfeatures. */
@@ -64,16 +64,16 @@ static void head_backward(const head *h, ptrdiff_t M, const real *features, real
     const packed_columns *c = &h->plan->columns;
     const ptrdiff_t D = h->plan->n_features, K = h->plan->n_scores, S = c->n_padded;
     const columns inputs[] = {{features, D, 1, D}}, dscores[] = {{h->scores, S, 1, K}};
-    h->kernels->add_rows(M, S, h->scores, h->gradients + c->in_bias);
+    h->kernels->add_rows(M, S, h->scores, h->gradients + c->bias_at);
     if (h->plan->thin)
-        h->kernels->thin_backward(M, K, D, features, h->weights + c->in_columns, h->scores,
-                                  dfeatures, h->gradients + c->in_columns);
+        h->kernels->thin_backward(M, K, D, features, h->weights + c->columns_at, h->scores,
+                                  dfeatures, h->gradients + c->columns_at);
     else if (c->packed) {
         /* dW' += F' dS   (D x K) += (D x M) (M x K) */
         h->kernels->add_transposed_product(M, 1, inputs, D, h->scores, S,
-                                           h->gradients + c->in_columns, c->width, 0, S);
+                                           h->gradients + c->columns_at, c->width, 0, S);
         /* dF = dS W   (M x D) = (M x K) (K x D) */
-        h->kernels->product(M, 1, dscores, K, h->weights + h->plan->in_rows, HEAD_BLOCK, 0, D,
+        h->kernels->product(M, 1, dscores, K, h->weights + h->plan->rows_at, HEAD_BLOCK, 0, D,
                             D, dfeatures, D);
     }
     else {

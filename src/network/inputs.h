@@ -16,7 +16,7 @@ static void inputs_forward(const shard *s, real *x)
                 memcpy(x, embedding + t->tokens[at] * I, (size_t)I * sizeof(real));
             if (s->plan->vocabulary > 0 && t->dropout > 0)
                 drop_row(s->kernels, t, I, x, 0, &s->rows[r],
-                         s->steps->origin + s->steps->first + step);
+                         t->first_step + s->steps->first + step);
             x += I;
         }
 }

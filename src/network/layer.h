@@ -10,7 +10,7 @@
  * With recurrent dropout h_{t-1} is multiplied by a mask. A layer that is not recurrent has no U.
  * Where a cell's state is h alone, c is a copy of it that goes from step to step element-wise.
  *
- * Design: there are two ways to the products.
+ * Design: products are computed in one of two ways.
  *
  * a) A packed layer has [W U] as the columns of one packed matrix. Its units stand in blocks of
  *    16, the last one padded (S units), the gates of a block side by side: a step multiplies x_t
@@ -27,7 +27,7 @@ typedef struct {
     gemm_function *gemm;
     const real *weights; /* in the kernels' layout, */
     real *gradients;     /* both of the whole network: the plan has the places */
-    /* State: what the last step of each row left, where the next chunk starts. */
+    /* State after each row's last step, from which the next chunk starts. */
     real *c_last;        /* (B, S) */
     real *h_last;        /* (B, H) */
     real *mask;          /* (B, H) recurrent dropout, or NULL */
@@ -39,7 +39,7 @@ typedef struct {
     real *phi_c;         /* (N, S) */
 } layer;
 
-/* What layers use in turn. */
+/* Memory that the layers use one after the other. */
 typedef struct {
     real *masked_h; /* (B, H) */
     real *h_prev;   /* (N, H) */
@@ -117,8 +117,8 @@ static void layer_cells_forward(
 {
     const layer_plan *p = l->plan;
     l->kernels->cell_forward[p->cell][p->relu](
-        n, p->columns.n_units, p->columns.width, first, last, l->weights + p->columns.in_bias,
-        l->weights + p->in_peephole, z, c_prev, c, phi_c, h);
+        n, p->columns.n_units, p->columns.width, first, last, l->weights + p->columns.bias_at,
+        l->weights + p->peephole_at, z, c_prev, c, phi_c, h);
 }
 
 /* Runs of gates that follow each other both in Z and in the weights, where rows[gate] is a gate's
@@ -133,43 +133,43 @@ static int next_run(const signed char *rows, ptrdiff_t n_gates, int *gate)
     return n;
 }
 
-/* BLAS, gates that see the operand: Z = beta Z + A weights'   (n x G) = (n x K) (K x G) */
+/* BLAS, gates that see the operand: Z = beta Z + A weights'   (n x G) = (n x depth) (depth x G) */
 static void gates_by_blas(
-    const layer *l, const signed char *rows, ptrdiff_t n, ptrdiff_t K, const real *a,
+    const layer *l, const signed char *rows, ptrdiff_t n, ptrdiff_t depth, const real *a,
     const real *weights, double beta, real *z)
 {
     const ptrdiff_t H = l->plan->columns.n_units, n_gates = l->plan->columns.n_gates;
     for (int gate = 0, run; (run = next_run(rows, n_gates, &gate)); gate += run)
-        l->gemm(0, 1, n, run * H, K, a, K, weights + rows[gate] * H * K, K, beta,
+        l->gemm(0, 1, n, run * H, depth, a, depth, weights + rows[gate] * H * depth, depth, beta,
                 z + gate * H, n_gates * H);
 }
 
-/* BLAS: A = dZ weights   (n x K) = (n x G) (G x K), with a_stride numbers to a row of A */
+/* BLAS: A = dZ weights   (n x depth) = (n x G) (G x depth), with a_stride numbers to a row of A */
 static void inputs_by_blas(
-    const layer *l, const signed char *rows, ptrdiff_t n, ptrdiff_t K, const real *dz,
+    const layer *l, const signed char *rows, ptrdiff_t n, ptrdiff_t depth, const real *dz,
     const real *weights, real *a, ptrdiff_t a_stride)
 {
     const ptrdiff_t H = l->plan->columns.n_units, n_gates = l->plan->columns.n_gates;
     double beta = 0;
     for (int gate = 0, run; (run = next_run(rows, n_gates, &gate)); gate += run) {
-        l->gemm(0, 0, n, K, run * H, dz + gate * H, n_gates * H,
-                weights + rows[gate] * H * K, K, beta, a, a_stride);
+        l->gemm(0, 0, n, depth, run * H, dz + gate * H, n_gates * H,
+                weights + rows[gate] * H * depth, depth, beta, a, a_stride);
         beta = 1;
     }
 }
 
-/* BLAS: gradients += dZ' A   (G x K) += (G x N) (N x K) */
+/* BLAS: gradients += dZ' A   (G x depth) += (G x N) (N x depth) */
 static void gradients_by_blas(
-    const layer *l, const signed char *rows, ptrdiff_t N, ptrdiff_t K, const real *dz,
+    const layer *l, const signed char *rows, ptrdiff_t N, ptrdiff_t depth, const real *dz,
     const real *a, real *gradients)
 {
     const ptrdiff_t H = l->plan->columns.n_units, n_gates = l->plan->columns.n_gates;
     for (int gate = 0, run; (run = next_run(rows, n_gates, &gate)); gate += run)
-        l->gemm(1, 0, run * H, K, N, dz + gate * H, n_gates * H, a, K, 1,
-                gradients + rows[gate] * H * K, K);
+        l->gemm(1, 0, run * H, depth, N, dz + gate * H, n_gates * H, a, depth, 1,
+                gradients + rows[gate] * H * depth, depth);
 }
 
-/* All steps from the state in c_last and h_last, and back to there. x: (N, I). */
+/* All steps of a chunk, from the state in c_last and h_last to the new one. x: (N, I). */
 static void layer_forward(
     const layer *l, const steps *s, const team_member *member, const real *x, real *masked_h)
 {
@@ -177,7 +177,7 @@ static void layer_forward(
     const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, S = p->columns.n_padded;
     const ptrdiff_t G = S * p->columns.n_gates, B = s->B;
     const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
-    /* Behind the last barrier the first member may be at the next chunk already. */
+    /* After the last barrier the first member may already be overwriting `s` for the next chunk. */
     const ptrdiff_t T = s->T;
     ptrdiff_t before = 0, now = B, first, last;
     share_blocks(member, p->columns.n_blocks, &first, &last);
@@ -211,7 +211,7 @@ static void layer_forward(
                 /* Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G) */
                 l->kernels->product(
                     n, 1 + p->recurrent, parts, p->columns.depth,
-                    l->weights + p->columns.in_columns, block_gates, block * block_gates,
+                    l->weights + p->columns.columns_at, block_gates, block * block_gates,
                     end * block_gates, G, z, G);
                 layer_cells_forward(l, n, block, end, z, c_prev, c, phi_c, h);
             }
@@ -250,14 +250,14 @@ static int parts_of_dz(const layer_plan *p, const real *dz, columns *parts)
 /* out (n x n_columns) = dZ weights, packed as rows; this member's blocks of columns. */
 static void product_with_dz(
     const layer *l, const team_member *member, ptrdiff_t n, const real *dz,
-    ptrdiff_t in_rows, ptrdiff_t n_columns, ptrdiff_t first, ptrdiff_t last, real *out,
+    ptrdiff_t rows_at, ptrdiff_t n_columns, ptrdiff_t first, ptrdiff_t last, real *out,
     ptrdiff_t out_width)
 {
     const packed_columns *c = &l->plan->columns;
     columns parts[1 + MAX_GATES];
     const int n_parts = parts_of_dz(l->plan, dz, parts);
     l->kernels->product(
-        n, n_parts, parts, c->n_units * c->n_gates, l->weights + in_rows,
+        n, n_parts, parts, c->n_units * c->n_gates, l->weights + rows_at,
         member->portion * BLOCK_UNITS, first * BLOCK_UNITS, last * BLOCK_UNITS, n_columns, out,
         out_width);
 }
@@ -286,17 +286,17 @@ static void layer_weight_gradients(
     share_blocks(member, p->columns.n_blocks, &first, &last);
     l->kernels->add_transposed_product(
         N, 1 + p->recurrent, parts, p->columns.depth, l->gates, G,
-        l->gradients + p->columns.in_columns, block_gates, first * block_gates,
+        l->gradients + p->columns.columns_at, block_gates, first * block_gates,
         last * block_gates);
     if (dx) { /* dX = dZ W   (N x I) = (N x G) (G x I) */
         share_blocks(member, ceil_div(I, BLOCK_UNITS), &first, &last);
-        product_with_dz(l, member, N, l->gates, p->in_rows_ih, I, first, last, dx, I);
+        product_with_dz(l, member, N, l->gates, p->rows_ih_at, I, first, last, dx, I);
     }
     barrier_wait(member);
 }
 
 /* Back through all steps. x: (N, I) as in forward. dy: (N, H) dL/dh of every step from above, or
- * NULL. scratch->dh, dc: dL/dh and dL/dc after the last step, used up. */
+ * NULL. scratch->dh, dc: dL/dh and dL/dc after the last step, overwritten. */
 static void layer_backward(
     const layer *l, const steps *s, const team_member *member, const real *x, const real *dy,
     const layer_scratch *scratch, real *dx)
@@ -315,9 +315,9 @@ static void layer_backward(
         const ptrdiff_t before = now + B - n_before;
         real *dz = l->gates + now * G;
         l->kernels->cell_backward[p->cell][p->relu](
-            n, H, width, first, last, l->weights + p->in_peephole, dz, l->c + before * S,
+            n, H, width, first, last, l->weights + p->peephole_at, dz, l->c + before * S,
             l->c + (now + B) * S, l->phi_c + now * S, dy ? dy + now * H : NULL, scratch->dh,
-            scratch->dc, l->gradients + p->columns.in_bias, l->gradients + p->in_peephole);
+            scratch->dc, l->gradients + p->columns.bias_at, l->gradients + p->peephole_at);
         if (member->number == 0 && p->recurrent) {
             if (l->mask)
                 multiply_by_mask(n, H, l->h + before * H, H, l->mask,
@@ -337,7 +337,7 @@ static void layer_backward(
         }
         /* dh_{t-1} = dZ_t U   (n x H) = (n x G) (G x H) */
         if (p->columns.packed)
-            product_with_dz(l, member, n, dz, p->in_rows_hh, S, first, last, scratch->dh, S);
+            product_with_dz(l, member, n, dz, p->rows_hh_at, S, first, last, scratch->dh, S);
         else
             inputs_by_blas(l, p->rows_hh, n, H, dz, l->weights + p->weight_hh, scratch->dh, S);
         if (l->mask)

@@ -104,7 +104,7 @@ static void network_take_shard(network *n, ptrdiff_t number)
 
 static void network_forward(network *n)
 {
-    if (shard_leads(&n->shard))
+    if (is_leader(&n->shard))
         inputs_forward(&n->shard, n->stack.levels[0].inputs);
     stack_forward(&n->shard, &n->stack);
 }
@@ -131,7 +131,7 @@ static double train_shard(network *n, ptrdiff_t number, int stages)
 {
     const shard *s = &n->shard;
     const task *t = s->task;
-    const int leads = shard_leads(s);
+    const int leads = is_leader(s);
     double loss = 0;
     network_take_shard(n, number);
     if (stages & FORWARD) {
@@ -256,21 +256,21 @@ static void predict_shard(network *n, ptrdiff_t number)
     const shard *s = &n->shard;
     int64_t first = 0; /* the first member's alone */
     network_take_shard(n, number);
-    if (shard_leads(s))
+    if (is_leader(s))
         stack_load_states(s, &n->stack);
     for (;;) {
-        if (shard_leads(s))
+        if (is_leader(s))
             count_steps(s->task, s->rows, s->n_rows, first, s->steps);
         barrier_wait(&s->member);
         if (s->steps->T == 0)
             break;
         network_forward(n);
-        if (shard_leads(s)) {
+        if (is_leader(s)) {
             write_steps(n);
             first += s->steps->T;
         }
     }
-    if (shard_leads(s))
+    if (is_leader(s))
         write_rows(n);
     barrier_wait(&s->member);
 }

@@ -82,12 +82,12 @@ static void pack_layer_block(
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, H = c->n_units;
     const gate_shape ih = shape_of(c, l->rows_ih), hh = shape_of(c, l->rows_hh);
-    real *columns = packed + c->in_columns;
+    real *columns = packed + c->columns_at;
     k->pack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block);
     if (l->recurrent)
         k->pack_gates(&hh, H, flat + l->weight_hh, c->depth, I, columns, block);
-    pack_vectors(c, c->n_gates, flat + l->bias, packed + c->in_bias, block);
-    pack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->in_peephole, block);
+    pack_vectors(c, c->n_gates, flat + l->bias, packed + c->bias_at, block);
+    pack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
 }
 
 static void unpack_layer_block(
@@ -96,12 +96,12 @@ static void unpack_layer_block(
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, H = c->n_units;
     const gate_shape ih = shape_of(c, l->rows_ih), hh = shape_of(c, l->rows_hh);
-    const real *columns = packed + c->in_columns;
+    const real *columns = packed + c->columns_at;
     k->unpack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block, 0);
     if (l->recurrent)
         k->unpack_gates(&hh, H, flat + l->weight_hh, c->depth, I, columns, block, 0);
-    unpack_vectors(c, c->n_gates, flat + l->bias, packed + c->in_bias, block);
-    unpack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->in_peephole, block);
+    unpack_vectors(c, c->n_gates, flat + l->bias, packed + c->bias_at, block);
+    unpack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
 }
 
 /* Piece of count_pieces, from the flat vector to its packed place. */
@@ -124,44 +124,43 @@ static void pack_piece(
         piece -= n.blocks;
         if (piece < n.rows_hh) {
             kernels->pack_rows(&hh, l->columns.n_units, flat + l->weight_hh,
-                               packed + l->in_rows_hh, portion * BLOCK_UNITS, piece);
+                               packed + l->rows_hh_at, portion * BLOCK_UNITS, piece);
             return;
         }
         piece -= n.rows_hh;
         if (piece < n.rows_ih) {
-            kernels->pack_rows(&ih, l->n_inputs, flat + l->weight_ih, packed + l->in_rows_ih,
+            kernels->pack_rows(&ih, l->n_inputs, flat + l->weight_ih, packed + l->rows_ih_at,
                                portion * BLOCK_UNITS, piece);
             return;
         }
         piece -= n.rows_ih;
     }
     if (h->thin) {
-        memcpy(packed + h->columns.in_columns, flat + h->weight,
+        memcpy(packed + h->columns.columns_at, flat + h->weight,
                (size_t)(h->n_scores * h->n_features) * sizeof(real));
-        memcpy(packed + h->columns.in_bias, flat + h->bias,
+        memcpy(packed + h->columns.bias_at, flat + h->bias,
                (size_t)h->n_scores * sizeof(real));
         return;
     }
     if (piece < h->columns.n_blocks) {
         kernels->pack_gates(&head, h->n_features, flat + h->weight, h->n_features, 0,
-                            packed + h->columns.in_columns, piece);
-        pack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.in_bias, piece);
+                            packed + h->columns.columns_at, piece);
+        pack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.bias_at, piece);
         return;
     }
-    kernels->pack_rows(&head, h->n_features, flat + h->weight, packed + h->in_rows, HEAD_BLOCK,
+    kernels->pack_rows(&head, h->n_features, flat + h->weight, packed + h->rows_at, HEAD_BLOCK,
                        piece - h->columns.n_blocks);
 }
 
 /* Piece of count_pieces for FOR_FORWARD, gradients from their packed place to the flat vector. */
 static void unpack_piece(
-    const network_plan *plan, ptrdiff_t portion, ptrdiff_t piece, real *flat,
-    const real *packed)
+    const network_plan *plan, ptrdiff_t piece, real *flat, const real *packed)
 {
     const kernels *kernels = plan->kernels;
     const head_plan *h = &plan->head;
     const gate_shape head = shape_of(&h->columns, one_gate);
     for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
-        const layer_pieces n = count_layer_pieces(plan, k, FOR_FORWARD, portion);
+        const layer_pieces n = count_layer_pieces(plan, k, FOR_FORWARD, 1);
         if (piece < n.blocks) {
             unpack_layer_block(kernels, &plan->layers[k], flat, packed, piece);
             return;
@@ -173,13 +172,13 @@ static void unpack_piece(
         if (!plan->tied)
             memset(flat + h->weight, 0,
                    (size_t)(h->n_scores * h->n_features) * sizeof(real));
-        kernels->add(h->n_scores * h->n_features, packed + h->columns.in_columns,
+        kernels->add(h->n_scores * h->n_features, packed + h->columns.columns_at,
                      flat + h->weight);
-        memcpy(flat + h->bias, packed + h->columns.in_bias,
+        memcpy(flat + h->bias, packed + h->columns.bias_at,
                (size_t)h->n_scores * sizeof(real));
         return;
     }
     kernels->unpack_gates(&head, h->n_features, flat + h->weight, h->n_features, 0,
-                          packed + h->columns.in_columns, piece, plan->tied);
-    unpack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.in_bias, piece);
+                          packed + h->columns.columns_at, piece, plan->tied);
+    unpack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.bias_at, piece);
 }

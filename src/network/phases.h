@@ -32,7 +32,7 @@ static ptrdiff_t count_gather(const network_plan *plan, const task *t)
     return t->wide && t->wide->classes ? ceil_div(t->wide->n_classes, CLASSES_AT_ONCE) : 0;
 }
 
-static void gather(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
+static void gather_classes(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
     (void)thread;
     wide_gather_classes(plan, t, piece);
@@ -86,15 +86,15 @@ static void run_in_team(
         run_lane(plan, t, &member, team, lane, stages);
 }
 
-static ptrdiff_t count_lanes(const network_plan *plan, const task *t)
+static ptrdiff_t lanes_of_task(const network_plan *plan, const task *t)
 {
     (void)plan;
     return t->n_lanes;
 }
 
-static ptrdiff_t count_lanes_before_head(const network_plan *plan, const task *t)
+static ptrdiff_t lanes_before_head(const network_plan *plan, const task *t)
 {
-    return head_is_narrow(t) ? 0 : count_lanes(plan, t);
+    return head_is_narrow(t) ? 0 : lanes_of_task(plan, t);
 }
 
 static void forward_lane(const network_plan *plan, const task *t, ptrdiff_t lane, int thread)
@@ -133,7 +133,7 @@ static ptrdiff_t count_losses(const network_plan *plan, const task *t)
     return t->wide ? ceil_div(t->wide->n_steps, SOFTMAX_STEPS_AT_ONCE) : 0;
 }
 
-static void losses(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
+static void score_steps(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
     (void)thread;
     wide_losses(plan, t, piece);
@@ -153,7 +153,7 @@ static ptrdiff_t count_embedding(const network_plan *plan, const task *t)
 
 /* Some columns of the embedding's gradients, from dL/d inputs that all shards have left. Where its
  * weights are also the head's, the gradients of those stand there already. */
-static void embedding(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
+static void add_embedding_gradients(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
     const kernels *kernels = plan->kernels;
     const ptrdiff_t I = plan->n_inputs, first = piece * EMBEDDING_COLUMNS_AT_ONCE;
@@ -162,7 +162,7 @@ static void embedding(const network_plan *plan, const task *t, ptrdiff_t piece, 
     const team_member member = {0, 1, t->portion, NULL};
     network n;
     (void)thread;
-    gradients += t->wide->in_embedding + first;
+    gradients += t->wide->embedding_at + first;
     for (ptrdiff_t slot = plan->tied ? t->wide->n_classes : 0; slot < t->n_touched; slot++)
         memset(gradients + slot * I, 0, (size_t)width * sizeof(real));
     for (ptrdiff_t shard = 0; shard < t->n_shards; shard++) {
@@ -215,20 +215,20 @@ static ptrdiff_t count_unpack(const network_plan *plan, const task *t)
 static void unpack(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
     (void)thread;
-    unpack_piece(plan, t->portion, piece, t->gradients, gradients_of_lane(plan, t, 0).of_weights);
+    unpack_piece(plan, piece, t->gradients, gradients_of_lane(plan, t, 0).of_weights);
 }
 
 static const phase phases[] = {
-    {count_pack, pack, NULL},
-    {count_gather, gather, NULL},
-    {count_lanes_before_head, forward_lane, forward_team},
-    {count_scores, wide_scores, NULL},
-    {count_losses, losses, NULL},
-    {count_head_gradients, wide_gradients, NULL},
-    {count_lanes, whole_lane, whole_team},
-    {count_embedding, embedding, NULL},
-    {count_sums, add_lanes, NULL},
-    {count_unpack, unpack, NULL},
+    {count_pack, pack, 1, NULL},
+    {count_gather, gather_classes, 1, NULL},
+    {lanes_before_head, forward_lane, 0, forward_team},
+    {count_scores, wide_scores, 0, NULL},
+    {count_losses, score_steps, 0, NULL},
+    {count_head_gradients, wide_gradients, 0, NULL},
+    {lanes_of_task, whole_lane, 0, whole_team},
+    {count_embedding, add_embedding_gradients, 1, NULL},
+    {count_sums, add_lanes, 1, NULL},
+    {count_unpack, unpack, 1, NULL},
 };
 
 /* -- Memory -- */

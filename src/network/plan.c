@@ -24,9 +24,9 @@ static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t
     columns->width = width;
     columns->n_padded = ceil_div(columns->n_units, BLOCK_UNITS) * BLOCK_UNITS;
     columns->n_blocks = ceil_div(columns->n_padded, width);
-    columns->in_columns = at;
-    columns->in_bias = at + columns->n_padded * columns->n_gates * columns->depth;
-    return columns->in_bias + columns->n_padded * columns->n_gates;
+    columns->columns_at = at;
+    columns->bias_at = at + columns->n_padded * columns->n_gates * columns->depth;
+    return columns->bias_at + columns->n_padded * columns->n_gates;
 }
 
 /* Without packing all units are one block, and all is where the flat vector has it. */
@@ -34,8 +34,8 @@ static void keep_columns(packed_columns *columns, ptrdiff_t weight, ptrdiff_t bi
 {
     columns->width = columns->n_padded = columns->n_units;
     columns->n_blocks = 1;
-    columns->in_columns = weight;
-    columns->in_bias = bias;
+    columns->columns_at = weight;
+    columns->bias_at = bias;
 }
 
 static void describe_layer(layer_plan *layer, int packed)
@@ -64,10 +64,10 @@ void plan_layout(network_plan *plan)
         layer_plan *layer = &plan->layers[k];
         describe_layer(layer, plan->packed);
         keep_columns(&layer->columns, layer->weight_ih, layer->bias);
-        layer->in_peephole = layer->peephole;
+        layer->peephole_at = layer->peephole;
         if (plan->packed) {
-            layer->in_peephole = lay_columns(&layer->columns, BLOCK_UNITS, at);
-            at = layer->in_peephole + layer->columns.n_padded * layer->n_peepholes;
+            layer->peephole_at = lay_columns(&layer->columns, BLOCK_UNITS, at);
+            at = layer->peephole_at + layer->columns.n_padded * layer->n_peepholes;
         }
         plan->n_state += layer->columns.n_units * (1 + layer->has_cell_state);
         plan->widest_units = max_of(plan->widest_units, layer->columns.n_padded);
@@ -86,7 +86,7 @@ void plan_layout(network_plan *plan)
     head->thin = plan->packed && head->n_scores <= THIN_SCORES;
     if (head->thin) {
         keep_columns(&head->columns, at, at + head->n_scores * head->n_features);
-        at = head->columns.in_bias + head->n_scores;
+        at = head->columns.bias_at + head->n_scores;
     }
     else if (plan->packed)
         at = lay_columns(&head->columns, HEAD_BLOCK, at);
@@ -96,13 +96,13 @@ void plan_layout(network_plan *plan)
     for (ptrdiff_t k = 0; plan->packed && k < n_layers; k++) {
         layer_plan *layer = &plan->layers[k];
         const ptrdiff_t G = layer->columns.n_gates * layer->columns.n_units;
-        layer->in_rows_hh = at;
+        layer->rows_hh_at = at;
         if (layer->recurrent)
             at += G * layer->columns.n_padded;
-        layer->in_rows_ih = at;
+        layer->rows_ih_at = at;
         at += G * ceil_div(layer->n_inputs, BLOCK_UNITS) * BLOCK_UNITS;
     }
-    head->in_rows = at;
+    head->rows_at = at;
     if (plan->packed && !head->thin)
         at += head->n_scores * ceil_div(head->n_features, BLOCK_UNITS) * BLOCK_UNITS;
     plan->n_weights = at;

@@ -37,7 +37,7 @@ typedef struct {
     ptrdiff_t depth;    /* rows of the packed columns: numbers that a gate sees */
     /* The same places for weights and gradients: packed columns (depth x S gates), and biases
      * block by block (n_gates, width). */
-    ptrdiff_t in_columns, in_bias;
+    ptrdiff_t columns_at, bias_at;
 } packed_columns;
 
 /* One layer in one direction. */
@@ -57,8 +57,8 @@ typedef struct {
     ptrdiff_t bias;      /* (gates * H,) */
     ptrdiff_t peephole;  /* (n_peepholes, H) */
     /* Places among the packed weights, */
-    ptrdiff_t in_peephole;             /* block by block (n_peepholes, width) */
-    ptrdiff_t in_rows_hh, in_rows_ih;  /* and for backward alone */
+    ptrdiff_t peephole_at;             /* block by block (n_peepholes, width) */
+    ptrdiff_t rows_hh_at, rows_ih_at;  /* and for backward alone */
 } layer_plan;
 
 typedef struct {
@@ -68,7 +68,7 @@ typedef struct {
     ptrdiff_t weight;       /* (K, D) in the flat vector */
     ptrdiff_t bias;         /* (K,) */
     int thin;               /* kept as it is, (K, D): lanes run along the features */
-    ptrdiff_t in_rows;      /* (K x D) packed, for backward */
+    ptrdiff_t rows_at;      /* (K x D) packed, for backward */
 } head_plan;
 
 typedef struct {

@@ -225,16 +225,16 @@ void schedule_classes(
     *wide = (wide_head){.n_classes = n_classes, .classes = classes};
     wide->weights = parameters + head->weight * t->item;
     wide->bias = parameters + head->bias * t->item;
-    wide->in_weights = head->weight;
-    wide->in_bias = head->bias;
-    wide->in_embedding = plan->n_dense;
+    wide->weights_at = head->weight;
+    wide->bias_at = head->bias;
+    wide->embedding_at = plan->n_dense;
     if (classes) { /* the gradients of the others are left out */
-        wide->in_weights = plan->tied ? head->bias : head->weight;
-        wide->in_bias = wide->in_weights + (plan->tied ? 0 : n_classes * head->n_features);
-        wide->in_embedding = wide->in_bias + n_classes;
+        wide->weights_at = plan->tied ? head->bias : head->weight;
+        wide->bias_at = wide->weights_at + (plan->tied ? 0 : n_classes * head->n_features);
+        wide->embedding_at = wide->bias_at + n_classes;
     }
     if (plan->tied)
-        wide->in_weights = wide->in_embedding;
+        wide->weights_at = wide->embedding_at;
     t->wide = wide;
 }
 

@@ -7,15 +7,15 @@
 /* Bytes for schedule_batch to work in. */
 ptrdiff_t schedule_bytes(const network_plan *plan, const task *t, ptrdiff_t n_threads);
 
-/* Number the different tokens of the batch in the order of their appearance, before them, where
- * the head's weights are theirs, its n_classes `classes` (NULL: all). `slots` (vocabulary,), all -1,
- * becomes each one's number, `touched` the tokens in that order. */
+/* Number the distinct tokens of the batch in order of appearance; with tied weights the head's
+ * n_classes `classes` (NULL: all) come first. `slots` (vocabulary,), all -1, becomes the number of
+ * each, `touched` the tokens in that order. */
 void schedule_tokens(
     const network_plan *plan, task *t, const int64_t *classes, ptrdiff_t n_classes, int *slots,
     int64_t *touched);
 
-/* Let the task's head be wide, over n_classes `classes` (NULL: all): their places, and those of
- * their gradients. */
+/* Make the task's head wide, restricted to n_classes `classes` (NULL: all), and set the places of
+ * their weights and gradients. */
 void schedule_classes(
     const network_plan *plan, task *t, wide_head *wide, const int64_t *classes,
     ptrdiff_t n_classes);
@@ -28,8 +28,8 @@ int schedule_wants_wide_head(
     const network_plan *plan, const task *t, ptrdiff_t wide_from, double n_steps,
     int64_t longest);
 
-/* Cut the batch; `memory` becomes its rows, bounds, barriers and losses. At most n_threads, of
- * which teams may have team_threads together. */
+/* Cut the batch; `memory` becomes its rows, bounds, barriers and losses. It uses at most n_threads
+ * threads, of which teams use at most team_threads in total. */
 void schedule_batch(
     const network_plan *plan, task *t, char *memory, ptrdiff_t n_threads,
     ptrdiff_t team_threads);

@@ -1,5 +1,5 @@
-/* One shard on its way through a network, as one thread sees it. The members of a team go the way
- * together: they share the memory, and each has its own of these. */
+/* A shard being processed, as one thread sees it. The members of a team process it together: they
+ * share the memory, and each has a struct of its own. */
 typedef struct {
     const network_plan *plan;
     const task *task;
@@ -10,5 +10,5 @@ typedef struct {
     steps *steps;
 } shard;
 
-/* The first member does what is not shared. */
-static inline int shard_leads(const shard *s) { return s->member.number == 0; }
+/* The first member does the serial parts. */
+static inline int is_leader(const shard *s) { return s->member.number == 0; }

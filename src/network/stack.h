@@ -6,7 +6,7 @@
 
 typedef struct {
     layer directions[2];
-    real *inputs; /* (N, I) where they are not just the outputs of the level below */
+    real *inputs; /* (N, I), NULL if they are the outputs of the level below */
 } level;
 
 typedef struct {
@@ -86,7 +86,7 @@ static const real *direction_inputs(
     const ptrdiff_t I = l->directions[d].plan->n_inputs;
     if (d == 0)
         return x;
-    if (shard_leads(s))
+    if (is_leader(s))
         gather_rows(s->steps->N, I, x, I, st->mirror, st->mirrored, I);
     return st->mirrored;
 }
@@ -95,15 +95,15 @@ static const real *direction_inputs(
  * layer's state and back to it. */
 static void stack_forward(const shard *s, stack *st)
 {
-    if (shard_leads(s) && st->n_directions == 2)
+    if (is_leader(s) && st->n_directions == 2)
         find_mirror(s->rows, s->steps, st->mirror);
     for (ptrdiff_t k = 0; k < st->n_levels; k++) {
         level *l = &st->levels[k];
-        if (k > 0 && shard_leads(s))
+        if (k > 0 && is_leader(s))
             level_outputs(s, st, &st->levels[k - 1], k, l->inputs);
         for (ptrdiff_t d = 0; d < st->n_directions; d++) {
             const real *x = direction_inputs(s, st, l, d, level_inputs(s, st, k));
-            if (shard_leads(s))
+            if (is_leader(s))
                 layer_start_chunk(&l->directions[d], s->steps->counts[0]);
             barrier_wait(&s->member);
             layer_forward(&l->directions[d], s->steps, &s->member, x, st->scratch.masked_h);
@@ -118,14 +118,14 @@ static const real *direction_gradients(
     const ptrdiff_t H = level_units(l);
     if (st->n_directions == 1)
         return st->dy;
-    if (shard_leads(s))
+    if (is_leader(s))
         gather_rows(s->steps->N, H, st->dy + d * H, 2 * H, d == 1 ? st->mirror : NULL, st->part,
                     H);
     return st->part;
 }
 
-/* dL/d states after each row's last step, of one direction: zeros, but where only the last states
- * are the head's features dL/dh comes from there. */
+/* dL/d states after each row's last step, of one direction: zero, except that a head on the last
+ * states supplies dL/dh. */
 static void start_backward(
     const shard *s, const stack *st, const level *l, ptrdiff_t d, const real *dfeatures)
 {
@@ -159,7 +159,7 @@ static void stack_backward(const shard *s, stack *st, const real *dfeatures)
         const int of_last_states = k == st->n_levels - 1 && !s->plan->per_step;
         const int inputs_wanted = k > 0 || task_wants_input_gradients(s->plan, s->task);
         for (ptrdiff_t d = 0; d < st->n_directions; d++) {
-            if (shard_leads(s))
+            if (is_leader(s))
                 start_backward(s, st, l, d, of_last_states ? dfeatures : NULL);
             const real *dy = of_last_states ? NULL : direction_gradients(s, st, l, d);
             const real *x = direction_inputs(s, st, l, d, level_inputs(s, st, k));
@@ -169,7 +169,7 @@ static void stack_backward(const shard *s, stack *st, const real *dfeatures)
             layer_backward(&l->directions[d], s->steps, &s->member, x, dy, &st->scratch,
                            inputs_wanted ? dx : NULL);
         }
-        if (inputs_wanted && shard_leads(s))
+        if (inputs_wanted && is_leader(s))
             join_input_gradients(s, st, l, k);
     }
 }

@@ -5,8 +5,7 @@
  * counts[t] rows still running. */
 
 typedef struct {
-    int64_t first;  /* step of the chunk within its sequences, */
-    int64_t origin; /* and of the sequences within those that the batch is a chunk of */
+    int64_t first;  /* step of this chunk within its sequences */
     ptrdiff_t B, T, N;
     int counts[];   /* (T,) */
 } steps;
@@ -16,7 +15,6 @@ static void count_steps(const task *t, const row *rows, ptrdiff_t n_rows, int64_
 {
     ptrdiff_t n = n_rows;
     s->first = first;
-    s->origin = t->first_step;
     s->B = n_rows;
     s->T = s->N = 0;
     while (s->T < t->max_steps) {

@@ -1,4 +1,4 @@
-/* Live sequences: a network that goes on by one step at a time, on one thread. */
+/* Live sequences: a network that advances one step at a time, on one thread. */
 
 typedef struct {
     network network;

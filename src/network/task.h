@@ -39,10 +39,10 @@ typedef struct {
     void *gathered_weights, *gathered_bias;
     const int64_t *classes;    /* (K,), or NULL for all */
     const int *slots;          /* (n_scores,) the place of each class among them */
-    ptrdiff_t n_sampled;       /* the others are there only as targets */
+    ptrdiff_t n_sampled;       /* the rest were added as targets */
     const void *log_shares;    /* (n_sampled,) log of the probability of being sampled */
     /* Places of their gradients. */
-    ptrdiff_t in_weights, in_bias, in_embedding;
+    ptrdiff_t weights_at, bias_at, embedding_at;
 } wide_head;
 
 typedef struct {
@@ -74,7 +74,7 @@ typedef struct {
     int64_t first_step;        /* of the batch within its sequences */
     int training;
     gemm_function *gemm;
-    ptrdiff_t item;            /* bytes of a number */
+    ptrdiff_t item;            /* bytes of an element */
 
     /* -- Planned by schedule.c -- */
     row *rows;                 /* (B,) longest first */
@@ -82,7 +82,7 @@ typedef struct {
     ptrdiff_t n_shards;
     ptrdiff_t n_lanes;
     ptrdiff_t n_members;       /* of a team */
-    ptrdiff_t portion;         /* blocks that its members share as one */
+    ptrdiff_t portion;         /* blocks that a member takes at a time */
     team_barrier *barriers;    /* (n_lanes,) */
     double *losses;            /* (n_lanes,) */
     int n_threads;
@@ -107,14 +107,14 @@ static inline int task_wants_input_gradients(const network_plan *plan, const tas
     return plan->vocabulary > 0 || t->input_gradients != NULL;
 }
 
-/* Numbers of a lane's gradients that are not in the kernels' layout: rows of the embedding. A
- * wide head has them, and its own, in the caller's vector. */
+/* Size of a lane's embedding gradients. With a wide head they, and its own, are in the caller's
+ * vector. */
 static inline ptrdiff_t task_n_other_gradients(const network_plan *plan, const task *t)
 {
     return t->wide ? 0 : t->n_touched * plan->n_inputs;
 }
 
-/* Numbers of a lane's gradients in the kernels' layout. */
+/* Size of a lane's gradients in the kernels' layout. */
 static inline ptrdiff_t task_n_gradients(const network_plan *plan, const task *t)
 {
     return t->wide ? plan->n_layer_gradients : plan->n_gradients;

@@ -31,9 +31,9 @@ typedef struct {
 
 /* A thread's place in its team. */
 typedef struct {
-    int number;            /* from 0; the first member does what is not shared */
+    int number;            /* from 0; the first member does the serial parts */
     int members;           /* of the team */
-    ptrdiff_t portion;     /* blocks that are shared as one */
+    ptrdiff_t portion;     /* blocks that a member takes at a time */
     team_barrier *barrier;
 } team_member;
 

@@ -13,7 +13,7 @@
  * is added to its score. The target of a step counts as 1, targets of other steps that are not
  * sampled as 0. */
 
-/* A score with next to no probability. */
+/* Score of a class that is masked out. */
 #define ABSENT ((real)-1e6)
 
 /* C (m x n) = op(A) (m x k) op(B) (k x n), by our own tiles or by BLAS. */
@@ -46,7 +46,7 @@ static void wide_gather_classes(const network_plan *plan, const task *t, ptrdiff
     }
 }
 
-/* A shard's features among those of the batch. */
+/* Copies a shard's features into the batch's. */
 static void wide_write_features(const shard *s, ptrdiff_t number, const real *features)
 {
     const wide_head *w = s->task->wide;
@@ -67,7 +67,7 @@ static void wide_read_dfeatures(const shard *s, ptrdiff_t number, real *dfeature
            (size_t)(s->steps->N * D) * sizeof(real));
 }
 
-/* Some classes' scores of all steps, without bias. */
+/* Scores of a block of classes at all steps, before the bias. */
 static void wide_scores(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
     const wide_head *w = t->wide;
@@ -75,7 +75,7 @@ static void wide_scores(const network_plan *plan, const task *t, ptrdiff_t piece
     const ptrdiff_t K = w->n_classes;
     const real *weights = w->weights;
     real *scores = w->scores;
-    /* S = F W'   (M x K) = (M x D) (D x K) */
+    /* scores = F W'   (M x K) = (M x D) (D x K) */
     wide_multiply(plan, t, thread, 0, 1, w->n_steps, min_of(K - first, CLASSES_AT_ONCE), D,
                   w->features, D, weights + first * D, D, scores + first, K);
 }
@@ -147,9 +147,9 @@ static void wide_weight_gradients(
     const ptrdiff_t first = piece * CLASSES_AT_ONCE;
     const ptrdiff_t n = min_of(K - first, CLASSES_AT_ONCE);
     const real *dscores = w->scores;
-    real *gradients = t->gradients, *dbias = gradients + w->in_bias + first;
+    real *gradients = t->gradients, *dbias = gradients + w->bias_at + first;
     wide_multiply(plan, t, thread, 1, 0, n, D, M, dscores + first, K, w->features, D,
-                  gradients + w->in_weights + first * D, D);
+                  gradients + w->weights_at + first * D, D);
     memset(dbias, 0, (size_t)n * sizeof(real));
     for (ptrdiff_t step = 0; step < M; step++)
         kernels->add(n, dscores + step * K + first, dbias);

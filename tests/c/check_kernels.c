@@ -555,10 +555,10 @@ static void check_packings(void)
 static void check_dropout(ptrdiff_t n, double rate)
 {
     const uint64_t key = random_bits();
-    real *x = numbers(n, 1), *out = numbers(n, 9);
+    real *x = numbers(n, 1), *out = copy(x, n);
     ptrdiff_t kept = 0;
     int good = 1;
-    k->dropout(n, x, out, key, rate);
+    k->dropout(n, out, key, rate);
     for (ptrdiff_t j = 0; j < n; j++) {
         /* Murmur3's finalizer of key and unit. */
         uint32_t bits = (uint32_t)key + (uint32_t)j * ((uint32_t)(key >> 32) | 1);
@@ -774,9 +774,9 @@ static void check_updates(ptrdiff_t n)
 int main(void)
 {
     static const ptrdiff_t many[] = {0, 1, 3, 15, 16, 17, 64, 1003};
-    static const int bytes[N_LEVELS] = {16, 32, 64};
+    static const int bytes[N_ISAS] = {16, 32, 64};
     for (int level = 0; level <= simd_highest(); level++) {
-        const simd_level *kernels_of_level = simd_kernels(level, sizeof(real));
+        const simd_isa *kernels_of_level = simd_kernels(level, sizeof(real));
         const int before = n_checked;
         level_name = simd_names[level];
         level_bytes = bytes[level];

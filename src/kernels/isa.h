@@ -1,11 +1,11 @@
 /* Every kernel for one instruction set in one precision: the body of the units in this folder,
  *
- *     #define LEVEL AVX512
+ *     #define ISA AVX512
  *     #define REAL_IS_FLOAT 1
- *     #include "level.h"
+ *     #include "isa.h"
  *
- * which export one table each, avx512_float and so on. A level says the bytes of its vectors
- * and how many of them the CPU has registers for. */
+ * which export one table each, avx512_float and so on. An instruction set is described by
+ * the bytes of its vectors and the number of its registers. */
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,25 +13,25 @@
 
 #include "simd.h"
 
-/* simd.h numbers the levels in an enum, which the preprocessor does not see. */
-#define LEVEL_IS_BASELINE 0
-#define LEVEL_IS_AVX2 1
-#define LEVEL_IS_AVX512 2
-#define LEVEL_IS_(level) LEVEL_IS_##level
-#define LEVEL_IS(level) LEVEL_IS_(level)
+/* simd.h numbers them in an enum, which the preprocessor does not see. */
+#define ISA_IS_BASELINE 0
+#define ISA_IS_AVX2 1
+#define ISA_IS_AVX512 2
+#define ISA_IS_(isa) ISA_IS_##isa
+#define ISA_IS(isa) ISA_IS_(isa)
 
-#if LEVEL_IS(LEVEL) == LEVEL_IS_AVX512
-#define LEVEL_NAME avx512
+#if ISA_IS(ISA) == ISA_IS_AVX512
+#define ISA_NAME avx512
 #define SIMD_BYTES 64
 #define SIMD_REGISTERS 32
 #define SIMD_FEATURES "avx512f,avx512dq,avx512vl,avx512bw,fma"
-#elif LEVEL_IS(LEVEL) == LEVEL_IS_AVX2
-#define LEVEL_NAME avx2
+#elif ISA_IS(ISA) == ISA_IS_AVX2
+#define ISA_NAME avx2
 #define SIMD_BYTES 32
 #define SIMD_REGISTERS 16
 #define SIMD_FEATURES "avx2,fma"
 #else
-#define LEVEL_NAME baseline
+#define ISA_NAME baseline
 #define SIMD_BYTES 16
 #if defined(__aarch64__)
 #define SIMD_REGISTERS 32
@@ -40,7 +40,7 @@
 #endif
 #endif
 
-/* On other CPUs than x86 the units of its levels are empty. */
+/* On other CPUs than x86 their units are empty. */
 #if SIMD_X86 || !defined(SIMD_FEATURES)
 
 #define PRAGMA_(x) _Pragma(#x)
@@ -112,10 +112,11 @@ static const kernels table = {
     .add_rows = add_rows,
 };
 
-extern const simd_level JOIN(LEVEL_NAME, PRECISION_NAME);
-const simd_level JOIN(LEVEL_NAME, PRECISION_NAME) = {
+extern const simd_isa JOIN(ISA_NAME, PRECISION_NAME);
+const simd_isa JOIN(ISA_NAME, PRECISION_NAME) = {
     &table,
-    {sum_of_squares, penalize, scale, sgd, adam},
+    {.sum_of_squares = sum_of_squares, .penalize = penalize, .scale = scale, .sgd = sgd,
+     .adam = adam},
     multiply_adds,
 };
 
