@@ -176,7 +176,7 @@ class Network:
     parameters : array of shape (n_parameters,)
     weights : dict of str to array
         Named views into `parameters`.
-    penalized : list of (begin, end)
+    penalized : list of (start, stop)
         Where weight matrices stand, which the penalty is on.
     """
 
