@@ -187,7 +187,7 @@ def test_teams_have_no_more_threads_than_the_machine(teams):
 
 # So few rows that the threads of a team share the units, and work enough for that.
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["one direction", "bidirectional"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("cell", _plan.CELLS)
 @pytest.mark.parametrize("lengths", [[60], [60, 31, 60, 7], [40] * 13], ids=len)
 def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step, teams):

@@ -88,7 +88,7 @@ def test_gradients_of_any_network_equal_central_differences(problem):
 
 
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["one direction", "bidirectional"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("cell", _plan.CELLS)
 def test_gradients_of_every_cell(cell, activation, bidirectional, per_step):
@@ -125,7 +125,7 @@ def test_a_batch_without_weight_has_no_loss():
 
 
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["one direction", "bidirectional"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("n_sequences", [1, 40])
 def test_forward_equals_the_oracle_over_many_chunks(n_sequences, bidirectional, per_step):
     # 700 steps are more than prediction holds at a time.
@@ -169,7 +169,7 @@ def test_forward_equals_the_oracle_over_many_chunks(n_sequences, bidirectional, 
 
 
 @pytest.mark.parametrize("vocabulary", [0, 6])
-@pytest.mark.parametrize("bidirectional", [False, True], ids=["one direction", "bidirectional"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 def test_gradients_of_inputs(bidirectional, vocabulary):
     problem = Problem(
         (4, 3),
