@@ -232,7 +232,7 @@ class Network:
         self._loss_and_gradients = _engine.loss_and_gradients[precision]
 
     def _layer(self, k, direction):
-        """Sizes and places of a layer in one direction, as _engine.Plan takes them."""
+        """Sizes and places of a layer in one direction, as _plan.Plan takes them."""
         a = self.architecture
         prefix = f"layers.{k}.{direction}"
         starts = [

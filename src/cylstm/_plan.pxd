@@ -30,13 +30,13 @@ cdef extern from "network/plan.h" nogil:
         layer_plan* layers
         Py_ssize_t n_layers, n_directions
         head_plan head
-        Py_ssize_t n_inputs, n_state
+        Py_ssize_t n_inputs
         int per_step
         Py_ssize_t vocabulary
         int tied
         Py_ssize_t n_dense
         int packed
-        Py_ssize_t n_layer_gradients, n_weights, n_columns, widest_units, widest_inputs
+        Py_ssize_t n_weights, n_columns, widest_units, widest_inputs
         int loss
         const double* levels
         const void* kernels
