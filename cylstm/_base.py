@@ -88,6 +88,7 @@ class NetworkEstimator(
     def weights_(self) -> Mapping[str, np.ndarray]:
         """Named views of all parameters."""
         check_is_fitted(self)
+        self._network.expose()
         return MappingProxyType(self._network.weights)
 
     @property

@@ -14,6 +14,9 @@ from ._threads import single_threaded_blas
 
 DIRECTIONS = ("", "reverse.")
 
+# Bytes of working memory that a network keeps for its next forward pass.
+KEPT_BYTES = 1 << 24
+
 
 class Place(NamedTuple):
     """Where a parameter stands in the flat vector."""
@@ -178,6 +181,12 @@ class Network:
         Named views into `parameters`.
     penalized : list of (start, stop)
         Where weight matrices stand, which the penalty is on.
+
+    Notes
+    -----
+    Forward passes keep the packed weights and their working memory for those that follow,
+    also from other threads. Whoever writes to the parameters calls `changed`, or, where
+    others may write at any time, `expose`.
     """
 
     def __init__(self, architecture):
@@ -227,6 +236,10 @@ class Network:
         self._one_blas_thread = (
             single_threaded_blas if self._plan.products == "blas" else nullcontext
         )
+        self._version = 0
+        self._packed = (None, None)  # a version, and the weights that were packed then
+        self._exposed = False
+        self._workspaces = []  # at most one, which a forward pass takes and puts back
         precision = PRECISIONS[self.dtype]
         self._forward = _engine.forward[precision]
         self._loss_and_gradients = _engine.loss_and_gradients[precision]
@@ -360,12 +373,29 @@ class Network:
         self._fill(sequences, n_threads, targets=targets, losses=losses)
         return losses
 
+    def changed(self):
+        """The parameters are other ones now."""
+        self._version += 1
+
+    def expose(self):
+        """Others may write to the parameters from now on, unseen."""
+        self._exposed = True
+
     def _fill(self, sequences, n_threads, **wanted):
         """Of all sequences what _engine.forward is asked for."""
+        version = self._version
+        packed_version, packed = self._packed
+        if packed_version != version or self._exposed:
+            packed = _engine.PackedWeights()
+        try:
+            workspace = self._workspaces.pop()
+        except IndexError:
+            workspace = _engine.Workspace()
         with self._one_blas_thread():
             self._forward(
                 self._plan,
-                _engine.Workspace(),
+                workspace,
+                packed,
                 self.parameters,
                 sequences.values,
                 sequences.tokens,
@@ -375,6 +405,9 @@ class Network:
                 n_threads,
                 **wanted,
             )
+        self._packed = version, packed
+        if not self._workspaces and workspace.n_bytes <= KEPT_BYTES:
+            self._workspaces.append(workspace)
 
     def stream(self, n_sequences):
         """An _engine.Stream over this network's parameters, with a state of zeros."""

@@ -81,6 +81,7 @@ class BatchTrainer:
             network.parameters, self._gradients, self.n_threads
         ):
             raise NonFiniteLossError
+        network.changed()
         return loss, weight
 
 
@@ -278,6 +279,7 @@ def train(
         )
     except NonFiniteLossError:
         parameters[:] = last_finite
+        trainer.network.changed()
         raise NonFiniteLossError(
             f"The loss became NaN or infinite in epoch {history.n_iter + 1}. Try a "
             "smaller learning_rate_init or alpha, a clip_norm of 1, or inputs and targets "
@@ -286,3 +288,4 @@ def train(
         ) from None
     if progress.best_parameters is not None:
         parameters[:] = progress.best_parameters
+        trainer.network.changed()

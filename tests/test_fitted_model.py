@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from example_sequences import SUMS, TOKENS, F, N, X, Y, regressor
 
+from cylstm._sequences import ragged_to_sequences
+
 
 def test_writing_through_weights_changes_the_model():
     model = regressor().fit(X, Y)
@@ -25,6 +27,55 @@ def test_writing_through_weights_changes_the_model():
     again.weights_["head.bias"][...] = 6
     assert (again.predict(X) == 6).all()
     assert (model.predict(X) == 5).all()
+
+
+def fresh_predictions(model):
+    """Those of a copy that has predicted nothing yet."""
+    return pickle.loads(pickle.dumps(model)).predict(X)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_predictions_follow_weights_that_are_written_to(when):
+    # Packed weights are kept from the first prediction on.
+    model = regressor().fit(X, Y)
+    weights = model.weights_ if when == "before" else None
+    model.predict(X)
+    model.predict(X)
+    weights = weights or model.weights_
+    for value in (5, 6):
+        weights["layers.0.weight_hh"][...] += value
+        weights["head.bias"][...] = value
+        np.testing.assert_array_equal(model.predict(X), fresh_predictions(model))
+
+
+def test_predictions_follow_training():
+    model = regressor(early_stopping=False).fit(X, Y)
+    for target in (Y, -Y, np.full(N, np.inf)):
+        before = model.predict(X)
+        try:
+            model.partial_fit(X, target)
+            assert (model.predict(X) != before).any()
+        except ValueError:  # the last one, which changes nothing
+            np.testing.assert_array_equal(model.predict(X), before)
+        np.testing.assert_array_equal(model.predict(X), fresh_predictions(model))
+
+
+def test_validation_and_the_best_weights_are_those_of_the_moment():
+    model = regressor(max_iter=30, early_stopping=True, learning_rate_init=0.1)
+    model.fit(X, Y, X_val=X, y_val=Y)
+    assert model.score(X, Y) == model.best_validation_score_
+    assert len(set(model.validation_scores_)) > 1
+    np.testing.assert_array_equal(model.predict(X), fresh_predictions(model))
+
+
+def test_packed_weights_are_kept_until_the_parameters_change():
+    network = regressor().fit(X, Y)._network
+    sequences = ragged_to_sequences(list(X), network.dtype)
+    before, _ = network.forward(sequences, 1)
+    network.parameters[:] = 0  # unseen
+    np.testing.assert_array_equal(network.forward(sequences, 1)[0], before)
+    network.changed()
+    assert (network.forward(sequences, 1)[0] == 0).all()
 
 
 def test_a_copy_does_not_share_what_training_changes():

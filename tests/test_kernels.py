@@ -206,12 +206,52 @@ def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step, te
     assert problem.workspace.n_members > 1
 
 
+@pytest.mark.parametrize("n_scores", [1, 5, 130])
+@pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
+def test_teams_share_heads_and_draw_the_same_masks(per_step, n_scores, teams):
+    dropout = {"dropout": 0.2, "recurrent_dropout": 0.3}
+    problem = Problem(
+        (130, 90),
+        [60, 31, 60, 7],
+        "squared_error",
+        per_step=per_step,
+        n_scores=n_scores,
+        bidirectional=True,
+        **dropout,
+    )
+    problem.network.parameters[:] *= 0.2
+    assert_same_bits(problem)
+    problem.loss_and_gradients(n_threads=4)
+    assert problem.workspace.n_members > 1
+
+
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_teams_equal_the_oracle(n_threads, teams):
-    problem = Problem((100, 70), [30, 12], "squared_error", vocabulary=9, dropout=0.3)
+    problem = Problem(
+        (100, 70),
+        [30, 12],
+        "squared_error",
+        vocabulary=9,
+        dropout=0.3,
+        recurrent_dropout=0.2,
+        per_step=True,
+        n_scores=67,
+    )
     problem.network.parameters[:] *= 0.3
     problem.check_oracle(1e-10, n_threads)
     assert problem.workspace.n_members > 1
+
+
+# Of a wide layer fewer and larger shards; more steps than a gradient is summed over at a time.
+@pytest.mark.parametrize("lengths", [[17] * 33, [25, 3] * 20], ids=["equal", "ragged"])
+def test_wide_layers_equal_the_oracle(lengths, teams):
+    problem = Problem((260,), lengths, "squared_error")
+    problem.network.parameters[:] *= 0.1
+    problem.check_oracle(1e-10, n_threads=2)
+    assert_same_bits(problem)
+    one = Problem((260,), lengths[:32], "squared_error")
+    one.loss_and_gradients(n_threads=2)
+    assert one.workspace.n_members == 2
 
 
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])

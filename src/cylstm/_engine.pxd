@@ -57,6 +57,7 @@ cdef extern from "network/task.h" nogil:
         double* losses
         int n_threads
         Py_ssize_t max_packed
+        int has_packed
         wide_head* wide
         void* packed_weights
         char* workers

@@ -91,11 +91,23 @@ cdef class Memory:
         self.release()
 
 
+cdef class PackedWeights:
+    """The parameters in the layout of the products, as a forward pass leaves them here for
+    others of the same plan and parameters."""
+
+    cdef Memory memory
+    cdef bint filled
+
+    def __cinit__(self):
+        self.memory = Memory()
+
+
 cdef class Workspace:
     """What the kernels work in, kept from one call to the next; for one caller at a
     time."""
 
-    cdef Memory schedule, threads, weights, head
+    cdef Memory schedule, threads, head
+    cdef PackedWeights weights
     cdef wide_head wide
     cdef readonly Py_ssize_t n_members  # of a team, in the last call
     cdef int[::1] slots  # of every token, -1 for those that are not in the batch
@@ -104,7 +116,12 @@ cdef class Workspace:
     def __cinit__(self):
         self.slots = self.class_slots = np.empty(0, dtype=np.intc)
         self.schedule, self.threads = Memory(), Memory()
-        self.weights, self.head = Memory(), Memory()
+        self.weights, self.head = PackedWeights(), Memory()
+
+    @property
+    def n_bytes(self):
+        """Bytes that it holds, packed weights not counted."""
+        return self.schedule.n_bytes + self.threads.n_bytes + self.head.n_bytes
 
 
 cdef const engine* engine_of(Py_ssize_t item) noexcept nogil:
@@ -141,7 +158,9 @@ cdef void run_phases(
             wait_for_all()  # which prange does not do within a parallel block
 
 
-cdef int run(Plan plan, task* t, Workspace workspace, Py_ssize_t n_threads) except -1:
+cdef int run(
+    Plan plan, task* t, Workspace workspace, PackedWeights packed, Py_ssize_t n_threads
+) except -1:
     """Schedule the batch, reserve memory and run."""
     cdef const network_plan* p = &plan.plan
     cdef const engine* e = engine_of(t.item)
@@ -170,10 +189,12 @@ cdef int run(Plan plan, task* t, Workspace workspace, Py_ssize_t n_threads) exce
     t.lanes = t.workers + n_workers * t.worker_bytes
     t.packed_weights = <void*> t.parameters
     if p.packed:
-        t.packed_weights = workspace.weights.reserve(
+        t.has_packed = packed.filled
+        t.packed_weights = packed.memory.reserve(
             (p.n_weights if t.training else p.n_columns) * t.item)
     with nogil:
         run_phases(e, p, t)
+    packed.filled = not t.training  # whose next call has other parameters
     return 0
 
 
@@ -359,7 +380,7 @@ def loss_and_gradients(
             t.wide.n_sampled = log_shares.shape[0]
             if log_shares.shape[0]:
                 t.wide.log_shares = &log_shares[0]
-        run(plan, &t, workspace, n_threads)
+        run(plan, &t, workspace, workspace.weights, n_threads)
     finally:
         for k in range(t.n_touched):
             workspace.slots[touched[k]] = -1
@@ -369,6 +390,7 @@ def loss_and_gradients(
 def forward(
     Plan plan not None,
     Workspace workspace not None,
+    PackedWeights packed not None,         # IN, or OUT
     const floating[::1] parameters,        # IN (P,)
     const floating[:, ::1] values,         # IN (n_rows, I) or None
     const int64_t[::1] tokens,             # IN (n_rows,) or None
@@ -391,8 +413,9 @@ def forward(
 ):
     """Fill what is given: scores, features, final states, traces (gates, c and h of each
     layer and direction, side by side) and, of networks per step, losses from targets. Rows of
-    values that belong to no sequence of the batch stay as they are. The other arguments are
-    those of loss_and_gradients."""
+    values that belong to no sequence of the batch stay as they are. The first call packs the
+    parameters into `packed`, later ones read them there. The other arguments are those of
+    loss_and_gradients."""
     cdef const network_plan* p = &plan.plan
     cdef task t
     cdef Py_ssize_t k
@@ -414,7 +437,7 @@ def forward(
         t.targets = &targets[0, 0]
         t.n_targets = targets.shape[1]
         t.step_losses = &losses[0]
-    run(plan, &t, workspace, n_threads)
+    run(plan, &t, workspace, packed, n_threads)
 
 
 cdef class Stream:

@@ -98,6 +98,7 @@ static const kernels table = {
         CELLS(CELL_BACKWARD)
     },
     .product = product,
+    .pack_steps = pack_steps,
     .add_transposed_product = add_transposed_product,
     .multiply = multiply,
     .thin_forward = thin_forward,

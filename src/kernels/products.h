@@ -24,7 +24,7 @@ typedef real vec_in_memory
     __attribute__((vector_size(SIMD_BYTES), aligned(sizeof(real)), may_alias));
 
 _Static_assert(TILE_ROWS == 6 && TILE_VECTORS == 4, "any_tile lists these");
-_Static_assert(PANEL <= 64, "MULTIPLY_SCRATCH holds a panel");
+_Static_assert(PANEL <= WIDEST_PANEL, "scratch holds a panel");
 _Static_assert(BLOCK_UNITS % VECTOR_SIZE == 0, "a block is whole vectors");
 _Static_assert(HEAD_BLOCK % BLOCK_UNITS == 0, "a block of the head is whole blocks");
 
@@ -154,39 +154,76 @@ static void product(
     }
 }
 
-/* P += A' Z for the columns from `first` to `last`: A and Z have N rows, those of Z z_width
- * apart; the columns of A (parts with step 1), `depth` together, are the rows of P. */
-static void add_transposed_product(
-    ptrdiff_t N, int n_parts, const columns *parts, ptrdiff_t depth, const real *z,
-    ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last)
+/* Columns of n rows side by side, row after row. */
+INLINE void copy_columns(
+    const int n_columns, ptrdiff_t n, const real *restrict a, ptrdiff_t row, real *restrict out)
 {
-    ptrdiff_t width;
+    for (ptrdiff_t k = 0; k < n; k++)
+        memcpy(out + k * n_columns, a + k * row, (size_t)n_columns * sizeof(real));
+}
+
+/* Rows `first` to `last` of n rows of A (its columns in parts with step 1), as the transposed
+ * operand of add_transposed_product: tile by tile TILE_ROWS columns, of these row after row. The
+ * parts start at row `first`. */
+static void pack_steps(
+    ptrdiff_t n, ptrdiff_t first, ptrdiff_t last, int n_parts, const columns *parts,
+    real *packed)
+{
+    for (int p = 0; p < n_parts; p++)
+        for (ptrdiff_t k = 0, width; k < parts[p].n; k += width) {
+            width = min_of(TILE_ROWS, parts[p].n - k);
+#define COPY_COLUMNS(n_columns)                                                              \
+    case n_columns:                                                                          \
+        copy_columns(n_columns, last - first, parts[p].start + k, parts[p].row,              \
+                     packed + first * n_columns);                                            \
+        break;
+            switch (width) {
+                COPY_COLUMNS(1)
+                COPY_COLUMNS(2)
+                COPY_COLUMNS(3)
+                COPY_COLUMNS(4)
+                COPY_COLUMNS(5)
+                COPY_COLUMNS(6)
+            }
+#undef COPY_COLUMNS
+            packed += n * width;
+        }
+}
+
+/* P += A' Z for the columns from `first` to `last`. A: n rows, at most STEPS_AT_ONCE, as pack_steps
+ * leaves them; its columns, widths[p] in part p, are the rows of P. Z: n rows that are z_width
+ * apart. `scratch` holds PANEL_SCRATCH numbers. */
+static void add_transposed_product(
+    ptrdiff_t n, int n_parts, const ptrdiff_t *widths, const real *a, const real *z,
+    ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
+    real *scratch)
+{
+    ptrdiff_t depth = 0, width;
+    for (int p = 0; p < n_parts; p++)
+        depth += widths[p];
     for (ptrdiff_t c = first; c < last; c += width) {
         width = min_of(PANEL, min_of(block - c % block, last - c));
-        for (ptrdiff_t row = 0; row < N; row += STEPS_AT_ONCE) {
-            const ptrdiff_t n = min_of(STEPS_AT_ONCE, N - row);
-            const real *panel = z + row * z_width + c;
-            ptrdiff_t stride = z_width;
-            real copied[STEPS_AT_ONCE * PANEL] __attribute__((aligned(64)));
-            if (z_width > FAR_APART) {
-                for (ptrdiff_t k = 0; k < n; k++)
-                    memcpy(copied + k * width, panel + k * z_width,
-                           (size_t)width * sizeof(real));
-                panel = copied;
-                stride = width;
-            }
-            real *out = packed + depth * c;
-            for (int p = 0; p < n_parts; p++)
-                for (ptrdiff_t k = 0; k < parts[p].n; k += TILE_ROWS) {
-                    const int rows = (int)min_of(TILE_ROWS, parts[p].n - k);
-                    const columns transposed = {
-                        parts[p].start + row * parts[p].row, 1, parts[p].row,
-                        n};
-                    any_tile(rows, (int)(width / VECTOR_SIZE), 1, &transposed, k, panel,
-                                   stride, out, width, 1);
-                    out += rows * width;
-                }
+        const real *tile = a, *panel = z + c;
+        real *out = packed + depth * c;
+        ptrdiff_t stride = z_width;
+        if (z_width > FAR_APART) {
+            for (ptrdiff_t k = 0; k < n; k++)
+                memcpy(scratch + k * width, panel + k * z_width, (size_t)width * sizeof(real));
+            panel = scratch;
+            stride = width;
         }
+        for (int p = 0; p < n_parts; p++)
+            for (ptrdiff_t k = 0; k < widths[p]; k += TILE_ROWS) {
+                const int rows = (int)min_of(TILE_ROWS, widths[p] - k);
+                const columns transposed = {tile, 1, rows, n};
+                /* The sums of the next tile, which come from afar in wide layers. */
+                for (ptrdiff_t j = 0; j < TILE_ROWS * width; j += CACHE_LINE / (int)sizeof(real))
+                    __builtin_prefetch(out + rows * width + j, 1);
+                any_tile(rows, (int)(width / VECTOR_SIZE), 1, &transposed, 0, panel, stride, out,
+                         width, 1);
+                tile += n * rows;
+                out += rows * width;
+            }
     }
 }
 

@@ -23,11 +23,14 @@ static void head_take_memory(head *h, const network_plan *plan, const task *t, a
     h->dfeatures = arena_take(memory, M * D, sizeof(real), t->training && !plan->per_step);
 }
 
-/* (M, D) features: outputs of the last level at every step, or its last states. */
+/* (M, D) features: outputs of the last level at every step, or its last states. The first member
+ * writes them where they have to be joined. */
 static const real *head_features(const shard *s, const stack *st, const head *h)
 {
     const level *top = &st->levels[st->n_levels - 1];
     const ptrdiff_t D = h->plan->n_features, H = level_units(top);
+    if (st->joined && !is_leader(s))
+        return h->features;
     if (s->plan->per_step)
         return level_outputs(s, st, top, st->n_levels, h->features);
     if (!st->joined)
@@ -39,47 +42,89 @@ static const real *head_features(const shard *s, const stack *st, const head *h)
     return h->features;
 }
 
-/* scores = F W' + b   (M x K) = (M x D) (D x K) */
-static void head_forward(const head *h, ptrdiff_t M, const real *features)
+/* scores = F W' + b   (M x K) = (M x D) (D x K); each member computes those of some rows. */
+static void head_forward(const shard *s, const head *h, ptrdiff_t M, const real *features)
 {
     const packed_columns *c = &h->plan->columns;
     const ptrdiff_t D = h->plan->n_features, S = c->n_padded;
-    const columns parts[] = {{features, D, 1, D}};
-    if (h->plan->thin) {
-        h->kernels->thin_forward(M, S, D, features, h->weights + c->columns_at,
-                                 h->weights + c->bias_at, h->scores);
+    ptrdiff_t first, last;
+    barrier_wait(&s->member);
+    share_rows(&s->member, M, &first, &last);
+    const ptrdiff_t n = last - first;
+    const columns parts[] = {{features + first * D, D, 1, D}};
+    real *scores = h->scores + first * S;
+    if (h->plan->thin)
+        h->kernels->thin_forward(n, S, D, parts[0].start, h->weights + c->columns_at,
+                                 h->weights + c->bias_at, scores);
+    else {
+        if (c->packed)
+            h->kernels->product(n, 1, parts, D, h->weights + c->columns_at, c->width, 0, S, S,
+                                scores, S);
+        else
+            h->gemm(0, 1, n, S, D, parts[0].start, D, h->weights + h->plan->weight, D, 0,
+                    scores, S);
+        h->kernels->add_to_rows(n, S, h->weights + c->bias_at, scores);
+    }
+    barrier_wait(&s->member);
+}
+
+/* dL/dscores into gradients of the head, which are added: each member computes those of some
+ * blocks of scores. */
+static void head_weight_gradients(
+    const shard *s, const head *h, const layer_scratch *scratch, ptrdiff_t M,
+    const real *features)
+{
+    const packed_columns *c = &h->plan->columns;
+    const ptrdiff_t D = h->plan->n_features, S = c->n_padded;
+    ptrdiff_t first, last;
+    if (!c->packed) {
+        h->gemm(1, 0, S, D, M, h->scores, S, features, D, 1, h->gradients + h->plan->weight, D);
         return;
     }
-    if (c->packed)
-        h->kernels->product(M, 1, parts, D, h->weights + c->columns_at, c->width, 0, S, S,
-                            h->scores, S);
-    else
-        h->gemm(0, 1, M, S, D, features, D, h->weights + h->plan->weight, D, 0, h->scores, S);
-    h->kernels->add_to_rows(M, S, h->weights + c->bias_at, h->scores);
+    share_rows(&s->member, c->n_blocks, &first, &last);
+    for (ptrdiff_t start = 0, n; start < M; start += n) {
+        n = min_of(STEPS_AT_ONCE, M - start);
+        const columns inputs[] = {{features + start * D, D, 1, D}};
+        if (is_leader(s))
+            h->kernels->pack_steps(n, 0, n, 1, inputs, scratch->inputs);
+        barrier_wait(&s->member);
+        /* dW' += F' dS   (D x K) += (D x M) (M x K) */
+        h->kernels->add_transposed_product(
+            n, 1, &D, scratch->inputs, h->scores + start * S, S, h->gradients + c->columns_at,
+            c->width, first * c->width, min_of(last * c->width, S), scratch->panel);
+        barrier_wait(&s->member);
+    }
 }
 
 /* dL/dscores into gradients of the head, which are added, and dL/dfeatures. */
-static void head_backward(const head *h, ptrdiff_t M, const real *features, real *dfeatures)
+static void head_backward(
+    const shard *s, const head *h, const layer_scratch *scratch, ptrdiff_t M,
+    const real *features, real *dfeatures)
 {
     const packed_columns *c = &h->plan->columns;
     const ptrdiff_t D = h->plan->n_features, K = h->plan->n_scores, S = c->n_padded;
-    const columns inputs[] = {{features, D, 1, D}}, dscores[] = {{h->scores, S, 1, K}};
-    h->kernels->add_rows(M, S, h->scores, h->gradients + c->bias_at);
-    if (h->plan->thin)
-        h->kernels->thin_backward(M, K, D, features, h->weights + c->columns_at, h->scores,
-                                  dfeatures, h->gradients + c->columns_at);
-    else if (c->packed) {
-        /* dW' += F' dS   (D x K) += (D x M) (M x K) */
-        h->kernels->add_transposed_product(M, 1, inputs, D, h->scores, S,
-                                           h->gradients + c->columns_at, c->width, 0, S);
-        /* dF = dS W   (M x D) = (M x K) (K x D) */
-        h->kernels->product(M, 1, dscores, K, h->weights + h->plan->rows_at, HEAD_BLOCK, 0, D,
-                            D, dfeatures, D);
+    ptrdiff_t first, last;
+    barrier_wait(&s->member);
+    if (is_leader(s))
+        h->kernels->add_rows(M, S, h->scores, h->gradients + c->bias_at);
+    if (h->plan->thin) {
+        if (is_leader(s))
+            h->kernels->thin_backward(M, K, D, features, h->weights + c->columns_at, h->scores,
+                                      dfeatures, h->gradients + c->columns_at);
     }
     else {
-        h->gemm(1, 0, K, D, M, h->scores, S, features, D, 1, h->gradients + h->plan->weight, D);
-        h->gemm(0, 0, M, D, K, h->scores, S, h->weights + h->plan->weight, D, 0, dfeatures, D);
+        head_weight_gradients(s, h, scratch, M, features);
+        share_rows(&s->member, M, &first, &last);
+        const columns dscores[] = {{h->scores + first * S, S, 1, K}};
+        /* dF = dS W   (M x D) = (M x K) (K x D) */
+        if (c->packed)
+            h->kernels->product(last - first, 1, dscores, K, h->weights + h->plan->rows_at,
+                                HEAD_BLOCK, 0, D, D, dfeatures + first * D, D);
+        else
+            h->gemm(0, 0, M, D, K, h->scores, S, h->weights + h->plan->weight, D, 0, dfeatures,
+                    D);
     }
+    barrier_wait(&s->member);
 }
 
 /* The loss of one sample (or step) from its scores, which become weight * d loss / d score. */

@@ -41,8 +41,9 @@ typedef struct {
 
 /* Memory that the layers use one after the other. */
 typedef struct {
-    real *masked_h; /* (B, H) */
-    real *h_prev;   /* (N, H) */
+    real *masked_h; /* (B, H) of this member */
+    real *inputs;   /* (STEPS_AT_ONCE, I + H) of [X h_prev], packed; for BLAS (N, H) h_prev */
+    real *panel;    /* (PANEL_SCRATCH,) of this member */
     real *dh, *dc;  /* (B, S) */
 } layer_scratch;
 
@@ -102,13 +103,28 @@ static const real *layer_outputs(const layer *l, const steps *s)
     return l->h + s->B * l->plan->columns.n_units;
 }
 
+/* Units `first` to `last` of h or dL/dh of n rows times the mask of recurrent dropout. */
 static void multiply_by_mask(
-    ptrdiff_t n, ptrdiff_t H, const real *a, ptrdiff_t a_stride, const real *mask, real *out,
-    ptrdiff_t out_stride)
+    const layer *l, ptrdiff_t n, ptrdiff_t first, ptrdiff_t last, const real *a, real *out,
+    ptrdiff_t stride)
 {
+    const ptrdiff_t H = l->plan->columns.n_units;
     for (ptrdiff_t r = 0; r < n; r++)
-        for (ptrdiff_t j = 0; j < H; j++)
-            out[r * out_stride + j] = a[r * a_stride + j] * mask[r * H + j];
+        for (ptrdiff_t j = first; j < last; j++)
+            out[r * stride + j] = a[r * stride + j] * l->mask[r * H + j];
+}
+
+/* The states that step t sees, which are those of the rows from `before` on; with recurrent dropout
+ * they are written to `masked_h`. */
+static const real *states_before(
+    const layer *l, ptrdiff_t n, ptrdiff_t before, real *masked_h)
+{
+    const ptrdiff_t H = l->plan->columns.n_units;
+    const real *h = l->h + before * H;
+    if (!l->mask)
+        return h;
+    multiply_by_mask(l, n, 0, H, h, masked_h, H);
+    return masked_h;
 }
 
 static void layer_cells_forward(
@@ -177,7 +193,6 @@ static void layer_forward(
     const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, S = p->columns.n_padded;
     const ptrdiff_t G = S * p->columns.n_gates, B = s->B;
     const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
-    /* After the last barrier the first member may already be overwriting `s` for the next chunk. */
     const ptrdiff_t T = s->T;
     ptrdiff_t before = 0, now = B, first, last;
     share_blocks(member, p->columns.n_blocks, &first, &last);
@@ -192,16 +207,12 @@ static void layer_forward(
         real *z = l->gates, *phi_c = l->phi_c;
         real *c_prev = l->c + t % 2 * B * S, *c = l->c + (t + 1) % 2 * B * S;
         real *h = l->h + now * H;
-        const real *h_prev = l->h + before * H;
+        const real *h_prev = states_before(l, n, before, masked_h);
         if (l->history) {
             z += (now - B) * G;
             phi_c += (now - B) * S;
             c_prev = l->c + before * S;
             c = l->c + now * S;
-        }
-        if (l->mask) {
-            multiply_by_mask(n, H, h_prev, H, l->mask, masked_h, H);
-            h_prev = masked_h;
         }
         if (p->columns.packed) {
             const columns parts[] = {{x + (now - B) * I, I, 1, I}, {h_prev, H, 1, H}};
@@ -262,10 +273,66 @@ static void product_with_dz(
         out_width);
 }
 
+/* Whether the states before all steps are one block of h: all rows run through all steps. */
+static int states_are_aligned(const layer *l, const steps *s)
+{
+    return s->counts[s->T - 1] == s->B && !l->mask;
+}
+
+/* BLAS: the states before all steps (N, H). */
+static const real *gather_states(const layer *l, const steps *s, const layer_scratch *scratch)
+{
+    const ptrdiff_t H = l->plan->columns.n_units;
+    if (states_are_aligned(l, s))
+        return l->h;
+    for (ptrdiff_t t = 0, before = 0, now = 0; t < s->T; t++) {
+        const ptrdiff_t n = s->counts[t];
+        memcpy(scratch->inputs + now * H, states_before(l, n, before, scratch->masked_h),
+               (size_t)(n * H) * sizeof(real));
+        before = now + s->B;
+        now += n;
+    }
+    return scratch->inputs;
+}
+
+/* Steps `start` to `end` of [X h_prev] into scratch->inputs, as the gradients of the weights take
+ * them; each member copies some. */
+static void pack_inputs(
+    const layer *l, const steps *s, const team_member *member, ptrdiff_t start, ptrdiff_t end,
+    const real *x, const layer_scratch *scratch)
+{
+    const ptrdiff_t I = l->plan->n_inputs, H = l->plan->columns.n_units;
+    const int n_parts = 1 + l->plan->recurrent;
+    columns parts[] = {{NULL, I, 1, I}, {NULL, H, 1, H}};
+    ptrdiff_t first, last;
+    share_rows(member, end - start, &first, &last);
+    if (states_are_aligned(l, s)) {
+        parts[0].start = x + (start + first) * I;
+        parts[1].start = l->h + (start + first) * H;
+        l->kernels->pack_steps(end - start, first, last, n_parts, parts, scratch->inputs);
+        return;
+    }
+    first += start;
+    last += start;
+    for (ptrdiff_t t = 0, before = 0, now = 0; now < last; t++) {
+        const ptrdiff_t n = s->counts[t];
+        const ptrdiff_t from = max_of(first, now), to = min_of(last, now + n);
+        if (from < to) {
+            parts[0].start = x + from * I;
+            parts[1].start =
+                states_before(l, n, before, scratch->masked_h) + (from - now) * H;
+            l->kernels->pack_steps(end - start, from - start, to - start, n_parts, parts,
+                                   scratch->inputs);
+        }
+        before = now + s->B;
+        now += n;
+    }
+}
+
 /* Gradients of the weights are added; dX is written where dx is not NULL (it may be dy). */
 static void layer_weight_gradients(
     const layer *l, const steps *s, const team_member *member, const real *x,
-    const real *h_prev, real *dx)
+    const layer_scratch *scratch, real *dx)
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, N = s->N;
@@ -274,7 +341,7 @@ static void layer_weight_gradients(
     ptrdiff_t first, last;
     if (!p->columns.packed) {
         if (p->recurrent)
-            gradients_by_blas(l, p->rows_hh, N, H, l->gates, h_prev,
+            gradients_by_blas(l, p->rows_hh, N, H, l->gates, gather_states(l, s, scratch),
                               l->gradients + p->weight_hh);
         gradients_by_blas(l, p->rows_ih, N, I, l->gates, x, l->gradients + p->weight_ih);
         if (dx)
@@ -282,12 +349,18 @@ static void layer_weight_gradients(
         return;
     }
     /* [dW dU]' += [X h_prev]' dZ   ((I + H) x G) += ((I + H) x N) (N x G) */
-    const columns parts[] = {{x, I, 1, I}, {h_prev, H, 1, H}};
+    const ptrdiff_t widths[] = {I, H};
     share_blocks(member, p->columns.n_blocks, &first, &last);
-    l->kernels->add_transposed_product(
-        N, 1 + p->recurrent, parts, p->columns.depth, l->gates, G,
-        l->gradients + p->columns.columns_at, block_gates, first * block_gates,
-        last * block_gates);
+    for (ptrdiff_t start = 0, end; start < N; start = end) {
+        end = min_of(start + STEPS_AT_ONCE, N);
+        pack_inputs(l, s, member, start, end, x, scratch);
+        barrier_wait(member);
+        l->kernels->add_transposed_product(
+            end - start, 1 + p->recurrent, widths, scratch->inputs, l->gates + start * G, G,
+            l->gradients + p->columns.columns_at, block_gates, first * block_gates,
+            last * block_gates, scratch->panel);
+        barrier_wait(member);
+    }
     if (dx) { /* dX = dZ W   (N x I) = (N x G) (G x I) */
         share_blocks(member, ceil_div(I, BLOCK_UNITS), &first, &last);
         product_with_dz(l, member, N, l->gates, p->rows_ih_at, I, first, last, dx, I);
@@ -304,8 +377,6 @@ static void layer_backward(
     const layer_plan *p = l->plan;
     const ptrdiff_t H = p->columns.n_units, S = p->columns.n_padded, B = s->B;
     const ptrdiff_t G = S * p->columns.n_gates, width = p->columns.width;
-    /* Where all rows run through all steps, the states before the steps are one block already. */
-    const int aligned = s->counts[s->T - 1] == B && !l->mask;
     ptrdiff_t now = s->N, first, last;
     share_blocks(member, p->columns.n_blocks, &first, &last);
     /* dh and dc wait in their rows until the step at which each row ends. */
@@ -318,14 +389,6 @@ static void layer_backward(
             n, H, width, first, last, l->weights + p->peephole_at, dz, l->c + before * S,
             l->c + (now + B) * S, l->phi_c + now * S, dy ? dy + now * H : NULL, scratch->dh,
             scratch->dc, l->gradients + p->columns.bias_at, l->gradients + p->peephole_at);
-        if (member->number == 0 && p->recurrent) {
-            if (l->mask)
-                multiply_by_mask(n, H, l->h + before * H, H, l->mask,
-                                 scratch->h_prev + now * H, H);
-            else if (!aligned)
-                memcpy(scratch->h_prev + now * H, l->h + before * H,
-                       (size_t)(n * H) * sizeof(real));
-        }
         barrier_wait(member);
         if (t == 0)
             break;
@@ -341,7 +404,8 @@ static void layer_backward(
         else
             inputs_by_blas(l, p->rows_hh, n, H, dz, l->weights + p->weight_hh, scratch->dh, S);
         if (l->mask)
-            multiply_by_mask(n, H, scratch->dh, S, l->mask, scratch->dh, S);
+            multiply_by_mask(l, n, first * width, min_of(last * width, H), scratch->dh,
+                             scratch->dh, S);
     }
-    layer_weight_gradients(l, s, member, x, aligned ? l->h : scratch->h_prev, dx);
+    layer_weight_gradients(l, s, member, x, scratch, dx);
 }

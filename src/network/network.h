@@ -20,7 +20,7 @@ static layer *network_layer(network *n, ptrdiff_t k)
 /* Build the network of a plan, with a worker's buffers one after the other in `memory`; return the
  * bytes they take. Without memory it only counts. */
 static ptrdiff_t network_build(
-    network *n, const network_plan *plan, const task *t, char *memory)
+    network *n, const network_plan *plan, const task *t, int member, char *memory)
 {
     arena a = {memory, 0};
     n->shard.plan = plan;
@@ -29,7 +29,7 @@ static ptrdiff_t network_build(
     n->head.plan = &plan->head;
     n->shard.steps =
         arena_take(&a, 1, sizeof(steps) + (size_t)t->max_steps * sizeof(int), 1);
-    stack_take_memory(&n->stack, plan, t, &a);
+    stack_take_memory(&n->stack, plan, t, member, &a);
     head_take_memory(&n->head, plan, t, &a);
     return a.used;
 }
@@ -76,7 +76,7 @@ static void network_bind(
     ptrdiff_t worker, ptrdiff_t lane)
 {
     const lane_gradients gradients = gradients_of_lane(plan, t, lane);
-    network_build(n, plan, t, t->workers + worker * t->worker_bytes);
+    network_build(n, plan, t, member->number, t->workers + worker * t->worker_bytes);
     n->shard.task = t;
     n->shard.kernels = plan->kernels;
     n->shard.member = *member;
@@ -111,17 +111,18 @@ static void network_forward(network *n)
 
 /* -- Training -- */
 
-/* Loss of a shard; gradients of the head are added. */
+/* Loss of a shard, for the first member; gradients of the head are added. */
 static double train_head(network *n)
 {
     const shard *s = &n->shard;
     const ptrdiff_t M = s->plan->per_step ? s->steps->N : s->n_rows;
     const real *features = head_features(s, &n->stack, &n->head);
     real *dfeatures = s->plan->per_step ? n->stack.dy : n->head.dfeatures;
-    head_forward(&n->head, M, features);
-    const double loss = weighted_loss(s, &n->head);
-    head_backward(&n->head, M, features, dfeatures);
-    drop_dfeatures(s, &n->head, dfeatures);
+    head_forward(s, &n->head, M, features);
+    const double loss = is_leader(s) ? weighted_loss(s, &n->head) : 0;
+    head_backward(s, &n->head, &n->stack.scratch, M, features, dfeatures);
+    if (is_leader(s))
+        drop_dfeatures(s, &n->head, dfeatures);
     return loss;
 }
 
@@ -148,12 +149,12 @@ static double train_shard(network *n, ptrdiff_t number, int stages)
         }
     }
     if (stages & BACKWARD) {
-        if (leads && t->wide) {
+        if (!t->wide)
+            loss = train_head(n);
+        else if (leads) {
             wide_read_dfeatures(s, number, n->stack.dy);
             drop_dfeatures(s, &n->head, n->stack.dy);
         }
-        else if (leads)
-            loss = train_head(n);
         stack_backward(s, &n->stack, n->head.dfeatures);
         if (leads && s->plan->vocabulary > 0 && !t->wide)
             embedding_backward(s, n->stack.dy, n->embedding_gradients);
@@ -216,15 +217,18 @@ static void write_steps(network *n)
     const shard *s = &n->shard;
     const task *t = s->task;
     const head_plan *p = &s->plan->head;
-    write_traces(n);
+    if (is_leader(s))
+        write_traces(n);
     if (!s->plan->per_step || !(t->scores || t->features || t->step_losses))
         return;
     const real *features = head_features(s, &n->stack, &n->head);
-    if (t->features)
+    if (t->features && is_leader(s))
         scatter_steps(t, s->rows, s->steps, p->n_features, features, p->n_features,
                       t->features, p->n_features, 0);
     if (t->scores || t->step_losses)
-        head_forward(&n->head, s->steps->N, features);
+        head_forward(s, &n->head, s->steps->N, features);
+    if (!is_leader(s))
+        return;
     if (t->scores)
         scatter_steps(t, s->rows, s->steps, p->n_scores, n->head.scores, p->columns.n_padded,
                       t->scores, p->n_scores, 0);
@@ -238,23 +242,24 @@ static void write_rows(network *n)
     const shard *s = &n->shard;
     const task *t = s->task;
     const head_plan *p = &s->plan->head;
-    stack_store_states(s, &n->stack);
+    if (is_leader(s))
+        stack_store_states(s, &n->stack);
     if (s->plan->per_step || !(t->scores || t->features))
         return;
     const real *features = head_features(s, &n->stack, &n->head);
-    if (t->features)
+    if (t->features && is_leader(s))
         scatter_rows(s->rows, s->n_rows, p->n_features, features, p->n_features, t->features);
-    if (t->scores) {
-        head_forward(&n->head, s->n_rows, features);
+    if (t->scores)
+        head_forward(s, &n->head, s->n_rows, features);
+    if (t->scores && is_leader(s))
         scatter_rows(s->rows, s->n_rows, p->n_scores, n->head.scores, p->columns.n_padded,
                      t->scores);
-    }
 }
 
 static void predict_shard(network *n, ptrdiff_t number)
 {
     const shard *s = &n->shard;
-    int64_t first = 0; /* the first member's alone */
+    int64_t first = 0;
     network_take_shard(n, number);
     if (is_leader(s))
         stack_load_states(s, &n->stack);
@@ -265,12 +270,10 @@ static void predict_shard(network *n, ptrdiff_t number)
         if (s->steps->T == 0)
             break;
         network_forward(n);
-        if (is_leader(s)) {
-            write_steps(n);
-            first += s->steps->T;
-        }
+        write_steps(n);
+        first += s->steps->T;
+        barrier_wait(&s->member);
     }
-    if (is_leader(s))
-        write_rows(n);
+    write_rows(n);
     barrier_wait(&s->member);
 }

@@ -17,6 +17,8 @@ static int head_is_narrow(const task *t) { return t->wide == NULL; }
 
 static ptrdiff_t count_pack(const network_plan *plan, const task *t)
 {
+    if (t->has_packed)
+        return 0;
     return count_pieces(plan, purpose_of(plan, t), t->portion, head_is_narrow(t));
 }
 
@@ -236,7 +238,7 @@ static const phase phases[] = {
 static ptrdiff_t worker_bytes(const network_plan *plan, const task *t)
 {
     network n;
-    return network_build(&n, plan, t, NULL);
+    return network_build(&n, plan, t, 0, NULL);
 }
 
 static ptrdiff_t lane_bytes(const network_plan *plan, const task *t)

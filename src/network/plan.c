@@ -72,6 +72,10 @@ void plan_layout(network_plan *plan)
         plan->n_state += layer->columns.n_units * (1 + layer->has_cell_state);
         plan->widest_units = max_of(plan->widest_units, layer->columns.n_padded);
         plan->widest_inputs = max_of(plan->widest_inputs, layer->n_inputs);
+        plan->deepest = max_of(plan->deepest, layer->columns.depth);
+        plan->most_weights = max_of(
+            plan->most_weights,
+            layer->columns.depth * layer->columns.n_padded * layer->columns.n_gates);
         plan->layers_work += 2.0 * (double)(layer->columns.n_gates * layer->columns.n_units) *
                              (double)(layer->n_inputs + layer->columns.n_units + 8);
     }
@@ -82,6 +86,7 @@ void plan_layout(network_plan *plan)
     head->columns.n_gates = 1;
     head->columns.n_units = head->n_scores;
     head->columns.depth = head->n_features;
+    plan->deepest = max_of(plan->deepest, head->n_features);
     keep_columns(&head->columns, head->weight, head->bias);
     head->thin = plan->packed && head->n_scores <= THIN_SCORES;
     if (head->thin) {

@@ -90,6 +90,8 @@ typedef struct {
     ptrdiff_t n_columns;         /* of those that forward needs */
     ptrdiff_t widest_units;      /* of any layer, padding included */
     ptrdiff_t widest_inputs;     /* of any layer */
+    ptrdiff_t deepest;           /* numbers that a gate of any layer, or a score, sees */
+    ptrdiff_t most_weights;      /* of any layer, packed */
     double layers_work;          /* floating-point operations of a step of a row, forward */
     int loss;
     const double *levels;        /* (K,) of the quantile loss */

@@ -17,10 +17,22 @@ static int longer_first(const void *a, const void *b)
     return p->position < q->position ? -1 : 1;
 }
 
-/* An even number where there are several, for two threads or four to share. */
-static ptrdiff_t count_shards(ptrdiff_t n_rows)
+/* Rows of a full shard. A step of a shard reads all weights of a layer: where they are more than a
+ * core's own cache holds, it takes more rows to keep the core busy meanwhile, and a batch with too
+ * few of them is one shard, whose units a team shares. */
+static ptrdiff_t rows_of_shard(const network_plan *plan, ptrdiff_t n_rows)
 {
-    const ptrdiff_t rows = n_rows < FEW_ROWS ? SMALL_SHARD_ROWS : SHARD_ROWS;
+    if (plan->packed && plan->most_weights >= MANY_WEIGHTS)
+        return VERY_WIDE_SHARD_ROWS;
+    if (plan->packed && plan->most_weights >= WIDE_WEIGHTS)
+        return WIDE_SHARD_ROWS;
+    return n_rows < FEW_ROWS ? SMALL_SHARD_ROWS : SHARD_ROWS;
+}
+
+/* An even number where there are several, for two threads or four to share. */
+static ptrdiff_t count_shards(const network_plan *plan, ptrdiff_t n_rows)
+{
+    const ptrdiff_t rows = rows_of_shard(plan, n_rows);
     return n_rows <= rows ? 1 : 2 * max_of(1, (n_rows + rows) / (2 * rows));
 }
 
@@ -51,7 +63,7 @@ static void cut(row *rows, ptrdiff_t n_rows, ptrdiff_t n_shards, ptrdiff_t *boun
 
 static ptrdiff_t count_lanes(const network_plan *plan, const task *t, ptrdiff_t n_threads)
 {
-    const ptrdiff_t n_shards = count_shards(t->n_rows);
+    const ptrdiff_t n_shards = count_shards(plan, t->n_rows);
     if (!t->training) /* prediction sums nothing over rows: a lane a thread is enough */
         return min_of(n_shards, max_of(1, n_threads));
     const ptrdiff_t n = task_n_gradients(plan, t) + task_n_other_gradients(plan, t);
@@ -84,7 +96,7 @@ static ptrdiff_t take_schedule(task *t, char *memory)
 ptrdiff_t schedule_bytes(const network_plan *plan, const task *t, ptrdiff_t n_threads)
 {
     task counted = *t;
-    counted.n_shards = count_shards(t->n_rows);
+    counted.n_shards = count_shards(plan, t->n_rows);
     counted.n_lanes = count_lanes(plan, t, n_threads);
     return take_schedule(&counted, NULL);
 }
@@ -104,8 +116,7 @@ static void form_teams(
     members = min_of(members, fewest);
     members = min_of(members, (ptrdiff_t)(rows * plan->layers_work /
                                           ((double)n_layers * MEMBER_WORK)));
-    /* All members would draw the masks of recurrent dropout. */
-    if (!plan->packed || t->recurrent_dropout > 0 || members < 1)
+    if (!plan->packed || members < 1)
         members = 1;
     t->n_members = members;
     t->portion = members > 1 ? max_of(1, min_of(PORTION, fewest / members)) : PORTION;
@@ -162,7 +173,7 @@ void schedule_batch(
 {
     double n_steps, work = plan->layers_work;
     int64_t longest;
-    t->n_shards = count_shards(t->n_rows);
+    t->n_shards = count_shards(plan, t->n_rows);
     t->n_lanes = count_lanes(plan, t, n_threads);
     cut_batch(t, memory);
     measure_shards(plan, t);

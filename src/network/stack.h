@@ -21,7 +21,9 @@ typedef struct {
     layer_scratch scratch;
 } stack;
 
-static void stack_take_memory(stack *st, const network_plan *plan, const task *t, arena *memory)
+/* The view of one member of a team. */
+static void stack_take_memory(
+    stack *st, const network_plan *plan, const task *t, int member, arena *memory)
 {
     const ptrdiff_t B = t->max_rows, N = t->max_packed;
     const ptrdiff_t W = max_of(plan->widest_inputs, plan->head.n_features);
@@ -46,9 +48,21 @@ static void stack_take_memory(stack *st, const network_plan *plan, const task *t
     st->dy = arena_take(memory, N * W, item, inner || outer);
     st->dx = arena_take(memory, N * W, item, two && inner);
     st->part = arena_take(memory, N * W, item, two && (inner || outer));
-    st->scratch.masked_h = arena_take(memory, B * plan->widest_units, item, masked);
-    st->scratch.h_prev = arena_take(memory, N * plan->widest_units, item,
-                                    t->training && (t->ragged || masked));
+    /* Some is each member's own. */
+    for (ptrdiff_t k = 0; k < t->n_members; k++) {
+        real *masked_h = arena_take(memory, B * plan->widest_units, item, masked);
+        real *panel = arena_take(memory, PANEL_SCRATCH, item, t->training && plan->packed);
+        if (k == member) {
+            st->scratch.masked_h = masked_h;
+            st->scratch.panel = panel;
+        }
+    }
+    if (plan->packed)
+        st->scratch.inputs =
+            arena_take(memory, min_of(N, STEPS_AT_ONCE) * plan->deepest, item, t->training);
+    else
+        st->scratch.inputs = arena_take(memory, N * plan->widest_units, item,
+                                        t->training && (t->ragged || masked));
     st->scratch.dh = arena_take(memory, B * plan->widest_units, item, t->training);
     st->scratch.dc = arena_take(memory, B * plan->widest_units, item, t->training);
 }

@@ -22,7 +22,8 @@ static void stream_step(void *memory)
     network *n = &((stream *)memory)->network;
     const head_plan *p = &n->shard.plan->head;
     network_forward(n);
-    head_forward(&n->head, n->shard.n_rows, head_features(&n->shard, &n->stack, &n->head));
+    head_forward(&n->shard, &n->head, n->shard.n_rows,
+                 head_features(&n->shard, &n->stack, &n->head));
     scatter_rows(n->shard.rows, n->shard.n_rows, p->n_scores, n->head.scores,
                  p->columns.n_padded, n->shard.task->scores);
 }

@@ -95,6 +95,7 @@ typedef struct {
 
     /* -- Memory -- */
     void *packed_weights;      /* (n_weights,), or the parameters where nothing is packed */
+    int has_packed;            /* they are there already */
     char *workers;             /* history and buffers of each worker */
     ptrdiff_t worker_bytes;
     char *lanes;               /* gradients of each lane */

@@ -63,6 +63,14 @@ static inline void barrier_wait(const team_member *member)
 #endif
 }
 
+/* A member's part of n rows. */
+static inline void share_rows(
+    const team_member *member, ptrdiff_t n, ptrdiff_t *first, ptrdiff_t *last)
+{
+    *first = member->number * n / member->members;
+    *last = (member->number + 1) * n / member->members;
+}
+
 /* A member's part of some blocks, in whole portions. */
 static inline void share_blocks(
     const team_member *member, ptrdiff_t n_blocks, ptrdiff_t *first, ptrdiff_t *last)

@@ -363,16 +363,27 @@ static void check_product(
     free(packed), free(out), free(old), free(a);
 }
 
+/* pack_steps in two calls, as two members would, and add_transposed_product of what it leaves. */
 static void check_add_transposed_product(
     ptrdiff_t N, int n_parts, ptrdiff_t depth, ptrdiff_t n_columns, ptrdiff_t block,
     ptrdiff_t z_width, ptrdiff_t first, ptrdiff_t last)
 {
     real *memory[MAX_PARTS], *z = numbers((N - 1) * z_width + n_columns, 1);
     real *packed = numbers(n_columns * depth, 1), *old = copy(packed, n_columns * depth);
+    real *steps = allocate((size_t)(N * depth) * sizeof(real));
+    real *scratch = allocate(PANEL_SCRATCH * sizeof(real));
     columns parts[MAX_PARTS];
+    ptrdiff_t widths[MAX_PARTS];
     real *a = make_parts(n_parts, parts, N, depth, 1, memory);
     int good = 1;
-    k->add_transposed_product(N, n_parts, parts, depth, z, z_width, packed, block, first, last);
+    k->pack_steps(N, 0, N / 2, n_parts, parts, steps);
+    for (int p = 0; p < n_parts; p++) {
+        widths[p] = parts[p].n;
+        parts[p].start += N / 2 * parts[p].row;
+    }
+    k->pack_steps(N, N / 2, N, n_parts, parts, steps);
+    k->add_transposed_product(N, n_parts, widths, steps, z, z_width, packed, block, first, last,
+                              scratch);
     for (ptrdiff_t d = 0; d < depth; d++)
         for (ptrdiff_t c = 0; c < n_columns; c++) {
             const ptrdiff_t at = packed_place(c, d, depth, block, n_columns);
@@ -393,7 +404,7 @@ static void check_add_transposed_product(
                  block));
     for (int p = 0; p < n_parts; p++)
         free(memory[p]);
-    free(z), free(packed), free(old), free(a);
+    free(z), free(packed), free(old), free(a), free(steps), free(scratch);
 }
 
 static void check_products(void)
@@ -414,7 +425,7 @@ static void check_products(void)
             const ptrdiff_t block = blocks[(r + width / BLOCK_UNITS) % 4];
             check_add_transposed_product(rows[r], 1 + r % 3, 1 + 4 * r, width, block, width, 0,
                                          width);
-            check_add_transposed_product(rows[r] + STEPS_AT_ONCE, 2, 13, width, block,
+            check_add_transposed_product(STEPS_AT_ONCE - rows[r], 2, 13, width, block,
                                          FAR_APART + width, least(block, width), width);
         }
 }
