@@ -91,6 +91,42 @@ class NetworkEstimator(
         return MappingProxyType(self._network.weights)
 
     @property
+    def loss_curve_(self) -> list[float]:
+        """The losses of all epochs."""
+        check_is_fitted(self)
+        return list(self._history.loss_curve)
+
+    @property
+    def loss_(self) -> float:
+        """The loss of the last epoch, NaN before the end of the first."""
+        check_is_fitted(self)
+        return self._history.loss_curve[-1] if self._history.loss_curve else np.nan
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The validation scores of all epochs."""
+        check_is_fitted(self)
+        return list(self._history.validation_scores) or None
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """The highest of the validation scores."""
+        check_is_fitted(self)
+        return max(self._history.validation_scores, default=None)
+
+    @property
+    def n_iter_(self) -> int:
+        """The number of epochs."""
+        check_is_fitted(self)
+        return self._history.n_iter
+
+    @property
+    def t_(self) -> int:
+        """The number of training samples seen."""
+        check_is_fitted(self)
+        return self._history.t
+
+    @property
     def _n_features_out(self):
         return self._network.architecture.n_features
 
@@ -171,20 +207,17 @@ class NetworkEstimator(
             seed=self._dropout_seed,
         )
         tasks = FitTasks(self, *given, n_epochs, self._fitted_attributes)
-        try:
-            train(
-                trainer,
-                self._history,
-                max_iter=n_epochs,
-                tol=self.tol,
-                n_iter_no_change=self.n_iter_no_change,
-                validate=validate,
-                early_stopping=self.early_stopping and validate is not None,
-                before_epoch=tasks.begin_epoch,
-                after_epoch=lambda: self._report() or tasks.end_epoch(),
-            )
-        finally:
-            self.__dict__.update(self._history_attributes())
+        train(
+            trainer,
+            self._history,
+            max_iter=n_epochs,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change,
+            validate=validate,
+            early_stopping=self.early_stopping and validate is not None,
+            before_epoch=tasks.begin_epoch,
+            after_epoch=lambda: self._report() or tasks.end_epoch(),
+        )
         tasks.end_fit()
         return self
 
@@ -210,20 +243,8 @@ class NetworkEstimator(
             line += f", validation score = {history.validation_scores[-1]:.4f}"
         return line
 
-    def _history_attributes(self):
-        history = self._history
-        scores = list(history.validation_scores) or None
-        return {
-            "loss_": history.loss_curve[-1] if history.loss_curve else np.nan,
-            "loss_curve_": list(history.loss_curve),
-            "validation_scores_": scores,
-            "best_validation_score_": max(scores) if scores else None,
-            "n_iter_": history.n_iter,
-            "t_": history.t,
-        }
-
     def _fitted_attributes(self):
-        return {"_network": self._network.copy(), **self._history_attributes()}
+        return {"_network": self._network.copy(), "_history": copy.deepcopy(self._history)}
 
     def _forward_sequences(self, sequences, **wanted):
         """Network.forward on the estimator's threads."""
