@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import check_64_bits
@@ -21,10 +22,16 @@ from ._checks import check_precision
 from ._network import Architecture, Network
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads
-from ._training import History, NonFiniteLossError, train
+from ._training import History, NonFiniteLossError, TrainingMemory, train
 
 # BLAS cannot count the gate columns of larger layers.
 MAX_UNITS = 1 << 28
+
+# Attributes that belong to this process or call: memory that partial_fit keeps for its next
+# call, and what undoes a call in which training has started.
+TRANSIENT = ("_memory", "_snapshot")
+# What is needed to continue training, but not to predict.
+TRAINING_STATE = ("_optimizer", "_random_state", "_history")
 
 
 def rollback_on_error(fit: Method) -> Method:
@@ -39,9 +46,14 @@ def rollback_on_error(fit: Method) -> Method:
         except NonFiniteLossError:
             raise
         except BaseException:
+            snapshot = self.__dict__.get("_snapshot")
             self.__dict__.clear()
             self.__dict__.update(before)
+            if snapshot is not None:
+                snapshot.restore()
             raise
+        finally:
+            self.__dict__.pop("_snapshot", None)
 
     return cast(Method, guarded)
 
@@ -84,12 +96,68 @@ class NetworkEstimator(
         tags.transformer_tags.preserves_dtype = [name]
         return tags
 
+    def __getstate__(self):
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in TRANSIENT}
+
+    def __copy__(self):
+        other = self._copy_to_predict()
+        for name in TRAINING_STATE:
+            if name in self.__dict__:
+                setattr(other, name, copy.deepcopy(self.__dict__[name]))
+        return other
+
+    def _copy_to_predict(self):
+        """A copy that shares nothing that training changes in place, and cannot train."""
+        state = self.__getstate__()
+        other = object.__new__(type(self))
+        other.__dict__.update({k: v for k, v in state.items() if k not in TRAINING_STATE})
+        if self.__sklearn_is_fitted__():
+            other._network = self._network.copy()
+        return other
+
     @property
     def weights_(self) -> Mapping[str, np.ndarray]:
         """Named views of all parameters."""
         check_is_fitted(self)
         self._network.expose()
         return MappingProxyType(self._network.weights)
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """The losses of all epochs."""
+        check_is_fitted(self)
+        return list(self._history.loss_curve)
+
+    @property
+    def loss_(self) -> float:
+        """The loss of the last epoch, NaN before the end of the first."""
+        check_is_fitted(self)
+        return self._history.loss_curve[-1] if self._history.loss_curve else np.nan
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """The validation scores of all epochs."""
+        check_is_fitted(self)
+        return list(self._history.validation_scores) or None
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """The highest of the validation scores."""
+        check_is_fitted(self)
+        return max(self._history.validation_scores, default=None)
+
+    @property
+    def n_iter_(self) -> int:
+        """The number of epochs."""
+        check_is_fitted(self)
+        return self._history.n_iter
+
+    @property
+    def t_(self) -> int:
+        """The number of training samples seen."""
+        check_is_fitted(self)
+        return self._history.t
 
     @property
     def _n_features_out(self):
@@ -102,14 +170,23 @@ class NetworkEstimator(
     def _validate_params(self):
         settings = self.get_params(deep=False)
         check_64_bits(settings)
-        super()._validate_params()
+        validate_parameter_constraints(
+            self._parameter_constraints, settings, caller_name=type(self).__name__
+        )
         check_precision(settings)
 
-    # Training. Until the first epoch everything that changes is a copy, so that a fitted
-    # model survives an error.
+    @classmethod
+    @functools.cache
+    def _get_param_names(cls):
+        """Cached: scikit-learn reads the signature at each call, for some 80 microseconds."""
+        return super()._get_param_names()
+
+    # Training. It makes a new network, or changes the fitted one and the rest of its
+    # training state in place; a snapshot taken before the first epoch lets the fitted model
+    # survive an error.
 
     def _make_network(self, resume, **architecture):
-        """A new network, or a copy of the fitted one to continue with."""
+        """A new network, or the fitted one to continue with."""
         architecture = Architecture(
             hidden_layer_sizes=check_layer_sizes(self.hidden_layer_sizes),
             dtype=self.dtype,
@@ -125,14 +202,12 @@ class NetworkEstimator(
                 "Training cannot continue: parameters that shape the network changed since "
                 f"the first fit, from {fitted} to {architecture}."
             )
-        return self._network.copy()
+        return self._network
 
     def _start_training(self, network, resume, **init):
-        """Random state and history: those to resume, or new ones and new weights, drawn
+        """Unless there are those to resume, make random state, history and weights, drawn
         with Network.initialize(random_state, **init)."""
         if resume:
-            self._random_state = copy.deepcopy(self._random_state)
-            self._history = copy.deepcopy(self._history)
             return
         self._random_state = check_random_state(self.random_state)
         self._history = History()
@@ -142,7 +217,7 @@ class NetworkEstimator(
             2**31, size=2
         ).tolist()
 
-    def _train(self, network, make_trainer, given, *, resume, new_period, n_epochs, validate):
+    def _train(self, network, make_trainer, given, *, resume, partial, n_epochs, validate):
         """Run the epochs.
 
         Parameters
@@ -152,13 +227,18 @@ class NetworkEstimator(
         given : (X, y, sample_weight)
             What callbacks are told of the data.
         resume : bool
-        new_period : bool
-            Whether a periodic learning rate schedule starts again.
+        partial : bool
+            Whether more calls are to follow: they find memory to work in, and a periodic
+            learning rate schedule does not start again in each.
         n_epochs : int
         validate : callable() -> float, or None
             Validation score.
         """
-        optimizer = self._make_optimizer(network, resume, new_period)
+        # Taken away, so that calls in two threads do not work in the same memory.
+        memory = self.__dict__.pop("_memory", None)
+        if memory is None or not resume:
+            memory = TrainingMemory()
+        optimizer = self._make_optimizer(network, resume, new_period=not partial)
         self._network, self._optimizer = network, optimizer
         decays_weights = SOLVERS[self.solver].decays_weights
         trainer = make_trainer(
@@ -167,11 +247,16 @@ class NetworkEstimator(
             l1=self.alpha * self.l1_ratio,
             l2=0.0 if decays_weights else self.alpha * (1 - self.l1_ratio),
             n_threads=effective_n_threads(self.n_jobs),
+            memory=memory,
             dropout=self.dropout,
             recurrent_dropout=self.recurrent_dropout,
             seed=self._dropout_seed,
         )
-        tasks = FitTasks(self, *given, n_epochs, self._fitted_attributes)
+        # A copy of the estimator needs no further attributes.
+        tasks = FitTasks(self, *given, n_epochs, fitted_attributes=dict)
+        if resume:
+            memory.snapshot.take(trainer, self._history)
+            self._snapshot = memory.snapshot
         try:
             train(
                 trainer,
@@ -183,9 +268,14 @@ class NetworkEstimator(
                 early_stopping=self.early_stopping and validate is not None,
                 before_epoch=tasks.begin_epoch,
                 after_epoch=lambda: self._report() or tasks.end_epoch(),
+                last_finite=memory.snapshot.parameters if resume else None,
             )
         finally:
-            self.__dict__.update(self._history_attributes())
+            if not resume and not isinstance(self.random_state, Integral):
+                # Drawn from by others: resumed training would change their numbers.
+                self._random_state = copy.deepcopy(self._random_state)
+        if partial:
+            self._memory = memory
         tasks.end_fit()
         return self
 
@@ -210,21 +300,6 @@ class NetworkEstimator(
         if history.validation_scores:
             line += f", validation score = {history.validation_scores[-1]:.4f}"
         return line
-
-    def _history_attributes(self):
-        history = self._history
-        scores = list(history.validation_scores) or None
-        return {
-            "loss_": history.loss_curve[-1] if history.loss_curve else np.nan,
-            "loss_curve_": list(history.loss_curve),
-            "validation_scores_": scores,
-            "best_validation_score_": max(scores) if scores else None,
-            "n_iter_": history.n_iter,
-            "t_": history.t,
-        }
-
-    def _fitted_attributes(self):
-        return {"_network": self._network.copy(), **self._history_attributes()}
 
     def _forward_sequences(self, sequences, **wanted):
         """Network.forward on the estimator's threads."""

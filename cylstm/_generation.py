@@ -50,6 +50,7 @@ class GenerationMixin:
     """The methods of a fitted language model that generate text."""
 
     _vocabulary: Vocabulary
+    _network: Any
 
     def sample(
         self,
@@ -88,7 +89,7 @@ class GenerationMixin:
         }
         self._check_generation("sample", _CONSTRAINTS, settings)
         n_drawn = int(n_samples or 1)
-        arrays = self._draw_tokens(prompt, **{**settings, "n_samples": n_drawn})
+        arrays = self._draw_tokens(self._network, prompt, **{**settings, "n_samples": n_drawn})
         drawn: list[list[int]] = [[] for _ in range(n_drawn)]
         for tokens in arrays:
             for sequence, token in zip(drawn, tokens, strict=True):
@@ -129,7 +130,8 @@ class GenerationMixin:
         }
         constraints = {**_CONSTRAINTS, "n_tokens": [_AT_LEAST_ONE, None]}
         self._check_generation("iter_sample", constraints, settings)
-        drawn = self._draw_tokens(prompt, n_samples=1, **settings)
+        # A copy: training may go on between two tokens.
+        drawn = self._draw_tokens(self._network.copy(), prompt, n_samples=1, **settings)
         tokens = list(self._vocabulary.numbers)
         return (tokens[numbers[0]] for numbers in drawn)
 
@@ -140,7 +142,7 @@ class GenerationMixin:
         caller = f"{type(self).__name__}.{method}"
         validate_parameter_constraints(constraints, settings, caller_name=caller)
 
-    def _draw_tokens(self, prompt, n_tokens, n_samples, random_state, **limits):
+    def _draw_tokens(self, network, prompt, n_tokens, n_samples, random_state, **limits):
         """Iterator over arrays with a token for each sample, -1 after its end. The prompt is
         checked at once, not at the first token."""
         vocabulary = self._vocabulary
@@ -149,7 +151,7 @@ class GenerationMixin:
                 "The model knows no token but the unknown one, which is never written."
             )
         return write_tokens(
-            self._network,
+            network,
             self._read_prompt(prompt),
             n_tokens,
             n_samples,

@@ -222,7 +222,9 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             that epoch.
         """
         self._validate_params()
-        return self._fit(X, y, X_val, resume=self._resumes(), n_epochs=self.max_iter)
+        return self._fit(
+            X, y, X_val, resume=self._resumes(), partial=False, n_epochs=self.max_iter
+        )
 
     @rollback_on_error
     @with_callbacks
@@ -244,7 +246,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True.")
         resume = self.__sklearn_is_fitted__()
-        return self._fit(X, y, None, resume=resume, n_epochs=1, new_period=False)
+        return self._fit(X, y, None, resume=resume, partial=True, n_epochs=1)
 
     @property
     def vocabulary_(self) -> dict[Any, int]:
@@ -260,7 +262,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
 
     # Training
 
-    def _fit(self, X, y, X_val, *, resume, n_epochs, new_period=True):
+    def _fit(self, X, y, X_val, *, resume, partial, n_epochs):
         self._check_settings()
         texts = read_texts(X)
         if resume:
@@ -294,7 +296,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
                 make_trainer,
                 (X, y, None),
                 resume=resume,
-                new_period=new_period,
+                partial=partial,
                 n_epochs=n_epochs,
                 validate=held_out and (lambda: self._log_likelihood(held_out)),
             )

@@ -261,8 +261,7 @@ class Network:
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        if not self.parameters.flags.writeable:  # loaded from a read-only memory map
-            self.parameters = self.parameters.copy()
+        self.parameters = _updates.own(self.parameters)
         self._compile()
 
     def copy(self):
@@ -423,17 +422,26 @@ class Network:
         other.__setstate__({**self.__getstate__(), "architecture": architecture})
         return other
 
+    def _rows_with_gradients(self, max_tokens):
+        """Rows of the embedding that batches of so many different tokens may touch."""
+        a = self.architecture
+        # As weights of the head, all rows have gradients.
+        return a.vocabulary if a.tied else min(max_tokens, a.vocabulary)
+
     def new_gradients(self, max_tokens):
         """Room for the gradients of batches of at most so many different tokens."""
         a = self.architecture
-        # As weights of the head, all rows have gradients.
-        max_tokens = a.vocabulary if a.tied else min(max_tokens, a.vocabulary)
+        max_tokens = self._rows_with_gradients(max_tokens)
         return Gradients(
             np.empty(a.n_dense + max_tokens * a.n_inputs, dtype=self.dtype),
             np.empty(max_tokens, dtype=np.int64),
             self._dense,
             a.n_dense,
         )
+
+    def has_room(self, gradients, max_tokens):
+        """Whether gradients that new_gradients made serve batches of so many tokens."""
+        return len(gradients.tokens) >= self._rows_with_gradients(max_tokens)
 
     def _place(self, gradients, n_tokens, classes):
         """Where the gradients of a batch belong."""

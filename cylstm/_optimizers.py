@@ -247,9 +247,10 @@ class Optimizer:
     def resume(self, previous, new_period):
         """Take over the running state of an optimizer with the same rule, so that training
         continues as if it had never stopped. Settings are the new ones; a periodic schedule
-        starts a new period if asked to."""
+        starts a new period if asked to. The moments are those of the previous optimizer
+        themselves, changed in place."""
         if previous.rule.n_moments == self.rule.n_moments:
-            self.moments = None if previous.moments is None else np.array(previous.moments)
+            self.moments = previous.moments
             self.n_steps = previous.n_steps
         same_schedule = (previous.schedule, previous.learning_rate_init) == (
             self.schedule,
@@ -259,6 +260,11 @@ class Optimizer:
             self.learning_rate = previous.learning_rate
             self.n_epochs_done = previous.n_epochs_done
         return self
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        if self.moments is not None:
+            self.moments = _updates.own(self.moments)
 
     def step(self, parameters, gradients, n_threads=1):
         """Update the parameters in place, on at most n_threads threads. Return whether the

@@ -32,8 +32,7 @@ class Stream:
                 "A bidirectional network cannot stream: its backward direction starts at the "
                 "end of a sequence, which is still to come."
             )
-        self._estimator = copy.copy(estimator)
-        self._estimator._network = estimator._network.copy()
+        self._estimator = estimator._copy_to_predict()
         self._n_sequences = int(n_sequences)
         self._method = method
         self._open()

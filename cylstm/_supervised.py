@@ -93,6 +93,7 @@ class BaseLSTM(NetworkEstimator):
             y,
             sample_weight,
             resume=self._resumes(),
+            partial=False,
             n_epochs=self.max_iter,
             validation=validation,
         )
@@ -107,9 +108,9 @@ class BaseLSTM(NetworkEstimator):
             y,
             sample_weight,
             resume=self.__sklearn_is_fitted__(),
+            partial=True,
             n_epochs=1,
             classes=classes,
-            new_period=False,
         )
 
     def transform(self, X: npt.ArrayLike) -> Any:
@@ -267,10 +268,10 @@ class BaseLSTM(NetworkEstimator):
         sample_weight,
         *,
         resume,
+        partial,
         n_epochs,
         validation=None,
         classes=None,
-        new_period=True,
     ):
         if resume:
             sequences = check_X(self, X, self._input_format)
@@ -306,7 +307,7 @@ class BaseLSTM(NetworkEstimator):
             make_trainer,
             (X, y, sample_weight),
             resume=resume,
-            new_period=new_period,
+            partial=partial,
             n_epochs=n_epochs,
             validate=None if held_out is None else (lambda: self._validate(held_out)),
         )

@@ -40,6 +40,18 @@ def weights_of(model):
     return model._network.parameters.tobytes()
 
 
+def training_of(model):
+    """All that later training depends on, in any kind of estimator."""
+    optimizer = model._optimizer
+    return (
+        weights_of(model),
+        optimizer.moments.tobytes(),
+        (optimizer.n_steps, optimizer.learning_rate, optimizer.n_epochs_done),
+        model._history,
+        pickle.dumps(model._random_state),
+    )
+
+
 def assert_rolls_back(model, call, message):
     """The call fails with this message and leaves the fitted model as it was."""
     before = pickle.dumps(model)

@@ -1,5 +1,7 @@
 """scikit-learn's callbacks, on the estimators themselves and inside meta-estimators."""
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn.model_selection import GridSearchCV
@@ -126,3 +128,37 @@ def test_progress_bar_and_scoring_monitor(make, capsys):
     # One fit, or two settings in two folds and one on all.
     assert len(epochs) == 2 * (5 if isinstance(model, GridSearchCV) else 1)
     assert all(0 <= row["accuracy"] <= 1 for row in epochs)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_the_model_that_a_callback_gets_stays_as_it_is(resume):
+    def model():
+        return LSTMRegressor(4, max_iter=1, warm_start=True, random_state=0, batch_size=16)
+
+    recorder = Recorder(predict=lambda fitted: fitted)
+    trained = model()
+    if resume:
+        trained.fit(X, Y)
+    trained.set_params(max_iter=3).set_callbacks(recorder).fit(X, Y)
+    for k, fitted in enumerate(recorder.predictions[:3]):
+        n_epochs = k + 1 + resume
+        same = model().set_params(max_iter=n_epochs).fit(X, Y)
+        assert fitted.n_iter_ == n_epochs
+        np.testing.assert_array_equal(fitted.predict(X), same.predict(X))
+        fitted.set_callbacks().partial_fit(X, Y)  # continues where it was taken
+        np.testing.assert_array_equal(fitted.predict(X), same.partial_fit(X, Y).predict(X))
+
+
+def test_a_teardown_that_fails_undoes_the_training():
+    recorder = Recorder()
+    model = LSTMRegressor(4).partial_fit(X, Y).set_callbacks(recorder)
+    before = pickle.dumps(model.weights_["head.bias"]), model.loss_curve_
+
+    def fail(*args, **kwargs):
+        raise RuntimeError("from a teardown")
+
+    recorder.teardown = fail
+    with pytest.raises(RuntimeError, match="from a teardown"):
+        model.partial_fit(X, Y)
+    assert recorder.calls[-1] == "end fit"
+    assert (pickle.dumps(model.weights_["head.bias"]), model.loss_curve_) == before

@@ -46,3 +46,13 @@ def test_verbose_prints_every_so_many_epochs(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(",")[0] for line in lines] == ["Epoch 2", "Epoch 4"]
     assert "validation score = " in lines[0]
+
+
+def test_changing_the_losses_read_does_not_change_the_model():
+    model = regressor().fit(X, Y, X_val=X, y_val=Y)
+    losses, scores = model.loss_curve_, model.validation_scores_
+    model.loss_curve_.append(0)
+    model.validation_scores_.append(0)
+    assert (model.loss_curve_, model.validation_scores_) == (losses, scores)
+    assert (model.loss_, model.best_validation_score_) == (losses[-1], max(scores))
+    assert not hasattr(regressor(), "loss_curve_")

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from example_sequences import SUMS, TOKENS, F, N, X, Y, regressor
+from example_sequences import SUMS, TOKENS, F, N, X, Y, regressor, weights_of
 
 from cylstm._sequences import ragged_to_sequences
 
@@ -78,12 +78,50 @@ def test_packed_weights_are_kept_until_the_parameters_change():
     assert (network.forward(sequences, 1)[0] == 0).all()
 
 
-def test_a_copy_does_not_share_what_training_changes():
-    model = regressor().fit(X, Y)
-    other = copy.copy(model)
-    before = model.predict(X)
-    other.partial_fit(X, -Y)
-    np.testing.assert_array_equal(model.predict(X), before)
+def test_views_of_the_weights_follow_a_training_that_resumes():
+    model = regressor(warm_start=True).partial_fit(X, Y)
+    views = dict(model.weights_)
+    before = {name: view.copy() for name, view in views.items()}
+    for resume in (model.partial_fit, model.fit):
+        resume(X, Y)
+        for name, view in model.weights_.items():
+            np.testing.assert_array_equal(views[name], view)
+            assert (view != before[name]).any()
+    after = {name: view.copy() for name, view in views.items()}
+    model.set_params(warm_start=False).fit(X, Y)  # makes a new network
+    for name, view in views.items():
+        np.testing.assert_array_equal(view, after[name])
+
+
+@pytest.mark.parametrize(
+    "twin",
+    [copy.copy, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+@pytest.mark.parametrize("n_calls", [1, 2])
+def test_a_copy_does_not_share_what_training_changes(twin, n_calls):
+    model, expected = regressor(batch_size=16), regressor(batch_size=16)
+    for _ in range(n_calls):
+        model.partial_fit(X, Y)
+        expected.partial_fit(X, Y)
+    other = twin(model)
+    before = pickle.dumps(other)
+    model.partial_fit(X, -Y)
+    assert pickle.dumps(other) == before
+    # Each continues as if it were alone.
+    other.partial_fit(X, Y)
+    expected.partial_fit(X, Y)
+    assert weights_of(other) == weights_of(expected)
+    assert other.loss_curve_ == expected.loss_curve_
+    before = pickle.dumps(model)
+    other.partial_fit(X, Y)
+    assert pickle.dumps(model) == before
+
+
+def test_an_estimator_that_is_not_fitted_can_be_copied():
+    model = copy.copy(regressor(alpha=0.5))
+    assert model.get_params() == regressor(alpha=0.5).get_params()
+    assert not hasattr(model, "weights_")
 
 
 def test_weights_cannot_be_replaced_by_mistake():

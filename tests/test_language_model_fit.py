@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from example_sequences import training_of
 from example_texts import DOCUMENTS, SMALL, TEXT, WORDS, as_list, model
 
 from cylstm import LSTMLanguageModel, _plan
@@ -148,3 +149,37 @@ def test_it_learns_with_either_kind_of_products(monkeypatch):
     monkeypatch.setenv("CYLSTM_PRODUCTS", "blas")
     np.testing.assert_allclose(model(dtype="float64").fit(TEXT).loss_curve_, packed, rtol=1e-9)
     assert _plan.products() == "blas"
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"softmax_samples": 5}, {"tie_weights": True}], ids=str
+)
+def test_a_failure_after_some_steps_changes_nothing(monkeypatch, settings):
+    fitted = model(embedding_dim=12, **settings).partial_fit(TEXT).partial_fit(TEXT[:50])
+    before = pickle.dumps(fitted)
+    spared = pickle.loads(before)
+
+    def fail(self):
+        raise RuntimeError("after several steps")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LSTMLanguageModel, "_report", fail)
+        with pytest.raises(RuntimeError, match="several steps"):
+            fitted.partial_fit(TEXT)
+    assert pickle.dumps(fitted) == before
+    # With fewer different tokens in a batch than in other calls, and more.
+    for text in ("to", TEXT, "to", TEXT):
+        fitted.partial_fit(text)
+        spared.partial_fit(text)
+        spared = pickle.loads(pickle.dumps(spared))
+    assert training_of(fitted) == training_of(spared)
+
+
+def test_a_text_being_written_keeps_its_weights_when_training_resumes():
+    fitted = model().fit(TEXT)
+    expected = fitted.sample(40, random_state=0)
+    letters = fitted.iter_sample(40, random_state=0)
+    written = next(letters)
+    fitted.set_params(learning_rate_init=0.1).partial_fit(TEXT[::-1])
+    assert fitted.sample(40, random_state=0) != expected
+    assert written + "".join(letters) == expected

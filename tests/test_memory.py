@@ -1,5 +1,6 @@
 """Memory held by a fit and by a prediction, counted by tracemalloc (NumPy reports to it)."""
 
+import pickle
 import tracemalloc
 
 import numpy as np
@@ -63,6 +64,41 @@ def test_only_the_shards_at_work_hold_history():
     for n_jobs in (1, 2):
         model = LSTMRegressor(H, max_iter=1, batch_size=4 * N, n_jobs=n_jobs)
         assert peak(lambda model=model: model.fit(many, y)) < 1.3 * n_jobs * history() * 0.3
+
+
+def left(function):
+    """Bytes that a call leaves behind."""
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("how", ["fit", "warm start", "after partial_fit"])
+def test_a_fit_leaves_the_model_alone_behind(how):
+    model = LSTMRegressor(H, max_iter=2, warm_start=how == "warm start")
+
+    def fit():
+        if how != "fit":
+            model.partial_fit(X, Y[:, 0])
+        model.fit(X, Y[:, 0])
+
+    n_parameters = 4 * H * (I + H + 1) + H + 1
+    # Weights and two moments, and some thousand small objects.
+    assert left(fit) < 3 * n_parameters * 4 + 100_000
+    assert len(pickle.dumps(model.partial_fit(X, Y[:, 0]))) < 3 * n_parameters * 4 + 20_000
+
+
+def test_partial_fit_keeps_its_memory_for_the_next_call():
+    model = LSTMRegressor(H)
+    assert left(lambda: model.partial_fit(X, Y[:, 0])) > history()
+    model.partial_fit(X, Y[:, 0])
+    assert peak(lambda: model.partial_fit(X, Y[:, 0])) < 100_000
+    with pytest.raises(ValueError, match="infinity"):
+        model.partial_fit(X, np.full(N, np.inf))
+    assert peak(lambda: model.partial_fit(X, Y[:, 0])) < 100_000
 
 
 def test_prediction_does_not_grow_with_the_number_of_steps():

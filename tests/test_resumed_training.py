@@ -1,5 +1,6 @@
 """warm_start, partial_fit and pickles: training in parts equals training in one piece."""
 
+import copy
 import pickle
 
 import joblib
@@ -7,17 +8,21 @@ import numpy as np
 import pytest
 from example_sequences import (
     LABELS,
+    TOKENS,
     N,
     X,
     Y,
     assert_rolls_back,
     classifier,
     regressor,
+    training_of,
     weights_of,
 )
 from sklearn.base import clone
+from sklearn.utils import check_random_state
 
 from cylstm import LSTMRegressor
+from cylstm._network import Network
 
 
 @pytest.mark.parametrize("solver", ["adam", "rmsprop", "sgd"])
@@ -62,6 +67,94 @@ def test_a_failed_warm_start_changes_nothing(monkeypatch):
     assert pickle.dumps(model) == before
 
 
+@pytest.mark.parametrize("X_given", [X, TOKENS], ids=["numbers", "tokens"])
+@pytest.mark.parametrize("solver", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("fit", ["partial_fit", "fit"])
+def test_a_failure_after_some_steps_changes_nothing(monkeypatch, fit, solver, X_given):
+    model = regressor(
+        solver=solver,
+        alpha=0.1,
+        batch_size=16,
+        dropout=0.2,
+        warm_start=True,
+        learning_rate="cosine",
+        embedding_dim=3 if X_given is TOKENS else None,
+    )
+    model.partial_fit(X_given, Y).partial_fit(X_given, Y)
+    curve, before = model.loss_curve_, pickle.dumps(model)
+    spared = pickle.loads(before)
+    reported = []
+
+    def report(self):
+        reported.append(weights_of(self))
+        if len(reported) == (2 if fit == "fit" else 1):
+            raise RuntimeError("after several steps")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LSTMRegressor, "_report", report)
+        with pytest.raises(RuntimeError, match="several steps"):
+            getattr(model, fit)(X_given, Y)
+    assert reported[-1] != weights_of(spared)  # training had started
+    assert pickle.dumps(model) == before
+    assert model.loss_curve_ == curve
+    for _ in range(2):
+        model.partial_fit(X_given, Y)
+        spared.partial_fit(X_given, Y)
+    assert training_of(model) == training_of(spared)
+
+
+def test_memory_that_runs_out_within_an_epoch_changes_nothing(monkeypatch):
+    model = regressor(batch_size=16).partial_fit(X, Y)
+    before, weights = pickle.dumps(model), weights_of(model)
+    loss_and_gradients, seen = Network.loss_and_gradients, []
+
+    def third_fails(self, *args, **kwargs):
+        seen.append(self.parameters.tobytes())
+        if len(seen) == 3:
+            raise MemoryError
+        return loss_and_gradients(self, *args, **kwargs)
+
+    monkeypatch.setattr(Network, "loss_and_gradients", third_fails)
+    with pytest.raises(MemoryError):
+        model.partial_fit(X, Y)
+    assert seen[-1] != weights
+    assert pickle.dumps(model) == before
+
+
+@pytest.mark.parametrize("n_batches", [1, 4])
+def test_a_non_finite_loss_in_partial_fit_restores_the_weights(n_batches):
+    model = regressor(solver="sgd", batch_size=N // n_batches, clip_norm=None)
+    good = weights_of(model.partial_fit(X, Y))
+    bad = Y.copy()
+    bad[-1] = 1e30  # a gradient so large that the weights overflow
+    for _ in range(2):
+        with pytest.raises(ValueError, match="NaN or infinite in epoch 2"):
+            model.set_params(learning_rate_init=1e30).partial_fit(X, bad)
+        assert weights_of(model) == good
+        assert model.n_iter_ == 1
+    model.set_params(solver="adam", learning_rate_init=1e-3).partial_fit(X, Y)
+    assert model.n_iter_ == 2
+    assert weights_of(model) != good
+
+
+@pytest.mark.parametrize(
+    "random_state",
+    [np.random.RandomState(3), np.random.RandomState(np.random.PCG64(3)), None],
+    ids=["MT19937", "PCG64", "global"],
+)
+def test_only_the_first_call_draws_from_a_given_random_state(random_state):
+    model = regressor(random_state=random_state).partial_fit(X, Y)
+    source = check_random_state(random_state)
+    spared = pickle.loads(pickle.dumps(model))
+    expected = copy.deepcopy(source).random_sample(3)
+    model.partial_fit(X, Y)
+    np.testing.assert_array_equal(source.random_sample(3), expected)
+    # Nor do numbers that others draw change the training.
+    assert weights_of(model.partial_fit(X, Y)) == weights_of(
+        spared.partial_fit(X, Y).partial_fit(X, Y)
+    )
+
+
 def test_early_stopping_resumes_with_the_same_split():
     model = regressor(warm_start=True, early_stopping=True, validation_fraction=0.2)
     model.fit(X, Y).fit(X, Y)
@@ -70,11 +163,16 @@ def test_early_stopping_resumes_with_the_same_split():
     assert len(model.validation_scores_) == 6
 
 
-def test_training_resumes_from_a_memory_mapped_pickle(tmp_path):
+@pytest.mark.parametrize("mmap_mode", ["r", "r+", "c"])
+def test_training_resumes_from_a_memory_mapped_pickle(tmp_path, mmap_mode):
     model = regressor().partial_fit(X, Y)
-    joblib.dump(model, tmp_path / "model.joblib")
-    mapped = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
+    file = tmp_path / "model.joblib"
+    joblib.dump(model, file)
+    saved = file.read_bytes()
+    mapped = joblib.load(file, mmap_mode=mmap_mode)
     assert weights_of(mapped.partial_fit(X, Y)) == weights_of(model.partial_fit(X, Y))
+    del mapped
+    assert file.read_bytes() == saved
 
 
 def test_partial_fit_and_classes():
@@ -105,3 +203,9 @@ def test_sizes_cannot_change_when_training_resumes():
         lambda: model.fit(X, np.column_stack([Y, Y])),
         "y has 2 outputs, but LSTMRegressor was fitted with 1",
     )
+
+
+def test_a_fit_of_other_sizes_after_partial_fit_equals_that_of_a_new_model():
+    model = regressor().partial_fit(X, Y).set_params(hidden_layer_sizes=(30, 20))
+    expected = regressor(hidden_layer_sizes=(30, 20)).fit(X, Y)
+    assert weights_of(model.fit(X, Y)) == weights_of(expected)

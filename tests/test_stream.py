@@ -89,10 +89,11 @@ def test_state_can_be_kept_and_put_back():
         stream.step(np.zeros(60))
 
 
-def test_a_stream_keeps_its_weights_when_the_model_is_fitted_again():
+@pytest.mark.parametrize("again", ["fit", "partial_fit"])
+def test_a_stream_keeps_its_weights_when_the_model_is_fitted_again(again):
     model = regressor().fit(X, Y)
     expected, stream = model.predict(X), model.stream(20)
-    model.fit(X, -Y)
+    getattr(model, again)(X, -Y)
     for t in range(6):
         got = stream.step(X[:, t])
     np.testing.assert_array_equal(got, expected)

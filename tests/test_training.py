@@ -9,7 +9,7 @@ from problem import Recorder
 from cylstm._dataset import Dataset
 from cylstm._network import Architecture, Network
 from cylstm._sequences import ragged_to_sequences
-from cylstm._training import History, NonFiniteLossError, Trainer, train
+from cylstm._training import History, NonFiniteLossError, Trainer, TrainingMemory, train
 
 
 class FakeOptimizer:
@@ -34,6 +34,10 @@ class FakeTrainer:
         self.n_samples = 7
         self.losses = iter(losses)
         self.optimizer = optimizer or FakeOptimizer()
+        self.announced = None  # the parameters when they were last said to have changed
+
+    def changed(self):
+        self.announced = self.parameters.copy()
 
     def epoch(self):
         self.parameters += 1
@@ -71,7 +75,7 @@ def test_early_stopping_judges_by_the_score_and_keeps_the_best():
     )
     # 0.55 is the best, if by less than tol: kept, but no reason to go on.
     assert history.validation_scores == [0.1, 0.5, 0.3, 0.4, 0.55]
-    assert trainer.parameters[0] == 5
+    assert trainer.parameters[0] == trainer.announced[0] == 5
 
 
 def test_each_call_judges_progress_anew():
@@ -112,8 +116,30 @@ def test_a_loss_that_is_not_finite_brings_back_the_last_whole_epoch():
     trainer, history = FakeTrainer([3, 2, NonFiniteLossError()]), History()
     with pytest.raises(NonFiniteLossError, match="epoch 3"):
         train(trainer, history, max_iter=5, tol=0, n_iter_no_change=9)
-    assert trainer.parameters[0] == 2
+    assert trainer.parameters[0] == trainer.announced[0] == 2
     assert history.n_iter == 2
+
+
+@pytest.mark.parametrize("n_finite", [0, 1, 2])
+def test_a_given_copy_of_the_parameters_serves_and_stays_as_it_is(n_finite):
+    trainer = FakeTrainer([*[1] * n_finite, NonFiniteLossError()])
+    trainer.parameters[:] = 10
+    given = trainer.parameters.copy()
+    with pytest.raises(NonFiniteLossError):
+        train(trainer, History(), max_iter=5, tol=0, n_iter_no_change=9, last_finite=given)
+    assert trainer.parameters[0] == 10 + n_finite
+    assert given[0] == 10
+
+
+@pytest.mark.parametrize(("tied", "needed"), [(False, [2, 6, 6, 9, 9]), (True, [9] * 5)])
+def test_memory_has_room_for_the_tokens_of_later_batches(tied, needed):
+    a = Architecture(3, (3,), 8, "softmax", "float32", per_step=True, vocabulary=9, tied=tied)
+    network, memory = Network(a), TrainingMemory()
+    for max_tokens, expected in zip([2, 6, 1, 20, 5], needed, strict=True):
+        gradients = memory.gradients(network, max_tokens)
+        assert len(gradients.tokens) == expected
+        assert len(gradients.flat) == a.n_dense + 3 * expected
+    assert memory.gradients(network, 9) is gradients
 
 
 def test_parameters_that_overflowed_count_as_a_loss_that_is_not_finite():

@@ -1,6 +1,7 @@
-"""Gradient norm, penalty and optimizer steps, each in place on flat vectors.
+"""Gradient norm, penalty and optimizer steps, each in place on flat vectors; copies of
+vectors.
 
-The norm and the steps share long vectors among the threads block by block; the norm adds
+Norm, steps and copies share long vectors among the threads block by block; the norm adds
 the sums of the blocks in their order, whatever the number of threads.
 
 A batch may touch only some of the parameters (rows of an embedding, classes of the head):
@@ -13,6 +14,7 @@ from cython cimport floating
 from cython.parallel cimport prange
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -33,6 +35,25 @@ cdef inline bint worth_threads(const int64_t[:, ::1] pieces) noexcept nogil:
     """Whether there are more numbers than one thread updates while another wakes."""
     cdef Py_ssize_t k = pieces.shape[0] - 1
     return k >= 0 and pieces[k, 1] + pieces[k, 2] > UPDATE_BLOCK
+
+
+def own(array):
+    """The array itself if it may be changed in place, a copy if it lies in a file or is
+    read-only."""
+    foreign = isinstance(array, np.memmap) or not array.flags.writeable
+    return np.array(array) if foreign else array
+
+
+def copy(const floating[::1] source, floating[::1] target, int n_threads=1):
+    """target = source."""
+    cdef Py_ssize_t k, n = source.shape[0], n_blocks = (n + UPDATE_BLOCK - 1) // UPDATE_BLOCK
+    if target.shape[0] != n:
+        raise ValueError(f"{n} numbers do not fit into {target.shape[0]}.")
+    with nogil:
+        for k in prange(n_blocks, num_threads=n_threads, schedule="static",
+                        use_threads_if=n_blocks > 1 and n_threads > 1):
+            memcpy(&target[k * UPDATE_BLOCK], &source[k * UPDATE_BLOCK],
+                   min(n - k * UPDATE_BLOCK, UPDATE_BLOCK) * sizeof(floating))
 
 
 def norm(const floating[::1] x, int n_threads=1):
