@@ -255,7 +255,11 @@ class NetworkEstimator(
         # A copy of the estimator needs no further attributes.
         tasks = FitTasks(self, *given, n_epochs, fitted_attributes=dict)
         if resume:
-            memory.snapshot.take(trainer, self._history)
+            # A single step that nobody is told of is the last thing that can fail, and leaves
+            # the optimizer as it was if it does.
+            alone = trainer.epoch_is_a_step and n_epochs == 1 and validate is None
+            alone = alone and not tasks.listeners and not self.verbose
+            memory.snapshot.take(trainer, self._history, with_moments=not alone)
             self._snapshot = memory.snapshot
         try:
             train(

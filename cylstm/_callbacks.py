@@ -48,6 +48,7 @@ class FitTasks:
         }
         self.fitted_attributes = fitted_attributes
         self.fit = self.epoch = None
+        self.listeners = bool(getattr(estimator, "_skl_callbacks", ()))
         if hasattr(estimator, "_init_callback_context"):
             self.fit = estimator._init_callback_context(max_subtasks=n_epochs)
             self.fit.call_on_fit_task_begin(estimator=estimator, **self.given)

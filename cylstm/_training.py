@@ -43,11 +43,12 @@ class Snapshot:
     def __init__(self):
         self._copies = []
 
-    def take(self, trainer, history):
+    def take(self, trainer, history, with_moments=True):
         self._network = trainer.network
         parameters, moments = trainer.network.parameters, trainer.optimizer.moments
         # Before the first step there are no moments.
-        self._arrays = [parameters, *([] if moments is None else moments)]
+        with_moments = with_moments and moments is not None
+        self._arrays = [parameters, *(moments if with_moments else [])]
         if len(self._copies) != len(self._arrays):
             self._copies = [np.empty_like(array) for array in self._arrays]
         copy = _updates.copy[PRECISIONS[parameters.dtype]]
@@ -110,6 +111,8 @@ class BatchTrainer:
     **dropout
         dropout, recurrent_dropout, seed.
     """
+
+    epoch_is_a_step = False  # whether an epoch is a single step of the optimizer
 
     def __init__(
         self,
@@ -206,6 +209,7 @@ class Trainer(BatchTrainer):
         self.targets, self.weights = data.spread()
         self.n_samples = len(data)
         self.batch_size = min(batch_size, len(data))
+        self.epoch_is_a_step = self.batch_size == len(data) and bptt_steps is None
         self.shuffle = shuffle
         self.random_state = random_state
         self.bptt_steps = bptt_steps
@@ -271,6 +275,12 @@ class Trainer(BatchTrainer):
                 )
             else:
                 yield self._train_on(chunk, targets, weights, np.arange(len(rows)), **options)
+
+
+def _all_finite(parameters, n_threads):
+    # The norm is fast, and finite unless some number is not or it overflows.
+    norm = _updates.norm[PRECISIONS[parameters.dtype]](parameters, n_threads)
+    return np.isfinite(norm) or np.isfinite(parameters).all()
 
 
 class _Progress:
@@ -342,7 +352,7 @@ def train(
             if before_epoch is not None:
                 before_epoch()
             loss = trainer.epoch()
-            if not np.isfinite(parameters).all():
+            if not _all_finite(parameters, trainer.n_threads):
                 raise NonFiniteLossError
             history.n_iter += 1
             history.t += trainer.n_samples

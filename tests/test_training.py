@@ -32,6 +32,7 @@ class FakeTrainer:
         self.network = self
         self.parameters = np.zeros(1)
         self.n_samples = 7
+        self.n_threads = 1
         self.losses = iter(losses)
         self.optimizer = optimizer or FakeOptimizer()
         self.announced = None  # the parameters when they were last said to have changed
