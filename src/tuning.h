@@ -30,11 +30,8 @@ enum {
      * 2560 steps 64 of them, and inputs that were not copied first, ran at 72 GFLOP/s; 128 at
      * 96, 256 and 512 at 110. */
     STEPS_AT_ONCE = 256,
-    /* Rows of weights prefetched while they are packed: those of wide layers are pages apart,
-     * which hardware prefetchers do not cross. */
-    ROWS_AHEAD = 8,
-    /* Weights of a row packed at a time: four cache lines of floats, all used while hot. */
-    WEIGHTS_AT_ONCE = 64,
+    /* How far ahead in each of 16 rows weights are fetched while they are packed. */
+    WEIGHTS_AHEAD = 64,
     /* The general product (kernels/products.h, multiply): rows for which a panel is copied
      * once, and terms of a sum between two visits of the output. */
     MULTIPLY_ROWS = 1024,

@@ -77,6 +77,7 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #include "cells.h"
 #include "products.h"
 #include "thin.h"
+#include "transpose.h"
 #include "packing.h"
 #include "dropout.h"
 #include "softmax.h"

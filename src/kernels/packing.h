@@ -3,11 +3,22 @@
  * A gate that does not see an operand has no rows in its weights, and zeros in the packed
  * columns. */
 
+/* Columns that stand side by side in a panel, all of one gate. */
+enum { COLUMNS_TOGETHER = PANEL < BLOCK_UNITS ? PANEL : BLOCK_UNITS };
+
 /* Units of block b: the last one has what is left, padded. */
 static inline ptrdiff_t block_units(const gate_shape *shape, ptrdiff_t b)
 {
     const ptrdiff_t padded = (shape->H + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
     return min_of(shape->units, padded - b * shape->units);
+}
+
+/* How many of COLUMNS_TOGETHER units from `unit` on a gate has weights for. */
+static inline ptrdiff_t units_there(const gate_shape *shape, ptrdiff_t gate, ptrdiff_t unit)
+{
+    if (shape->stacked[gate] < 0 || unit >= shape->H)
+        return 0;
+    return min_of(COLUMNS_TOGETHER, shape->H - unit);
 }
 
 /* Where column c of a block of n_columns starts in it, and how far apart its numbers are. */
@@ -19,6 +30,73 @@ static inline ptrdiff_t column_start(
     return depth * panel + c - panel;
 }
 
+/* packed (n x units) = weights' (units x n). Rows of weights of a wide layer are pages apart, which
+ * hardware prefetchers do not cross. */
+static void transpose_weights(
+    ptrdiff_t n, ptrdiff_t units, const real *weights, real *packed, ptrdiff_t width)
+{
+    ptrdiff_t unit = 0;
+    for (; unit + VECTOR_SIZE <= units; unit += VECTOR_SIZE) {
+        const real *w = weights + unit * n;
+        real *p = packed + unit;
+        ptrdiff_t k = 0;
+        for (; k + VECTOR_SIZE <= n; k += VECTOR_SIZE) {
+            vec square[VECTOR_SIZE];
+UNROLL(16)
+            for (int r = 0; r < VECTOR_SIZE; r++) {
+                square[r] = *(const vec_in_memory *)(w + r * n + k);
+                __builtin_prefetch(w + r * n + k + WEIGHTS_AHEAD);
+            }
+            transpose(square);
+UNROLL(16)
+            for (int r = 0; r < VECTOR_SIZE; r++)
+                *(vec_in_memory *)(p + (k + r) * width) = square[r];
+        }
+        for (; k < n; k++)
+            for (int r = 0; r < VECTOR_SIZE; r++)
+                p[k * width + r] = w[r * n + k];
+    }
+    for (; unit < units; unit++)
+        for (ptrdiff_t k = 0; k < n; k++)
+            packed[k * width + unit] = weights[unit * n + k];
+}
+
+/* weights (units x n) = packed' (n x units), or += with `accumulate`. */
+static void transpose_gradients(
+    ptrdiff_t n, ptrdiff_t units, real *weights, const real *packed, ptrdiff_t width,
+    int accumulate)
+{
+    ptrdiff_t unit = 0;
+    for (; unit + VECTOR_SIZE <= units; unit += VECTOR_SIZE) {
+        real *w = weights + unit * n;
+        const real *p = packed + unit;
+        ptrdiff_t k = 0;
+        for (; k + VECTOR_SIZE <= n; k += VECTOR_SIZE) {
+            vec square[VECTOR_SIZE];
+UNROLL(16)
+            for (int r = 0; r < VECTOR_SIZE; r++) {
+                square[r] = *(const vec_in_memory *)(p + (k + r) * width);
+                __builtin_prefetch(w + r * n + k + WEIGHTS_AHEAD, 1);
+            }
+            transpose(square);
+UNROLL(16)
+            for (int r = 0; r < VECTOR_SIZE; r++) {
+                vec_in_memory *row = (vec_in_memory *)(w + r * n + k);
+                if (accumulate)
+                    square[r] += *row;
+                *row = square[r];
+            }
+        }
+        for (; k < n; k++)
+            for (int r = 0; r < VECTOR_SIZE; r++)
+                w[r * n + k] = p[k * width + r] + (accumulate ? w[r * n + k] : 0);
+    }
+    for (; unit < units; unit++)
+        for (ptrdiff_t k = 0; k < n; k++)
+            weights[unit * n + k] =
+                packed[k * width + unit] + (accumulate ? weights[unit * n + k] : 0);
+}
+
 /* Block b of a packed matrix (depth x gates): its rows from `at` on hold the n columns of weights
  * (gates that see the operand * H, n), transposed. The columns of a block are gate by gate its
  * units; those of padding, units beyond H, are zeros. */
@@ -28,27 +106,21 @@ static void pack_gates(
 {
     const ptrdiff_t units = block_units(shape, b), first = b * shape->units;
     packed += depth * first * shape->n_gates;
-    for (ptrdiff_t from = 0; from < n; from += WEIGHTS_AT_ONCE) {
-        const ptrdiff_t to = min_of(from + WEIGHTS_AT_ONCE, n);
-        for (ptrdiff_t c = 0, gate = 0; gate < shape->n_gates; gate++)
-            for (ptrdiff_t unit = first; unit < first + units; unit++, c++) {
-                ptrdiff_t width;
-                real *p = packed + column_start(depth, units * shape->n_gates, c, &width);
-                p += at * width;
-                if (unit >= shape->H || shape->stacked[gate] < 0) {
-                    for (ptrdiff_t k = from; k < to; k++)
-                        p[k * width] = 0;
-                    continue;
-                }
-                const real *w = weights + (shape->stacked[gate] * shape->H + unit) * n;
-                for (ptrdiff_t k = from; k < to; k += CACHE_LINE / (ptrdiff_t)sizeof(real))
-                    __builtin_prefetch(w + ROWS_AHEAD * n + k);
-                for (ptrdiff_t k = from; k < to; k++) {
-                    p[k * width] = w[k];
-                    NOT_IN_VECTORS;
-                }
-            }
-    }
+    for (ptrdiff_t gate = 0; gate < shape->n_gates; gate++)
+        for (ptrdiff_t unit = 0; unit < units; unit += COLUMNS_TOGETHER) {
+            const ptrdiff_t there = units_there(shape, gate, first + unit);
+            ptrdiff_t width;
+            real *p = packed + column_start(depth, units * shape->n_gates, gate * units + unit,
+                                            &width);
+            p += at * width;
+            if (there > 0)
+                transpose_weights(
+                    n, there, weights + (shape->stacked[gate] * shape->H + first + unit) * n, p,
+                    width);
+            for (ptrdiff_t k = 0; k < n && there < COLUMNS_TOGETHER; k++)
+                for (ptrdiff_t j = there; j < COLUMNS_TOGETHER; j++)
+                    p[k * width + j] = 0;
+        }
 }
 
 /* The reverse, for gradients; with `accumulate` they are added to what is there. */
@@ -56,28 +128,19 @@ static void unpack_gates(
     const gate_shape *shape, ptrdiff_t n, real *weights, ptrdiff_t depth, ptrdiff_t at,
     const real *packed, ptrdiff_t b, int accumulate)
 {
-    const ptrdiff_t first = b * shape->units, units = block_units(shape, b);
-    const ptrdiff_t last = min_of(first + units, shape->H);
+    const ptrdiff_t units = block_units(shape, b), first = b * shape->units;
     packed += depth * first * shape->n_gates;
-    for (ptrdiff_t from = 0; from < n; from += WEIGHTS_AT_ONCE) {
-        const ptrdiff_t to = min_of(from + WEIGHTS_AT_ONCE, n);
-        for (ptrdiff_t gate = 0; gate < shape->n_gates; gate++)
-            for (ptrdiff_t unit = first; unit < last && shape->stacked[gate] >= 0; unit++) {
-                const ptrdiff_t c = gate * units + unit - first;
-                ptrdiff_t width;
-                const real *p = packed + column_start(depth, units * shape->n_gates, c, &width);
-                real *w = weights + (shape->stacked[gate] * shape->H + unit) * n;
-                p += at * width;
-                for (ptrdiff_t k = from; k < to; k += CACHE_LINE / (ptrdiff_t)sizeof(real))
-                    __builtin_prefetch(w + ROWS_AHEAD * n + k);
-                for (ptrdiff_t k = from; k < to && accumulate; k++)
-                    w[k] += p[k * width];
-                for (ptrdiff_t k = from; k < to && !accumulate; k++) {
-                    w[k] = p[k * width];
-                    NOT_IN_VECTORS;
-                }
-            }
-    }
+    for (ptrdiff_t gate = 0; gate < shape->n_gates; gate++)
+        for (ptrdiff_t unit = 0; unit < units; unit += COLUMNS_TOGETHER) {
+            const ptrdiff_t there = units_there(shape, gate, first + unit);
+            ptrdiff_t width;
+            const real *p = packed + column_start(depth, units * shape->n_gates,
+                                                  gate * units + unit, &width);
+            if (there > 0)
+                transpose_gradients(
+                    n, there, weights + (shape->stacked[gate] * shape->H + first + unit) * n,
+                    p + at * width, width, accumulate);
+        }
 }
 
 /* Block b (of `block` columns) of weights (gates that see the operand * H, n), packed for
@@ -107,5 +170,3 @@ static void pack_rows(
                 }
     }
 }
-
-#undef NOT_IN_VECTORS
