@@ -23,9 +23,11 @@ enum {
     THIN_SCORES = 2,
     /* Rows of the left operand that stay in cache from panel to panel. */
     ROWS_AT_ONCE = 96,
-    /* Rows further apart than this many numbers are copied side by side first: at a power of
-     * two they evict each other; 7% of a training step with AVX2 at 256 units. */
+    /* Rows further apart than this many numbers, and a multiple of so many bytes, are copied side
+     * by side first: they evict each other. 7% of a training step with AVX2 at 256 units; but at
+     * 650 units a copy takes 6% of the products of a wide head, and gains nothing. */
     FAR_APART = 256,
+    COLLIDING_BYTES = 256,
     /* Steps over which a tile of a gradient of weights is summed at a time. At 1024 units and
      * 2560 steps 64 of them, and inputs that were not copied first, ran at 72 GFLOP/s; 128 at
      * 96, 256 and 512 at 110. */
@@ -97,9 +99,10 @@ enum {
     MAX_SCORES = 1 << 26,
     /* Padded steps (rows x longest) below which the history is always small enough. */
     FEW_STEPS = 1 << 18,
-    /* What a thread takes at a time: some 100 microseconds at 200 units. */
+    /* What a thread takes at most at a time: with 700 steps of 650 units dL/dfeatures runs at 66,
+     * 89 and 94 GFLOP/s with 96, 192 and 384 steps. */
     CLASSES_AT_ONCE = 384,
-    HEAD_STEPS_AT_ONCE = 192,
+    HEAD_STEPS_AT_ONCE = 384,
     SOFTMAX_STEPS_AT_ONCE = 16,
     EMBEDDING_COLUMNS_AT_ONCE = 64,
 

@@ -75,9 +75,10 @@ PRAGMA(GCC target(SIMD_FEATURES))
 
 #include "activations.h"
 #include "cells.h"
+#include "vectors.h"
+#include "transpose.h"
 #include "products.h"
 #include "thin.h"
-#include "transpose.h"
 #include "packing.h"
 #include "dropout.h"
 #include "softmax.h"

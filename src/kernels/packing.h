@@ -30,73 +30,6 @@ static inline ptrdiff_t column_start(
     return depth * panel + c - panel;
 }
 
-/* packed (n x units) = weights' (units x n). Rows of weights of a wide layer are pages apart, which
- * hardware prefetchers do not cross. */
-static void transpose_weights(
-    ptrdiff_t n, ptrdiff_t units, const real *weights, real *packed, ptrdiff_t width)
-{
-    ptrdiff_t unit = 0;
-    for (; unit + VECTOR_SIZE <= units; unit += VECTOR_SIZE) {
-        const real *w = weights + unit * n;
-        real *p = packed + unit;
-        ptrdiff_t k = 0;
-        for (; k + VECTOR_SIZE <= n; k += VECTOR_SIZE) {
-            vec square[VECTOR_SIZE];
-UNROLL(16)
-            for (int r = 0; r < VECTOR_SIZE; r++) {
-                square[r] = *(const vec_in_memory *)(w + r * n + k);
-                __builtin_prefetch(w + r * n + k + WEIGHTS_AHEAD);
-            }
-            transpose(square);
-UNROLL(16)
-            for (int r = 0; r < VECTOR_SIZE; r++)
-                *(vec_in_memory *)(p + (k + r) * width) = square[r];
-        }
-        for (; k < n; k++)
-            for (int r = 0; r < VECTOR_SIZE; r++)
-                p[k * width + r] = w[r * n + k];
-    }
-    for (; unit < units; unit++)
-        for (ptrdiff_t k = 0; k < n; k++)
-            packed[k * width + unit] = weights[unit * n + k];
-}
-
-/* weights (units x n) = packed' (n x units), or += with `accumulate`. */
-static void transpose_gradients(
-    ptrdiff_t n, ptrdiff_t units, real *weights, const real *packed, ptrdiff_t width,
-    int accumulate)
-{
-    ptrdiff_t unit = 0;
-    for (; unit + VECTOR_SIZE <= units; unit += VECTOR_SIZE) {
-        real *w = weights + unit * n;
-        const real *p = packed + unit;
-        ptrdiff_t k = 0;
-        for (; k + VECTOR_SIZE <= n; k += VECTOR_SIZE) {
-            vec square[VECTOR_SIZE];
-UNROLL(16)
-            for (int r = 0; r < VECTOR_SIZE; r++) {
-                square[r] = *(const vec_in_memory *)(p + (k + r) * width);
-                __builtin_prefetch(w + r * n + k + WEIGHTS_AHEAD, 1);
-            }
-            transpose(square);
-UNROLL(16)
-            for (int r = 0; r < VECTOR_SIZE; r++) {
-                vec_in_memory *row = (vec_in_memory *)(w + r * n + k);
-                if (accumulate)
-                    square[r] += *row;
-                *row = square[r];
-            }
-        }
-        for (; k < n; k++)
-            for (int r = 0; r < VECTOR_SIZE; r++)
-                w[r * n + k] = p[k * width + r] + (accumulate ? w[r * n + k] : 0);
-    }
-    for (; unit < units; unit++)
-        for (ptrdiff_t k = 0; k < n; k++)
-            weights[unit * n + k] =
-                packed[k * width + unit] + (accumulate ? weights[unit * n + k] : 0);
-}
-
 /* Block b of a packed matrix (depth x gates): its rows from `at` on hold the n columns of weights
  * (gates that see the operand * H, n), transposed. The columns of a block are gate by gate its
  * units; those of padding, units beyond H, are zeros. */
@@ -115,8 +48,8 @@ static void pack_gates(
             p += at * width;
             if (there > 0)
                 transpose_weights(
-                    n, there, weights + (shape->stacked[gate] * shape->H + first + unit) * n, p,
-                    width);
+                    n, there, weights + (shape->stacked[gate] * shape->H + first + unit) * n, n,
+                    p, width);
             for (ptrdiff_t k = 0; k < n && there < COLUMNS_TOGETHER; k++)
                 for (ptrdiff_t j = there; j < COLUMNS_TOGETHER; j++)
                     p[k * width + j] = 0;

@@ -14,24 +14,12 @@
  * a tile of more than 3 rows is done in two halves of 2 vectors. Every sum runs over its terms
  * in order, so that the bits of a row depend on no other row. */
 
-/* Numbers of a vector. */
-#define VECTOR_SIZE (SIMD_BYTES / (int)sizeof(real))
 #define PANEL (TILE_VECTORS * VECTOR_SIZE)
-
-typedef real vec __attribute__((vector_size(SIMD_BYTES)));
-/* The same in memory, at any address. */
-typedef real vec_in_memory
-    __attribute__((vector_size(SIMD_BYTES), aligned(sizeof(real)), may_alias));
 
 _Static_assert(TILE_ROWS == 6 && TILE_VECTORS == 4, "any_tile lists these");
 _Static_assert(PANEL <= WIDEST_PANEL, "scratch holds a panel");
 _Static_assert(BLOCK_UNITS % VECTOR_SIZE == 0, "a block is whole vectors");
 _Static_assert(HEAD_BLOCK % BLOCK_UNITS == 0, "a block of the head is whole blocks");
-
-/* Keeps compilers from scatter and gather instructions, which are slower here. */
-#define NOT_IN_VECTORS __asm__ volatile("")
-
-static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
 /* Rows and vectors are constants wherever this is inlined; all loops over them unroll. */
 INLINE void tile(
@@ -190,6 +178,12 @@ static void pack_steps(
         }
 }
 
+/* Whether rows that are so far apart share so few sets of a cache that they evict each other. */
+static inline int rows_collide(ptrdiff_t apart)
+{
+    return apart > FAR_APART && apart * (ptrdiff_t)sizeof(real) % COLLIDING_BYTES == 0;
+}
+
 /* P += A' Z for the columns from `first` to `last`. A: n rows, at most STEPS_AT_ONCE, as pack_steps
  * leaves them; its columns, widths[p] in part p, are the rows of P. Z: n rows that are z_width
  * apart. `scratch` holds PANEL_SCRATCH numbers. */
@@ -206,7 +200,7 @@ static void add_transposed_product(
         const real *tile = a, *panel = z + c;
         real *out = packed + depth * c;
         ptrdiff_t stride = z_width;
-        if (z_width > FAR_APART) {
+        if (rows_collide(z_width)) {
             for (ptrdiff_t k = 0; k < n; k++)
                 memcpy(scratch + k * width, panel + k * z_width, (size_t)width * sizeof(real));
             panel = scratch;
@@ -239,13 +233,7 @@ static void copy_panel(
                    (size_t)wanted * sizeof(real));
     }
     else {
-        for (ptrdiff_t j = 0; j < wanted; j++) {
-            const real *column = b + (c + j) * ldb + from;
-            for (ptrdiff_t k = 0; k < n; k++) {
-                panel[k * width + j] = column[k];
-                NOT_IN_VECTORS;
-            }
-        }
+        transpose_weights(n, wanted, b + c * ldb + from, ldb, panel, width);
     }
     for (ptrdiff_t k = 0; wanted < width && k < n; k++)
         memset(panel + k * width + wanted, 0, (size_t)(width - wanted) * sizeof(real));
@@ -276,7 +264,7 @@ static void multiply(
                 const int vectors = (int)((wanted + VECTOR_SIZE - 1) / VECTOR_SIZE);
                 const real *panel = b + from * ldb + first;
                 ptrdiff_t width = ldb;
-                if (transpose_b || ldb > FAR_APART || wanted % VECTOR_SIZE) {
+                if (transpose_b || rows_collide(ldb) || wanted % VECTOR_SIZE) {
                     width = vectors * VECTOR_SIZE;
                     copy_panel(transpose_b, depth, width, wanted, b, ldb, from, first,
                                      b_panel);
@@ -287,6 +275,10 @@ static void multiply(
                     const ptrdiff_t tiles = (n_rows - r + TILE_ROWS - 1) / TILE_ROWS;
                     rows = (int)((n_rows - r + tiles - 1) / tiles);
                     real *out = c + (row + r) * ldc + first;
+                    /* The next tile's. */
+                    for (int i = 0; i < rows && r + rows + i < n_rows; i++)
+                        for (int j = 0; j < vectors; j++)
+                            __builtin_prefetch(out + (rows + i) * ldc + j * VECTOR_SIZE, 1);
                     if (wanted % VECTOR_SIZE == 0) {
                         any_tile(rows, vectors, 1, &part, r, panel, width, out, ldc,
                                        from > 0);

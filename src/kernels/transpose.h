@@ -66,3 +66,75 @@ INLINE void transpose(vec *rows)
 #undef LANES_2
 #undef SECOND_OF
 #undef FIRST_OF
+
+/* packed (n x units) = weights' (units x n, rows `stride` apart). Rows of weights of a wide layer are
+ * pages apart, which hardware prefetchers do not cross. */
+static void transpose_weights(
+    ptrdiff_t n, ptrdiff_t units, const real *weights, ptrdiff_t stride, real *packed,
+    ptrdiff_t width)
+{
+    ptrdiff_t unit = 0;
+    for (; unit + VECTOR_SIZE <= units; unit += VECTOR_SIZE) {
+        const real *w = weights + unit * stride;
+        real *p = packed + unit;
+        ptrdiff_t k = 0;
+        for (; k + VECTOR_SIZE <= n; k += VECTOR_SIZE) {
+            vec square[VECTOR_SIZE];
+UNROLL(16)
+            for (int r = 0; r < VECTOR_SIZE; r++) {
+                square[r] = *(const vec_in_memory *)(w + r * stride + k);
+                __builtin_prefetch(w + r * stride + k + WEIGHTS_AHEAD);
+            }
+            transpose(square);
+UNROLL(16)
+            for (int r = 0; r < VECTOR_SIZE; r++)
+                *(vec_in_memory *)(p + (k + r) * width) = square[r];
+        }
+        for (; k < n; k++)
+            for (int r = 0; r < VECTOR_SIZE; r++)
+                p[k * width + r] = w[r * stride + k];
+    }
+    for (; unit < units; unit++)
+        for (ptrdiff_t k = 0; k < n; k++) {
+            packed[k * width + unit] = weights[unit * stride + k];
+            NOT_IN_VECTORS;
+        }
+}
+
+/* weights (units x n) = packed' (n x units), or += with `accumulate`. */
+static void transpose_gradients(
+    ptrdiff_t n, ptrdiff_t units, real *weights, const real *packed, ptrdiff_t width,
+    int accumulate)
+{
+    ptrdiff_t unit = 0;
+    for (; unit + VECTOR_SIZE <= units; unit += VECTOR_SIZE) {
+        real *w = weights + unit * n;
+        const real *p = packed + unit;
+        ptrdiff_t k = 0;
+        for (; k + VECTOR_SIZE <= n; k += VECTOR_SIZE) {
+            vec square[VECTOR_SIZE];
+UNROLL(16)
+            for (int r = 0; r < VECTOR_SIZE; r++) {
+                square[r] = *(const vec_in_memory *)(p + (k + r) * width);
+                __builtin_prefetch(w + r * n + k + WEIGHTS_AHEAD, 1);
+            }
+            transpose(square);
+UNROLL(16)
+            for (int r = 0; r < VECTOR_SIZE; r++) {
+                vec_in_memory *row = (vec_in_memory *)(w + r * n + k);
+                if (accumulate)
+                    square[r] += *row;
+                *row = square[r];
+            }
+        }
+        for (; k < n; k++)
+            for (int r = 0; r < VECTOR_SIZE; r++)
+                w[r * n + k] = p[k * width + r] + (accumulate ? w[r * n + k] : 0);
+    }
+    for (; unit < units; unit++)
+        for (ptrdiff_t k = 0; k < n; k++) {
+            weights[unit * n + k] =
+                packed[k * width + unit] + (accumulate ? weights[unit * n + k] : 0);
+            NOT_IN_VECTORS;
+        }
+}

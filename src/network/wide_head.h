@@ -124,16 +124,23 @@ static void wide_losses(const network_plan *plan, const task *t, ptrdiff_t piece
     }
 }
 
+/* Steps of a piece of dL/dfeatures, one for each thread where there are few. A row's sums are its
+ * own, so that the bits do not depend on it. */
+static ptrdiff_t steps_of_piece(const task *t)
+{
+    return min_of(HEAD_STEPS_AT_ONCE, ceil_div(t->wide->n_steps, t->n_threads));
+}
+
 /* dF = dS W   (M x D) = (M x K) (K x D), some steps */
 static void wide_feature_gradients(
     const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
     const wide_head *w = t->wide;
     const ptrdiff_t D = plan->head.n_features, K = w->n_classes;
-    const ptrdiff_t first = piece * HEAD_STEPS_AT_ONCE;
+    const ptrdiff_t at_once = steps_of_piece(t), first = piece * at_once;
     const real *dscores = w->scores;
     real *dfeatures = w->dfeatures;
-    wide_multiply(plan, t, thread, 0, 0, min_of(w->n_steps - first, HEAD_STEPS_AT_ONCE), D, K,
+    wide_multiply(plan, t, thread, 0, 0, min_of(w->n_steps - first, at_once), D, K,
                   dscores + first * K, K, w->weights, D, dfeatures + first * D, D);
 }
 
@@ -157,13 +164,13 @@ static void wide_weight_gradients(
 
 static ptrdiff_t wide_count_gradients(const task *t)
 {
-    return ceil_div(t->wide->n_steps, HEAD_STEPS_AT_ONCE) +
+    return ceil_div(t->wide->n_steps, steps_of_piece(t)) +
            ceil_div(t->wide->n_classes, CLASSES_AT_ONCE);
 }
 
 static void wide_gradients(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
-    const ptrdiff_t of_features = ceil_div(t->wide->n_steps, HEAD_STEPS_AT_ONCE);
+    const ptrdiff_t of_features = ceil_div(t->wide->n_steps, steps_of_piece(t));
     if (piece < of_features)
         wide_feature_gradients(plan, t, piece, thread);
     else
