@@ -14,7 +14,8 @@ import statistics
 import time
 
 import numpy as np
-from bench_step import GRID, geometric_mean
+from bench_step import GRID
+from measure import geometric_mean
 
 from cylstm import LSTMRegressor
 

@@ -28,16 +28,18 @@ def peak_mib():
 
 def growth(library, shape):
     """MiB that three training steps add to the peak memory of this process."""
-    from bench_step import cylstm_steps, torch_steps
+    from peers import torch_steps
+    from problem import Problem, cylstm_batch
+
+    def training_step(*shape):
+        problem = Problem(*shape)
+        if library == "torch":
+            return torch_steps(problem, 2)[0]
+        return cylstm_batch(problem, 2)
 
     # A small step first, to exclude what a library loads and reserves at its first use.
-    small = (2, 3, *shape[2:3], 8)
-    if library == "torch":
-        torch_steps(*small)[0]()
-        train, _ = torch_steps(*shape)
-    else:
-        cylstm_steps(2, *small)[0]()
-        train, _ = cylstm_steps(2, *shape)
+    training_step(2, 3, *shape[2:3], 8)()
+    train = training_step(*shape)
     before = peak_mib()
     for _ in range(3):
         train()

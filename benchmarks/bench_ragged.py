@@ -10,7 +10,8 @@ of the padded batch. The rest is as in bench_step.py.
 import argparse
 
 import numpy as np
-from bench_step import cylstm_trainer, medians
+from measure import medians
+from problem import cylstm_trainer
 
 from cylstm._sequences import ragged_to_sequences
 from cylstm._threads import single_threaded_blas

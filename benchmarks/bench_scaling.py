@@ -12,7 +12,9 @@ import matplotlib as mpl
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
-from bench_step import cylstm_steps, medians, torch_steps
+from measure import medians
+from peers import torch_steps
+from problem import Problem, cylstm_batch
 
 from cylstm._threads import single_threaded_blas
 
@@ -26,12 +28,10 @@ VALUES = {
 
 def times(shape, n_threads, with_torch, repeats):
     """Milliseconds of a training step in cylstm and, if asked for, in PyTorch."""
-    functions = [cylstm_steps(n_threads, *shape)[0]]
+    problem = Problem(*shape)
+    functions = [cylstm_batch(problem, n_threads)]
     if with_torch:
-        import torch
-
-        torch.set_num_threads(n_threads)
-        functions.append(torch_steps(*shape)[0])
+        functions.append(torch_steps(problem, n_threads)[0])
     with single_threaded_blas():
         return [t / 1e3 for t in medians(functions, repeats)]
 

@@ -1,29 +1,43 @@
-"""Time of one training step and one inference: cylstm, PyTorch and onnxruntime in one run.
+"""Time of training and inference: cylstm, PyTorch, onnxruntime and OpenVINO in one run.
 
-    python benchmarks/bench_step.py [--threads 1 2] [--repeats 15] [--shapes 32,50,8,64]
+    python benchmarks/bench_step.py [--threads 1 2] [--repeats 5] [--groups grid wide]
+    python benchmarks/bench_step.py --shapes 32,50,8,64 --peers torch
 
-A training step is the forward pass, the backward pass and the Adam update on one batch. The
-network has one LSTM layer, a linear head on the last hidden state and squared error. In a
-shape B,T,I,H, a fifth number sets the number of layers and a sixth that of directions. Times
-are medians of alternating repeats. FLOP = 2 B T 4H (I + H) for inference with one layer, and
-three times that for training. GFLOP/s are those of the fastest training step. The peak is that
-of multiply-adds in registers, the best of five runs before each shape. onnxruntime is optional
-and runs inference only.
+The network has one LSTM layer, a linear head on the last hidden state and squared error. In a
+shape B,T,I,H, a fifth number sets the number of layers and a sixth that of directions.
+Training takes one step of Adam on one batch, measured as a mini-batch within fit and as a call
+of partial_fit; inference is a call of predict. A column named after another program is its
+time divided by cylstm's. All have the same weights, and the predictions are compared once.
+Times are medians. Programs that are not installed are left out.
+
+FLOP = 2 B T 4H (I + H) for inference with one layer, and three times that for training.
+GFLOP/s are those of the fastest mini-batch. The peak is that of multiply-adds in registers.
+For single sequences, a second table divides the bytes of the layers' weights, which each step
+reads, by the time of a step in the fastest predict, and compares this rate with that of
+reading as many bytes over and over. Both limits are the best of five runs, taken before or
+after the shape.
 """
 
 import argparse
+import copy
 import statistics
-import time
 
 import numpy as np
+from measure import (
+    BANDWIDTH_HEAD,
+    bandwidth_cells,
+    geometric_mean,
+    medians,
+    microseconds,
+    peak,
+    table_head,
+    table_row,
+)
+from peers import is_installed, onnxruntime_inference, openvino_inference, torch_steps
+from problem import Problem, cylstm_batch
 
 from cylstm import _plan, _simd
-from cylstm._dataset import Dataset
-from cylstm._network import Architecture, Network
-from cylstm._optimizers import Adam, Optimizer
-from cylstm._sequences import Sequences
 from cylstm._threads import single_threaded_blas
-from cylstm._training import Trainer
 
 GRID = [
     (32, 20, 1, 32),
@@ -36,251 +50,133 @@ GRID = [
     (1, 100, 8, 64),
     (1, 100, 64, 256),
 ]
-LARGER = [
-    (32, 50, 64, 512),
-    (32, 20, 64, 1024),
-    (32, 50, 8, 64, 2),
-    (32, 50, 8, 64, 1, 2),
-    (64, 50, 100, 100, 2, 2),
-]
-
-
-def cylstm_trainer(sequences, y, n_units, n_threads, n_layers=1, **architecture):
-    """A Trainer that fits a new network to the sequences with Adam."""
-    rng = np.random.RandomState(0)
-    n_inputs = architecture.pop("n_inputs", None) or sequences.n_features
-    network = Network(
-        Architecture(
-            n_inputs, [n_units] * n_layers, 1, "squared_error", "float32", **architecture
-        )
-    )
-    network.initialize(rng)
-    return Trainer(
-        network,
-        Optimizer(Adam(0.9, 0.999, 1e-8), "constant", 1e-3, clip_norm=1.0),
-        Dataset(sequences, y, np.ones(len(y), np.float32)),
-        batch_size=len(y),
-        shuffle=False,
-        l1=0.0,
-        l2=0.0,
-        n_threads=n_threads,
-        random_state=rng,
-    )
-
-
-def cylstm_steps(n_threads, B, T, n_inputs, n_units, n_layers=1, n_directions=1):
-    """Callables for one training step and one inference in cylstm."""
-    rng = np.random.RandomState(0)
-    sequences = Sequences.from_equal_lengths(
-        rng.normal(size=(B, T, n_inputs)).astype(np.float32)
-    )
-    y = rng.normal(size=(B, 1)).astype(np.float32)
-    trainer = cylstm_trainer(
-        sequences, y, n_units, n_threads, n_layers, bidirectional=n_directions == 2
-    )
-    rows = np.arange(B)
-    return lambda: trainer.step(rows), lambda: trainer.network.forward(sequences, n_threads)
-
-
-def torch_steps(B, T, n_inputs, n_units, n_layers=1, n_directions=1):
-    import torch
-
-    torch.manual_seed(0)
-    X, y = torch.randn(B, T, n_inputs), torch.randn(B, 1)
-    lstm = torch.nn.LSTM(
-        n_inputs, n_units, n_layers, batch_first=True, bidirectional=n_directions == 2
-    )
-    linear = torch.nn.Linear(n_units * n_directions, 1)
-
-    def head(h):
-        return linear(h[-n_directions:].transpose(0, 1).flatten(1))
-
-    parameters = [*lstm.parameters(), *linear.parameters()]
-    optimizer = torch.optim.Adam(parameters)
-
-    def train():
-        optimizer.zero_grad()
-        loss = torch.nn.functional.mse_loss(head(lstm(X)[1][0]), y)
-        loss.backward()
-        optimizer.step()
-
-    @torch.inference_mode()
-    def infer():
-        head(lstm(X)[1][0])
-
-    return train, infer
-
-
-def onnxruntime_step(n_threads, B, T, n_inputs, n_units, n_layers=1, n_directions=1):
-    """A callable for one inference, or None if onnxruntime or onnx is not installed."""
-    try:
-        import onnxruntime
-        from onnx import TensorProto, helper, numpy_helper
-    except ImportError:
-        return None
-    rng = np.random.default_rng(0)
-    weights, nodes, x = {}, [], "X"
-    for layer in range(n_layers):
-        D, width = n_directions, n_inputs if layer == 0 else n_units * n_directions
-        W, R, y, h = f"W{layer}", f"R{layer}", f"y{layer}", f"h{layer}"
-        weights[W] = rng.normal(size=(D, 4 * n_units, width)) / np.sqrt(width)
-        weights[R] = rng.normal(size=(D, 4 * n_units, n_units)) / np.sqrt(n_units)
-        nodes.append(
-            helper.make_node(
-                "LSTM",
-                [x, W, R],
-                [y, h],
-                hidden_size=n_units,
-                direction="bidirectional" if D == 2 else "forward",
-            )
-        )
-        # (T, D, B, H) -> (T, B, D H)
-        nodes += [
-            helper.make_node("Transpose", [y], [f"{y}t"], perm=[0, 2, 1, 3]),
-            helper.make_node("Reshape", [f"{y}t", f"shape{layer}"], [f"x{layer + 1}"]),
-        ]
-        weights[f"shape{layer}"] = np.array([T, B, D * n_units])
-        x = f"x{layer + 1}"
-    info = {
-        "X": helper.make_tensor_value_info("X", TensorProto.FLOAT, (T, B, n_inputs)),
-        h: helper.make_tensor_value_info(h, TensorProto.FLOAT, (n_directions, B, n_units)),
-    }
-    graph = helper.make_graph(
-        nodes,
-        "inference",
-        [info["X"]],
-        [info[h]],
-        [
-            numpy_helper.from_array(v.astype(np.int64 if "shape" in k else np.float32), k)
-            for k, v in weights.items()
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)])
-    model.ir_version = 8
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = n_threads
-    options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    values = {"X": rng.normal(size=(T, B, n_inputs)).astype(np.float32)}
-    return lambda: session.run([h], values)
-
-
-def flop(B, T, n_inputs, n_units, n_layers=1, n_directions=1):
-    """Floating-point operations of one inference."""
-    upper = (n_layers - 1) * (n_directions + 1) * n_units
-    return 2 * B * T * 4 * n_units * n_directions * (n_inputs + n_units + upper)
-
-
-def peak(n_threads, rounds=10_000_000):
-    """GFLOP/s of multiply-adds in registers, the best of five runs."""
-    _simd.multiply_adds(rounds, n_threads)
-    best = 0
-    for _ in range(5):
-        start = time.perf_counter()
-        done = _simd.multiply_adds(rounds, n_threads)
-        best = max(best, done / (time.perf_counter() - start) / 1e9)
-    return best
-
-
-def medians(functions, repeats):
-    """Median microseconds of each function, with repeats taken in turn."""
-    return [statistics.median(t) for t in microseconds(functions, repeats)]
-
-
-def microseconds(functions, repeats):
-    """Microseconds of each repeat of each function, with repeats taken in turn."""
-    loops = []
-    for function in functions:
-        function()
-        function()
-        start = time.perf_counter()
-        function()
-        loops.append(max(1, int(0.02 / (time.perf_counter() - start))))
-    times = [[] for _ in functions]
-    for _ in range(repeats):
-        for k, function in enumerate(functions):
-            time.sleep(0.01)  # idle threads of the previous function still spin
-            function()
-            start = time.perf_counter()
-            for _ in range(loops[k]):
-                function()
-            times[k].append((time.perf_counter() - start) / loops[k] * 1e6)
-    return times
-
-
-def geometric_mean(values):
-    return statistics.geometric_mean(values) if all(v > 0 for v in values) else float("nan")
+GROUPS = {
+    "grid": GRID,
+    "small": [(32, 20, 1, 32), (256, 20, 16, 32), (16, 150, 3, 48), (48, 37, 6, 96)],
+    "layers": [(32, 50, 8, 64, 2), (32, 50, 8, 64, 1, 2), (64, 50, 100, 100, 2, 2)],
+    "wide": [
+        (B, *steps)
+        for steps in ((30, 64, 512), (20, 64, 768), (20, 64, 1024), (10, 64, 2048))
+        for B in (1, 8, 32, 128)
+    ],
+}
+# Program -> the modules that it needs.
+PEERS = {
+    "torch": ["torch"],
+    "onnxruntime": ["onnx", "onnxruntime"],
+    "openvino": ["onnx", "openvino"],
+}
+# What is measured of cylstm -> the programs that it is compared with.
+COMPARED = {
+    "fit": ["torch"],
+    "partial_fit": ["torch"],
+    "predict": ["torch", "onnxruntime", "openvino"],
+}
 
 
 def overhead(repeats):
     """Microseconds per mini-batch when there is next to nothing to compute."""
-    train, _ = cylstm_steps(1, 1, 1, 1, 1)
-    with single_threaded_blas():
-        return medians([train], repeats)[0]
+    return medians([cylstm_batch(Problem(1, 1, 1, 1), 1)], repeats)[0]
 
 
-def compare(shape, n_threads, arguments):
-    """Print a row; return PyTorch's ratios for training and inference, and onnxruntime's."""
-    highest = peak(n_threads)
-    functions = [*cylstm_steps(n_threads, *shape)]
-    if not arguments.no_torch:
-        import torch
-
-        torch.set_num_threads(n_threads)
-        functions += torch_steps(*shape)
-    nan = onnx_infer = float("nan")
-    with single_threaded_blas():
-        times = microseconds(functions, arguments.repeats)
-        train, infer, *others = map(statistics.median, times)
-        torch_train, torch_infer = others or (nan, nan)
-        # Its idle threads spin for very long, so it is measured alone, after the others.
-        session = None if arguments.no_onnxruntime else onnxruntime_step(n_threads, *shape)
-        if session:
-            (onnx_infer,) = medians([session], arguments.repeats)
-            del session
-    gflops = 3 * flop(*shape) / min(times[0]) / 1e3
-    print(
-        f"| {', '.join(map(str, shape))} | {n_threads} "
-        f"| {train:.0f} | {torch_train:.0f} | {torch_train / train:.2f} "
-        f"| {gflops:.0f} | {gflops / highest:.0%} "
-        f"| {infer:.0f} | {torch_infer:.0f} | {torch_infer / infer:.2f} "
-        f"| {onnx_infer:.0f} | {onnx_infer / infer:.2f} |",
-        flush=True,
+def check_predictions(peer, actual, expected):
+    np.testing.assert_allclose(
+        np.ravel(actual), np.ravel(expected), rtol=0, atol=1e-4, err_msg=peer
     )
-    return torch_train / train, torch_infer / infer, onnx_infer / infer
+
+
+def measure(problem, n_threads, peers, repeats):
+    """Microseconds of each repeat, by what is measured and program."""
+    learner = problem.model(n_threads)
+    predictor = copy.deepcopy(learner)
+    expected = predictor.predict(problem.X)
+    functions = {
+        ("fit", "cylstm"): cylstm_batch(problem, n_threads),
+        ("partial_fit", "cylstm"): lambda: learner.partial_fit(problem.X, problem.y),
+        ("predict", "cylstm"): lambda: predictor.predict(problem.X),
+    }
+    if "torch" in peers:
+        train, infer = torch_steps(problem, n_threads)
+        check_predictions("torch", infer(), expected)
+        functions |= {("fit", "torch"): train, ("predict", "torch"): infer}
+    times = dict(zip(functions, microseconds(functions.values(), repeats), strict=True))
+    if "torch" in peers:
+        times["partial_fit", "torch"] = times["fit", "torch"]
+    # Their idle threads spin for very long, so each is measured alone, after the others.
+    for peer, make in (
+        ("onnxruntime", onnxruntime_inference),
+        ("openvino", openvino_inference),
+    ):
+        if peer in peers:
+            infer = make(problem, n_threads)
+            check_predictions(peer, infer(), expected)
+            (times["predict", peer],) = microseconds([infer], repeats)
+            del infer
+    return times
+
+
+def print_group(shapes, n_threads, peers, repeats):
+    """A row for each shape, printed as it is measured, and the geometric means of the ratios.
+    Then a table of the weights that single sequences read."""
+    columns = [
+        (what, program)
+        for what, others in COMPARED.items()
+        for program in ["cylstm", *(peer for peer in others if peer in peers)]
+    ]
+    head = [f"{what} us" if program == "cylstm" else program for what, program in columns]
+    print(table_head(["B, T, I, H", *head, "GFLOP/s of fit", "of peak"]), flush=True)
+    ratios = {column: [] for column in columns}
+    single = []
+    for shape in shapes:
+        highest = peak(n_threads)
+        problem = Problem(*shape)
+        with single_threaded_blas():
+            times = measure(problem, n_threads, peers, repeats)
+        cells = [", ".join(map(str, shape))]
+        for what, program in columns:
+            own, time = (statistics.median(times[what, p]) for p in ("cylstm", program))
+            ratios[what, program].append(time / own)
+            cells.append(f"{own:.0f}" if program == "cylstm" else f"{time / own:.2f}")
+        B, T, *_ = shape
+        flop = 3 * 2 * B * T * problem.weights_per_step
+        gflops = flop / min(times["fit", "cylstm"]) / 1e3
+        print(table_row([*cells, f"{gflops:.0f}", f"{gflops / highest:.0%}"]), flush=True)
+        if B == 1:
+            step = min(times["predict", "cylstm"]) / T
+            single.append([cells[0], *bandwidth_cells(problem, step, n_threads)])
+    means = [
+        "" if program == "cylstm" else f"{geometric_mean(ratios[what, program]):.2f}"
+        for what, program in columns
+    ]
+    if any(means):
+        print(table_row(["geometric mean", *means, "", ""]))
+    if single:
+        print("\n" + table_head(["B, T, I, H", *BANDWIDTH_HEAD]))
+        print(*map(table_row, single), sep="\n")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument(
-        "--shapes", nargs="+", help="B,T,I,H[,layers[,directions]] ...; default: the grid"
+        "--shapes", nargs="+", help="B,T,I,H[,layers[,directions]] ... instead of the groups"
     )
-    parser.add_argument("--no-torch", action="store_true")
-    parser.add_argument("--no-onnxruntime", action="store_true")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
     arguments = parser.parse_args()
-    shapes, larger = GRID, LARGER
+    groups = {name: GROUPS[name] for name in arguments.groups}
     if arguments.shapes:
-        shapes = [tuple(map(int, shape.split(","))) for shape in arguments.shapes]
-        larger = []
+        groups = {"shapes": [tuple(map(int, s.split(","))) for s in arguments.shapes]}
+    peers = [peer for peer in arguments.peers if is_installed(*PEERS[peer])]
     print(f"cylstm kernels: {_simd.in_use()}, {_plan.products()}")
-    print(f"overhead per mini-batch: {overhead(arguments.repeats):.1f} us\n")
-    print(
-        "| B, T, I, H | threads | train us | torch | ratio | GFLOP/s | of peak "
-        "| infer us | torch | ratio | onnxruntime | ratio |\n" + "|---" * 12 + "|"
-    )
+    print(f"overhead per mini-batch: {overhead(arguments.repeats):.1f} us")
     for n_threads in arguments.threads:
-        ratios = [compare(shape, n_threads, arguments) for shape in shapes]
-        means = [geometric_mean(ratio) for ratio in zip(*ratios, strict=True)]
-        print(
-            f"| geometric mean | {n_threads} | | | {means[0]:.2f} | | "
-            f"| | | {means[1]:.2f} | | {means[2]:.2f} |"
-        )
-        for shape in larger:
-            compare(shape, n_threads, arguments)
+        for name, shapes in groups.items():
+            print(f"\n{name}, {n_threads} thread{'s' * (n_threads > 1)}\n")
+            print_group(shapes, n_threads, peers, arguments.repeats)
 
 
 if __name__ == "__main__":

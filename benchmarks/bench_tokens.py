@@ -10,7 +10,8 @@ need SparseAdam, which, like cylstm, does not touch the rows of tokens absent fr
 import argparse
 
 import numpy as np
-from bench_step import cylstm_trainer, medians
+from measure import medians
+from problem import cylstm_trainer
 
 from cylstm._sequences import tokens_to_sequences
 from cylstm._threads import single_threaded_blas

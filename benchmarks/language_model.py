@@ -24,7 +24,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
-from bench_step import medians
+from measure import medians
 from sklearn.base import clone
 
 from cylstm import LSTMLanguageModel

@@ -461,3 +461,10 @@ def test_samples_need_a_softmax_for_each_step():
     problem = Problem((3,), [4], "squared_error", per_step=True)
     with pytest.raises(ValueError, match="needs a softmax per step"):
         problem.loss_and_gradients(classes=np.arange(2), log_shares=np.zeros(2))
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_reading_counts_the_bytes_of_all_threads(n_threads):
+    whole = n_threads * 2 * 512  # each thread reads multiples of 512 bytes
+    memory = np.ones(whole // 4 + 16, np.float32)  # and the first starts on a cache line
+    assert _simd.read_bytes(memory, 5, n_threads) == 5 * whole

@@ -20,6 +20,9 @@ cdef extern from "kernels/simd.h" nogil:
         const void* kernels
         update_kernels updates
         double (*multiply_adds)(long rounds) noexcept nogil
+        double (*read_numbers)(
+            Py_ssize_t n, const void* numbers, long rounds
+        ) noexcept nogil
 
 # For numbers of `item` bytes.
 cdef const simd_isa* kernels_in_use(size_t item) noexcept nogil

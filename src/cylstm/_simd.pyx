@@ -60,3 +60,18 @@ def multiply_adds(long rounds, int n_threads):
         for _thread in prange(n_threads, num_threads=n_threads, schedule="static"):
             done += kernels.multiply_adds(rounds)
     return done
+
+
+def read_bytes(const float[::1] memory, long rounds, int n_threads):
+    """Read memory `rounds` times over, each of n_threads its own part of it; return how many
+    bytes that were. For benchmarks."""
+    cdef const simd_isa* kernels = kernels_in_use(sizeof(float))
+    cdef const char* start = <const char*> &memory[0]
+    cdef Py_ssize_t to_cache_line = -<Py_ssize_t> start % 64
+    # Whole groups of 8 vectors of every instruction set.
+    cdef Py_ssize_t part = (4 * len(memory) - to_cache_line) // n_threads // 512 * 512
+    cdef int thread
+    with nogil:
+        for thread in prange(n_threads, num_threads=n_threads, schedule="static"):
+            kernels.read_numbers(part // 4, start + to_cache_line + thread * part, rounds)
+    return float(part) * n_threads * rounds

@@ -121,6 +121,7 @@ const simd_isa JOIN(ISA_NAME, PRECISION_NAME) = {
     {.sum_of_squares = sum_of_squares, .penalize = penalize, .scale = scale, .sgd = sgd,
      .adam = adam},
     multiply_adds,
+    read_numbers,
 };
 
 #endif

@@ -30,7 +30,9 @@ typedef struct {
 typedef struct {
     const void *kernels; /* of type `kernels`, in kernels.h: for the network alone */
     update_kernels updates;
-    double (*multiply_adds)(long rounds); /* kernels/peak.h */
+    /* kernels/peak.h */
+    double (*multiply_adds)(long rounds);
+    double (*read_numbers)(ptrdiff_t n, const void *numbers, long rounds);
 } simd_isa;
 
 extern const char *const simd_names[N_ISAS];

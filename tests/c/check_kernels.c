@@ -782,6 +782,17 @@ static void check_updates(ptrdiff_t n)
     free(w), free(old_w), free(g), free(old_g), free(m), free(old_m), free(v), free(old_v);
 }
 
+static void check_reading(double (*read_numbers)(ptrdiff_t, const void *, long))
+{
+    enum { N = 3 * 8 * 64 / sizeof(real) };
+    real *x = aligned_alloc(64, N * sizeof(real));
+    double sum = 0;
+    for (int j = 0; j < N; j++)
+        sum += x[j] = (real)(j % 13);
+    expect(read_numbers(N, x, 5) == 5 * sum, "read_numbers", "5 rounds");
+    free(x);
+}
+
 int main(void)
 {
     static const ptrdiff_t many[] = {0, 1, 3, 15, 16, 17, 64, 1003};
@@ -808,6 +819,7 @@ int main(void)
         }
         expect(kernels_of_level->multiply_adds(10) == 2.0 * 12 * 10 * level_bytes / sizeof(real),
                "multiply_adds", "10 rounds");
+        check_reading(kernels_of_level->read_numbers);
         printf("%s, %s: %d checks\n", level_name, sizeof(real) == 4 ? "float" : "double",
                n_checked - before);
     }

@@ -1,0 +1,99 @@
+"""What the benchmarks measure: random sequences, and a network with random weights."""
+
+import copy
+
+import numpy as np
+
+from cylstm import LSTMRegressor
+from cylstm._dataset import Dataset
+from cylstm._network import Architecture, Network
+from cylstm._optimizers import Adam, Optimizer
+from cylstm._sequences import Sequences
+from cylstm._training import Trainer
+
+
+class Problem:
+    """Random sequences and targets, and the random weights of a network."""
+
+    def __init__(self, B, T, n_inputs, n_units, n_layers=1, n_directions=1):
+        rng = np.random.default_rng(0)
+        architecture = Architecture(
+            n_inputs,
+            [n_units] * n_layers,
+            1,
+            "squared_error",
+            "float32",
+            bidirectional=n_directions == 2,
+        )
+        self.n_units, self.n_layers = n_units, n_layers
+        self.directions = architecture.directions
+        self.X = rng.normal(size=(B, T, n_inputs)).astype(np.float32)
+        self.y = rng.normal(size=(B, 1)).astype(np.float32)
+        scale = n_units**-0.5
+        self.weights = {
+            name: rng.uniform(-scale, scale, size=place.shape).astype(np.float32)
+            for name, place in architecture.places.items()
+        }
+
+    @property
+    def weights_per_step(self):
+        """How many weights the layers have: a step multiplies each by a number of each
+        sequence."""
+        return sum(w.size for name, w in self.weights.items() if "weight_" in name)
+
+    def layer(self, k, direction):
+        """weight_ih, weight_hh and bias of a layer in one direction."""
+        return [
+            self.weights[f"layers.{k}.{direction}{name}"]
+            for name in ("weight_ih", "weight_hh", "bias")
+        ]
+
+    def model(self, n_threads):
+        """A fitted LSTMRegressor with these weights, which can go on training."""
+        model = LSTMRegressor(
+            [self.n_units] * self.n_layers,
+            bidirectional=len(self.directions) == 2,
+            batch_size=len(self.X),
+            n_jobs=n_threads,
+        ).partial_fit(self.X, self.y)
+        for name, weight in model.weights_.items():
+            weight[...] = self.weights[name]
+        # Nobody else has views of the copy's weights, so that it may keep them packed.
+        return copy.deepcopy(model)
+
+
+def cylstm_trainer(sequences, y, n_units, n_threads, n_layers=1, **architecture):
+    """A Trainer that fits a new network to the sequences with Adam."""
+    rng = np.random.RandomState(0)
+    n_inputs = architecture.pop("n_inputs", None) or sequences.n_features
+    network = Network(
+        Architecture(
+            n_inputs, [n_units] * n_layers, 1, "squared_error", "float32", **architecture
+        )
+    )
+    network.initialize(rng, scale=n_units**-0.5)
+    return Trainer(
+        network,
+        Optimizer(Adam(0.9, 0.999, 1e-8), "constant", 1e-3, clip_norm=1.0),
+        Dataset(sequences, y, np.ones(len(y), np.float32)),
+        batch_size=len(y),
+        shuffle=False,
+        l1=0.0,
+        l2=0.0,
+        n_threads=n_threads,
+        random_state=rng,
+    )
+
+
+def cylstm_batch(problem, n_threads):
+    """A callable for one mini-batch within fit."""
+    trainer = cylstm_trainer(
+        Sequences.from_equal_lengths(problem.X),
+        problem.y,
+        problem.n_units,
+        n_threads,
+        problem.n_layers,
+        bidirectional=len(problem.directions) == 2,
+    )
+    rows = np.arange(len(problem.X))
+    return lambda: trainer.step(rows)
