@@ -31,7 +31,7 @@ def blas_of_scipy():
 
 def blas_hint(architecture, highest_simd):
     """Advice where BLAS uses less than the CPU has, else None."""
-    if architecture not in _AVX2_KERNELS or highest_simd != "avx512":
+    if architecture not in _AVX2_KERNELS or not highest_simd.startswith("avx512"):
         return None
     return (
         f"The CPU has AVX-512, but OpenBLAS runs its {architecture} kernels, which stop "

@@ -32,6 +32,10 @@ enum {
      * 2560 steps 64 of them, and inputs that were not copied first, ran at 72 GFLOP/s; 128 at
      * 96, 256 and 512 at 110. */
     STEPS_AT_ONCE = 256,
+    /* Weights of a column that are quantized at a time (kernels/int8.h); whole quads. */
+    INT8_AT_ONCE = 256,
+    /* Numbers that a sum in int8 may have: each term is at most 127^2, the sum below 2^31. */
+    MAX_INT8_DEPTH = 1 << 17,
     /* How far ahead in each of 16 rows weights are fetched while they are packed. */
     WEIGHTS_AHEAD = 64,
     /* The general product (kernels/products.h, multiply): rows for which a panel is copied

@@ -55,6 +55,7 @@ def test_unknown_command(tmp_path):
     [
         ("Haswell", "avx512", True),
         ("Zen", "avx512", True),
+        ("Zen", "avx512_vnni", True),
         ("SkylakeX", "avx512", False),
         ("Haswell", "avx2", False),
         (None, "avx512", False),

@@ -18,6 +18,7 @@ cdef extern from "kernels/simd.h" nogil:
 
     ctypedef struct simd_isa:
         const void* kernels
+        const void* int8
         update_kernels updates
         double (*multiply_adds)(long rounds) noexcept nogil
         double (*read_numbers)(

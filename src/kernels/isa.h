@@ -80,6 +80,9 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #include "products.h"
 #include "thin.h"
 #include "packing.h"
+#if REAL_IS_FLOAT
+#include "int8.h"
+#endif
 #include "dropout.h"
 #include "softmax.h"
 #include "sums.h"
@@ -115,13 +118,27 @@ static const kernels table = {
     .add_rows = add_rows,
 };
 
-extern const simd_isa JOIN(ISA_NAME, PRECISION_NAME);
-const simd_isa JOIN(ISA_NAME, PRECISION_NAME) = {
-    &table,
-    {.sum_of_squares = sum_of_squares, .penalize = penalize, .scale = scale, .sgd = sgd,
-     .adam = adam},
-    multiply_adds,
-    read_numbers,
-};
+#define EXPORT(name, int8)                                                                   \
+    extern const simd_isa name;                                                              \
+    const simd_isa name = {                                                                  \
+        &table,                                                                              \
+        int8,                                                                                \
+        {.sum_of_squares = sum_of_squares, .penalize = penalize, .scale = scale, .sgd = sgd, \
+         .adam = adam},                                                                      \
+        multiply_adds,                                                                       \
+        read_numbers,                                                                        \
+    };
+
+#if REAL_IS_FLOAT
+static const int8_kernels table_int8 = {pack_int8, quantize_rows, int8_product};
+EXPORT(JOIN(ISA_NAME, PRECISION_NAME), &table_int8)
+#else
+EXPORT(JOIN(ISA_NAME, PRECISION_NAME), NULL)
+#endif
+/* The same unit with other products. */
+#if REAL_IS_FLOAT && ISA_IS(ISA) == ISA_IS_AVX512
+static const int8_kernels table_int8_vnni = {pack_int8, quantize_rows, int8_product_vnni};
+EXPORT(avx512_vnni_float, &table_int8_vnni)
+#endif
 
 #endif

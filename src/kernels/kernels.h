@@ -14,6 +14,20 @@ typedef struct {
     ptrdiff_t row, step, n;
 } columns;
 
+/* Rows of a matrix in int8: values times the scale of their row. */
+typedef struct {
+    int8_t *values;  /* (n, depth) */
+    real *scales;    /* (n,) */
+    ptrdiff_t depth; /* in whole quads */
+} int8_rows;
+
+/* Packed columns in int8, of several operands. */
+typedef struct {
+    int8_t *quads;    /* (depth, columns) of all operands */
+    real *scales;     /* (operands, columns) */
+    int32_t *offsets; /* (operands, columns) -128 times the sum of a column */
+} int8_columns;
+
 /* How the rows of a weight matrix, gate by gate H units, become packed columns. */
 typedef struct {
     int n_gates;
@@ -76,5 +90,16 @@ typedef struct {
     void (*add_to_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);
     void (*add_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);
 } kernels;
+
+/* kernels/int8.h, in float alone */
+typedef struct {
+    void (*pack)(
+        const gate_shape *shape, ptrdiff_t n, const real *weights, ptrdiff_t depth,
+        ptrdiff_t at, const int8_columns *packed, ptrdiff_t b);
+    void (*quantize_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, const int8_rows *out);
+    void (*product)(
+        ptrdiff_t n, int n_parts, const int8_rows *parts, const int8_columns *columns,
+        ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns, real *z);
+} int8_kernels;
 
 #endif

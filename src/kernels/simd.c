@@ -6,11 +6,12 @@
  * on one machine, and a clone for "avx2" would not contain FMA. */
 #include "simd.h"
 
-const char *const simd_names[N_ISAS] = {"baseline", "avx2", "avx512"};
+const char *const simd_names[N_ISAS] = {"baseline", "avx2", "avx512", "avx512_vnni"};
 
 extern const simd_isa baseline_float, baseline_double;
 #if SIMD_X86
 extern const simd_isa avx2_float, avx2_double, avx512_float, avx512_double;
+extern const simd_isa avx512_vnni_float;
 #endif
 
 static const simd_isa *const isas[N_ISAS][2] = {
@@ -18,6 +19,7 @@ static const simd_isa *const isas[N_ISAS][2] = {
 #if SIMD_X86
     {&avx2_float, &avx2_double},
     {&avx512_float, &avx512_double},
+    {&avx512_vnni_float, &avx512_double},
 #endif
 };
 
@@ -37,7 +39,7 @@ int simd_highest(void)
         return BASELINE;
     __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
     if ((saved & zmm) == zmm && (b & avx512) == avx512)
-        return AVX512;
+        return c & bit_AVX512VNNI ? AVX512_VNNI : AVX512;
     return (saved & ymm) == ymm && (b & bit_AVX2) ? AVX2 : BASELINE;
 }
 #else
@@ -48,7 +50,7 @@ int simd_highest(void)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("fma"))
-        return AVX512;
+        return __builtin_cpu_supports("avx512vnni") ? AVX512_VNNI : AVX512;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return AVX2;
 #endif

@@ -10,7 +10,8 @@
 #define SIMD_X86 0
 #endif
 
-enum { BASELINE, AVX2, AVX512, N_ISAS };
+/* AVX512_VNNI differs from AVX512 in products with weights in int8 alone. */
+enum { BASELINE, AVX2, AVX512, AVX512_VNNI, N_ISAS };
 
 /* Steps of the optimizers on n numbers in place: kernels/updates.h. The numbers are of the
  * set's precision. */
@@ -28,7 +29,9 @@ typedef struct {
 
 /* All of one instruction set in one precision. */
 typedef struct {
-    const void *kernels; /* of type `kernels`, in kernels.h: for the network alone */
+    /* Of types `kernels` and `int8_kernels`, in kernels.h: for the network alone. */
+    const void *kernels;
+    const void *int8; /* NULL in double */
     update_kernels updates;
     /* kernels/peak.h */
     double (*multiply_adds)(long rounds);

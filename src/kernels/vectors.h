@@ -11,4 +11,14 @@ typedef real vec_in_memory
 /* Keeps compilers from scatter and gather instructions, which are slower here. */
 #define NOT_IN_VECTORS __asm__ volatile("")
 
+/* Rounds a product before it is added to something: compilers fuse the two or not, from one copy of
+ * an inlined function to the next. */
+#if SIMD_X86
+#define ROUND_PRODUCT(x) __asm__("" : "+v"(x))
+#elif defined(__aarch64__)
+#define ROUND_PRODUCT(x) __asm__("" : "+w"(x))
+#else
+#define ROUND_PRODUCT(x) __asm__("" : "+m"(x))
+#endif
+
 static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }

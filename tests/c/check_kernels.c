@@ -27,6 +27,9 @@ static const char *level_name;
 static int level_bytes;
 static const kernels *k;
 static const update_kernels *updates;
+#if REAL_IS_FLOAT
+static const int8_kernels *int8;
+#endif
 static int n_off, n_checked;
 
 /* -- Comparing -- */
@@ -561,6 +564,156 @@ static void check_packings(void)
             }
 }
 
+/* -- Int8 -- */
+
+#if REAL_IS_FLOAT
+static ptrdiff_t quads(ptrdiff_t n) { return up_to(n, 4); }
+
+/* n numbers and their values in int8, `apart` from each other where quads do not end: the largest
+ * is at 127 and all are within half a step, or all are zeros. */
+static int quantized(
+    ptrdiff_t n, const real *x, const int8_t *q, ptrdiff_t quad_apart, real scale)
+{
+    exact largest = 0;
+    int good = 1;
+    for (ptrdiff_t j = 0; j < n; j++)
+        largest = size_of(x[j]) > largest ? size_of(x[j]) : largest;
+    if (largest < 1e-30L)
+        largest = 0;
+    good &= near(scale, largest > 0 ? largest / 127 : 1, largest * ROUNDOFF);
+    for (ptrdiff_t j = 0; j < quads(n); j++) {
+        const int8_t value = q[j / 4 * quad_apart + j % 4];
+        good &= j < n && largest > 0 ? near(value, x[j] / (largest / 127), (exact)0.5001)
+                                     : value == 0;
+        good &= value >= -127 && (j >= n || size_of(x[j]) < largest || largest == 0 ||
+                                  value == (x[j] < 0 ? -127 : 127));
+    }
+    return good;
+}
+
+/* Where the quads of row 0 of a column start, and how far apart its quads are. */
+static const int8_t *int8_column(
+    const int8_columns *packed, ptrdiff_t depth, ptrdiff_t block, ptrdiff_t c, ptrdiff_t *apart)
+{
+    const ptrdiff_t panel_columns = 4 * level_bytes / (ptrdiff_t)sizeof(real);
+    const ptrdiff_t in_block = c % block, panel = in_block / panel_columns * panel_columns;
+    *apart = 4 * least(panel_columns, block - panel);
+    return packed->quads + depth * (c - in_block + panel) + 4 * (in_block - panel);
+}
+
+static int int8_sum(ptrdiff_t n, const int8_t *row, const int8_t *column, ptrdiff_t apart)
+{
+    int sum = 0;
+    for (ptrdiff_t j = 0; j < n; j++)
+        sum += row[j] * column[j / 4 * apart + j % 4];
+    return sum;
+}
+
+/* Two operands of I and H numbers, n rows; the second is left out where a gate sees none. */
+static void check_int8(
+    ptrdiff_t n, ptrdiff_t I, ptrdiff_t H, int n_gates, const signed char *stacked, double range)
+{
+    const ptrdiff_t G = up_to(H, BLOCK_UNITS) * n_gates, block = BLOCK_UNITS * n_gates;
+    const ptrdiff_t sizes_of[] = {I, H}, depths[] = {quads(I), quads(H)};
+    const ptrdiff_t depth = depths[0] + depths[1];
+    const gate_shape shape = {n_gates, stacked, H, BLOCK_UNITS};
+    real *weights[2], *x[2], *z = numbers(n * G, 9), *alone = numbers(G, 9);
+    int8_rows rows[2], row[2];
+    int8_columns packed[2];
+    ptrdiff_t there = 0;
+    int good = 1, same = 1;
+    for (int g = 0; g < n_gates; g++)
+        there += stacked[g] >= 0;
+    packed[0].quads = allocate((size_t)(G * depth));
+    packed[0].scales = allocate((size_t)(2 * G) * sizeof(real));
+    packed[0].offsets = allocate((size_t)(2 * G) * sizeof(int32_t));
+    packed[1] = packed[0];
+    packed[1].scales += G;
+    packed[1].offsets += G;
+    for (int p = 0; p < 2; p++) {
+        const ptrdiff_t size = sizes_of[p];
+        weights[p] = numbers(there * H * size, range);
+        memset(weights[p], 0, (size_t)size * sizeof(real)); /* of the first unit */
+        x[p] = numbers(n * size, range);
+        memset(x[p] + (n - 1) * size, 0, (size_t)size * sizeof(real));
+        if (range > 1 && size > 1) { /* of very unlike sizes */
+            x[p][0] *= (real)1e-25;
+            weights[p][there * H * size - 1] = (real)-1e30;
+        }
+        rows[p].values = allocate((size_t)(n * depths[p]));
+        rows[p].scales = allocate((size_t)n * sizeof(real));
+        rows[p].depth = depths[p];
+        int8->quantize_rows(n, size, x[p], &rows[p]);
+        for (ptrdiff_t r = 0; r < n; r++)
+            good &= quantized(size, x[p] + r * size, rows[p].values + r * depths[p], 4,
+                              rows[p].scales[r]);
+        for (ptrdiff_t b = G / block; b-- > 0;)
+            int8->pack(&shape, size, weights[p], depth, p * depths[0], &packed[p], b);
+    }
+    expect(good, "quantize_rows", SIZES("%td rows of %td and %td, up to %g", n, I, H, range));
+    good = 1;
+    for (ptrdiff_t c = 0; c < G; c++) {
+        const ptrdiff_t gate = c % block / BLOCK_UNITS;
+        const ptrdiff_t unit = c / block * BLOCK_UNITS + c % BLOCK_UNITS;
+        ptrdiff_t apart;
+        const int8_t *q = int8_column(packed, depth, block, c, &apart);
+        for (int p = 0; p < 2; p++, q += depths[0] / 4 * apart) {
+            const int seen = stacked[gate] >= 0 && unit < H;
+            real *zeros = allocate((size_t)sizes_of[p] * sizeof(real));
+            int sum = 0;
+            memset(zeros, 0, (size_t)sizes_of[p] * sizeof(real));
+            good &= quantized(
+                sizes_of[p],
+                seen ? weights[p] + (stacked[gate] * H + unit) * sizes_of[p] : zeros, q, apart,
+                packed[p].scales[c]);
+            for (ptrdiff_t j = 0; j < depths[p]; j++)
+                sum += q[j / 4 * apart + j % 4];
+            good &= packed[p].offsets[c] == -128 * sum;
+            free(zeros);
+        }
+    }
+    expect(good, "pack in int8", SIZES("%td and %td, %d gates", I, H, n_gates));
+    good = 1;
+    int8->product(n, 2, rows, packed, block, 0, least(block, G), G, z);
+    int8->product(n, 2, rows, packed, block, least(block, G), G, G, z);
+    for (ptrdiff_t r = 0; r < n; r++) {
+        for (int p = 0; p < 2; p++)
+            row[p] = (int8_rows){rows[p].values + r * depths[p], rows[p].scales + r, depths[p]};
+        int8->product(1, 2, row, packed, block, 0, G, G, alone);
+        for (ptrdiff_t c = 0; c < G; c++) {
+            exact sum = 0, size = 0;
+            ptrdiff_t apart;
+            const int8_t *q = int8_column(packed, depth, block, c, &apart);
+            for (int p = 0; p < 2; p++, q += depths[0] / 4 * apart) {
+                const exact term = (exact)rows[p].scales[r] * packed[p].scales[c] *
+                                   int8_sum(depths[p], row[p].values, q, apart);
+                sum += term;
+                size += size_of(term);
+            }
+            good &= near(z[r * G + c], sum, 5 * ROUNDOFF * size);
+            same &= z[r * G + c] == alone[c];
+        }
+    }
+    expect(good, "product in int8", SIZES("%td x (%td, %td), %d gates", n, I, H, n_gates));
+    expect(same, "product in int8, each row by itself", sizes);
+    for (int p = 0; p < 2; p++)
+        free(weights[p]), free(x[p]), free(rows[p].values), free(rows[p].scales);
+    free(packed[0].quads), free(packed[0].scales), free(packed[0].offsets), free(z), free(alone);
+}
+
+static void check_all_int8(void)
+{
+    static const signed char stacked[][4] = {{0, 1, 2, 3}, {0, -1, 1, 2}, {0, 1, 2, -1}};
+    static const ptrdiff_t units[] = {1, 15, 16, 17, 70, 3 * INT8_AT_ONCE + 5};
+    for (int s = 0; s < 3; s++)
+        for (int u = 0; u < 6; u++)
+            for (ptrdiff_t n = 1; n < 8; n++)
+                for (int n_gates = s == 2 ? 1 : 3; n_gates <= (s == 2 ? 3 : 4); n_gates++)
+                    check_int8(n, 1 + (n * n + 3 * u) % 41, units[u], n_gates, stacked[s],
+                               n % 3 == 0 ? 4 : 0.5);
+}
+#endif
+
 /* -- Dropout and softmax -- */
 
 static void check_dropout(ptrdiff_t n, double rate)
@@ -796,7 +949,7 @@ static void check_reading(double (*read_numbers)(ptrdiff_t, const void *, long))
 int main(void)
 {
     static const ptrdiff_t many[] = {0, 1, 3, 15, 16, 17, 64, 1003};
-    static const int bytes[N_ISAS] = {16, 32, 64};
+    static const int bytes[N_ISAS] = {16, 32, 64, 64};
     for (int level = 0; level <= simd_highest(); level++) {
         const simd_isa *kernels_of_level = simd_kernels(level, sizeof(real));
         const int before = n_checked;
@@ -809,6 +962,12 @@ int main(void)
         check_products();
         check_multiplies();
         check_packings();
+#if REAL_IS_FLOAT
+        int8 = kernels_of_level->int8;
+        check_all_int8();
+#else
+        expect(kernels_of_level->int8 == NULL, "int8", "which is in float alone");
+#endif
         check_samples();
         for (int j = 0; j < 8; j++)
             check_updates(many[j]);
