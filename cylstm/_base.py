@@ -7,7 +7,7 @@ import functools
 from collections.abc import Mapping
 from numbers import Integral
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -32,6 +32,9 @@ MAX_UNITS = 1 << 28
 TRANSIENT = ("_memory", "_snapshot")
 # What is needed to continue training, but not to predict.
 TRAINING_STATE = ("_optimizer", "_random_state", "_history")
+
+# What weights can be quantized to.
+QUANTIZED = ["int8"]
 
 
 def rollback_on_error(fit: Method) -> Method:
@@ -107,13 +110,57 @@ class NetworkEstimator(
                 setattr(other, name, copy.deepcopy(self.__dict__[name]))
         return other
 
-    def _copy_to_predict(self):
-        """A copy that shares nothing that training changes in place, and cannot train."""
+    def _copy_to_predict(self, **changes):
+        """A copy that shares nothing that training changes in place, and cannot train; perhaps
+        with other `weights` in its network."""
         state = self.__getstate__()
         other = object.__new__(type(self))
         other.__dict__.update({k: v for k, v in state.items() if k not in TRAINING_STATE})
         if self.__sklearn_is_fitted__():
-            other._network = self._network.copy()
+            other._network = self._network.copy(**changes)
+        return other
+
+    def quantize(self, weights: str = "int8") -> Self:
+        """A copy of the fitted model that predicts with quantized weights.
+
+        A step then reads a quarter of the memory, which makes predictions for one or few
+        sequences several times as fast where layers are wide. The error of hidden states is
+        about 1% of their root mean square.
+
+        The input and recurrent weights of all layers are in int8, with a scale for each unit
+        and gate. At every step the inputs and hidden states of each sequence are in int8 as
+        well, with scales of their own. Everything else is computed in float32.
+
+        Parameters
+        ----------
+        weights : {"int8"}, default="int8"
+            What the weights are quantized to.
+
+        Returns
+        -------
+        model : estimator
+            It cannot be trained; a clone of it can. Its `weights_` are those that were
+            quantized.
+
+        Raises
+        ------
+        ValueError
+            If dtype is not "float32".
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from cylstm import LSTMRegressor
+        >>> X = np.random.default_rng(0).normal(size=(20, 5, 2))
+        >>> model = LSTMRegressor(8, max_iter=2, random_state=0).fit(X, X[:, :, 0].sum(axis=1))
+        >>> bool(np.allclose(model.quantize().predict(X), model.predict(X), atol=0.05))
+        True
+        """
+        check_is_fitted(self)
+        if weights not in QUANTIZED:
+            raise ValueError(f"weights={weights!r} must be one of {QUANTIZED}.")
+        other = self._copy_to_predict(weights=weights)
+        other._history = copy.deepcopy(self._history)
         return other
 
     @property
@@ -167,7 +214,16 @@ class NetworkEstimator(
         """Whether fit continues a training."""
         return bool(self.warm_start) and self.__sklearn_is_fitted__()
 
+    def _check_has_gradients(self):
+        """Refuse to train, or to differentiate, a quantized model."""
+        if self.__sklearn_is_fitted__() and self._network.architecture.weights:
+            raise ValueError(
+                f"This {type(self).__name__} has quantized weights, which have no gradients. "
+                "Use the model that was quantized, or a clone."
+            )
+
     def _validate_params(self):
+        self._check_has_gradients()
         settings = self.get_params(deep=False)
         check_64_bits(settings)
         validate_parameter_constraints(

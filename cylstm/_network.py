@@ -57,6 +57,9 @@ class Architecture:
         One level for each score, for the quantile loss.
     tied : bool
         The first K rows of the embedding are the weights of the head as well.
+    weights : "int8" or None
+        What the layers multiply by: their matrices quantized when they are packed, for
+        prediction alone; or as they are.
     """
 
     n_inputs: int
@@ -71,6 +74,7 @@ class Architecture:
     vocabulary: int = 0
     levels: tuple = ()
     tied: bool = False
+    weights: str | None = None
 
     def __post_init__(self):
         self.hidden_layer_sizes = tuple(self.hidden_layer_sizes)
@@ -230,6 +234,7 @@ class Network:
             a.n_parameters,
             self.dtype,
             np.array(a.levels, dtype=np.float64) if a.levels else None,
+            a.weights,
         )
         self._dense = _updates.cut(0, a.n_dense)
         # Within our threads BLAS has to be on one.
@@ -264,10 +269,15 @@ class Network:
         self.parameters = _updates.own(self.parameters)
         self._compile()
 
-    def copy(self):
-        """The same network with its own parameters."""
+    def copy(self, **changes):
+        """The same network with its own parameters, and perhaps other `weights` in its
+        architecture."""
         other = object.__new__(Network)
-        other.__setstate__({**self.__getstate__(), "parameters": self.parameters.copy()})
+        state = {
+            "architecture": replace(self.architecture, **changes),
+            "parameters": self.parameters.copy(),
+        }
+        other.__setstate__(state)
         return other
 
     def initialize(self, random_state, scale=None):

@@ -19,9 +19,11 @@ class Stream:
         Its weights are copied: training or changing it does not change the stream.
     n_sequences : int
     method : str
+    weights : str or None
+        What its weights are quantized to.
     """
 
-    def __init__(self, estimator, n_sequences, method):
+    def __init__(self, estimator, n_sequences, method, weights):
         if not isinstance(n_sequences, Integral) or n_sequences < 1:
             raise ValueError(f"n_sequences={n_sequences!r} must be an int of at least 1.")
         known = [name for name in METHODS if hasattr(estimator, name)]
@@ -32,7 +34,9 @@ class Stream:
                 "A bidirectional network cannot stream: its backward direction starts at the "
                 "end of a sequence, which is still to come."
             )
-        self._estimator = estimator._copy_to_predict()
+        self._estimator = (
+            estimator._copy_to_predict() if weights is None else estimator.quantize(weights)
+        )
         self._n_sequences = int(n_sequences)
         self._method = method
         self._open()

@@ -129,7 +129,9 @@ class BaseLSTM(NetworkEstimator):
         sequences, _, features = self._forward(X, scores=False, features=True)
         return self._shape_like_X(sequences, features)
 
-    def stream(self, n_sequences: int = 1, method: str = "predict") -> Stream:
+    def stream(
+        self, n_sequences: int = 1, method: str = "predict", weights: str | None = None
+    ) -> Stream:
         """Predict on live sequences, one step at a time.
 
         Parameters
@@ -139,6 +141,9 @@ class BaseLSTM(NetworkEstimator):
         method : str, default="predict"
             What a step returns: "predict", or of a classifier "predict_proba",
             "predict_log_proba" or "decision_function".
+        weights : {"int8"} or None, default=None
+            "int8": with quantized weights, as `quantize` describes. If None, with those of
+            the model.
 
         Returns
         -------
@@ -161,7 +166,7 @@ class BaseLSTM(NetworkEstimator):
         True
         """
         check_is_fitted(self)
-        return Stream(self, n_sequences, method)
+        return Stream(self, n_sequences, method, weights)
 
     def gate_values(self, X: npt.ArrayLike) -> dict[str, Any]:
         """Gates, cell states and hidden states of every layer at every step.
@@ -206,6 +211,7 @@ class BaseLSTM(NetworkEstimator):
             to their embedding vectors.
         """
         check_is_fitted(self)
+        self._check_has_gradients()
         architecture = self._network.architecture
         n_scores = architecture.n_scores
         check_64_bits({"output": output, "step": step})

@@ -105,8 +105,7 @@ def without_padding(labels):
     return [label for label in np.ravel(labels).tolist() if not pd.isna(label)]
 
 
-def assert_same_bits_in_any_batch(task, methods):
-    model = task.fitted()
+def assert_same_bits_in_any_batch(task, model, methods):
     X = sequences_of(task)
     n = len(X)
     batches = [*([k] for k in range(n)), [*range(n)][::-1], [*range(0, n, 2)]]
@@ -127,14 +126,29 @@ def assert_same_bits_in_any_batch(task, methods):
 @examples(60)
 @given(data=st.data())
 def test_hidden_states_have_the_same_bits_in_any_batch(estimator, data):
-    assert_same_bits_in_any_batch(data.draw(tasks(estimator)), ["transform"])
+    task = data.draw(tasks(estimator))
+    assert_same_bits_in_any_batch(task, task.fitted(), ["transform"])
 
 
 @every_estimator
 @examples(60)
 @given(data=st.data())
 def test_predictions_have_the_same_bits_in_any_batch(estimator, data):
-    assert_same_bits_in_any_batch(data.draw(tasks(estimator)), METHODS)
+    task = data.draw(tasks(estimator))
+    assert_same_bits_in_any_batch(task, task.fitted(), METHODS)
+
+
+@every_estimator
+@examples(60)
+@given(data=st.data())
+def test_quantized_models_have_the_same_bits_in_any_batch(estimator, data):
+    task = data.draw(tasks(estimator))
+    model = task.fitted()
+    if np.dtype(model.dtype) == np.float64:
+        with pytest.raises(ValueError, match="needs dtype='float32'"):
+            model.quantize()
+        return
+    assert_same_bits_in_any_batch(task, model.quantize(), [*METHODS, "transform"])
 
 
 # Bad arguments

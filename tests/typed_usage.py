@@ -22,6 +22,8 @@ def usage() -> None:
     classifier.partial_fit(X, list("abab"), classes=["a", "b"]).predict_proba(X).argmax(axis=1)
     gates = classifier.gate_values(X)["layers.0.i"]
     bias: np.ndarray = regressor.weights_["head.bias"]
+    classifier.quantize("int8").predict_proba(X).argmax(axis=1)
+    regressor.stream(2, weights="int8").step(X[:, 0])
 
     model: LSTMLanguageModel = LSTMLanguageModel(vocabulary="ab").fit("abab", X_val=["ab"])
     model.fit([["two", "words"]]).fit(np.array([1, 2, 3]))

@@ -14,7 +14,9 @@
 #    grow with the vocabulary.
 # e) Weights are packed once per call, gradients summed over the lanes as they are and
 #    unpacked once (network/packing.h).
-# f) Where there are fewer shards than threads, the threads of a team go through one shard
+# f) In int8 the layers' weights are packed for forward alone, and stay as they are in the
+#    parameters.
+# g) Where there are fewer shards than threads, the threads of a team go through one shard
 #    together and share the units of its layers.
 """
 
@@ -348,6 +350,8 @@ def loss_and_gradients(
     total_weight = sum_weights(p, &t, weights)
     if total_weight == 0:
         return 0.0, 0.0, 0
+    if p.int8 != NULL:
+        raise ValueError("A network with int8 weights has no gradients.")
     if classes is not None and not (p.per_step and p.loss == LOSS_softmax):
         raise ValueError("A sample of classes needs a softmax per step.")
     t.training = True

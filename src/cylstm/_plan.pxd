@@ -40,6 +40,7 @@ cdef extern from "network/plan.h" nogil:
         int loss
         const double* levels
         const void* kernels
+        const void* int8
 
     void plan_layout(network_plan* plan)
 
@@ -49,6 +50,7 @@ cdef extern from "network/losses.h" nogil:
 
 cdef extern from "tuning.h" nogil:
     enum:
+        MAX_INT8_DEPTH
         MAX_LAYERS
 
 cdef class Plan:

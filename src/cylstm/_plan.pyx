@@ -37,6 +37,22 @@ def products():
     return chosen
 
 
+def check_int8(products, layers, dtype):
+    """Refuse int8 weights where there are no kernels for them."""
+    if dtype.name != "float32":
+        raise ValueError(
+            f"weights='int8' needs dtype='float32', but the model has dtype='{dtype.name}'."
+        )
+    if products != "packed":
+        raise ValueError("weights='int8' is not possible with CYLSTM_PRODUCTS='blas'.")
+    largest = max(max(d[:2]) for layer in layers for d in layer)
+    if largest > MAX_INT8_DEPTH:
+        raise ValueError(
+            f"weights='int8' allows at most {MAX_INT8_DEPTH} inputs and units of a layer, but "
+            f"one has {largest}."
+        )
+
+
 cdef class Plan:
     """A network as the kernels see it.
 
@@ -60,11 +76,19 @@ cdef class Plan:
         float32 or float64.
     levels : float64 array of shape (K,) or None
         Levels of the quantile loss.
+    weights : "int8" or None
+        What the layers' matrices are packed as, for prediction alone; None is dtype.
+
+    Raises
+    ------
+    ValueError
+        If there are too many layers, or int8 is not possible.
     """
 
     def __init__(
         self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
-        bint tied, Py_ssize_t n_parameters, dtype, levels=None
+        bint tied, Py_ssize_t n_parameters, dtype, levels=None,
+        weights=None
     ):
         if len(layers) > MAX_LAYERS:
             raise ValueError(
@@ -76,6 +100,9 @@ cdef class Plan:
         self.products = products()
         plan.packed = self.products == "packed"
         plan.kernels = kernels_in_use(dtype.itemsize).kernels
+        if weights == "int8":
+            check_int8(self.products, layers, dtype)
+            plan.int8 = kernels_in_use(dtype.itemsize).int8
         plan.n_layers = len(layers)
         plan.n_directions = len(layers[0])
         plan.n_inputs = layers[0][0][0]

@@ -52,8 +52,8 @@ static real find_scale(ptrdiff_t n, const real *x, real *twice_inverse)
     return size / 127;
 }
 
-/* n numbers divided by their scale, with zeros up to whole quads. Halves are rounded away from zero,
- * in integers: a product that is fused with an addition would round differently from one
+/* n numbers divided by their scale, with zeros up to whole quads. Halves are rounded away from
+ * zero, in integers: a product that is fused with an addition would round differently from one
  * instruction set to the next. */
 static void quantize(ptrdiff_t n, const real *x, real twice_inverse, int8_t *restrict out)
 {

@@ -24,6 +24,7 @@
 typedef struct {
     const layer_plan *plan;
     const kernels *kernels;
+    const int8_kernels *int8; /* where its weights are in int8, else NULL */
     gemm_function *gemm;
     const real *weights; /* in the kernels' layout, */
     real *gradients;     /* both of the whole network: the plan has the places */
@@ -42,6 +43,7 @@ typedef struct {
 /* Memory that the layers use one after the other. */
 typedef struct {
     real *masked_h; /* (B, H) of this member */
+    int8_scratch int8; /* of this member */
     real *inputs;   /* (STEPS_AT_ONCE, I + H) of [X h_prev], packed; for BLAS (N, H) h_prev */
     real *panel;    /* (PANEL_SCRATCH,) of this member */
     real *dh, *dc;  /* (B, S) */
@@ -137,6 +139,26 @@ static void layer_cells_forward(
         l->weights + p->peephole_at, z, c_prev, c, phi_c, h);
 }
 
+/* Packed, some blocks: Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G). Where the
+ * weights are in int8, x_t and h_{t-1} are so as well. */
+static void gates_of_blocks(
+    const layer *l, ptrdiff_t n, const columns *operands, const int8_rows *quantized,
+    ptrdiff_t first, ptrdiff_t last, real *z)
+{
+    const packed_columns *c = &l->plan->columns;
+    const ptrdiff_t G = c->n_padded * c->n_gates, block_gates = c->width * c->n_gates;
+    const int n_operands = 1 + l->plan->recurrent;
+    first *= block_gates;
+    last *= block_gates;
+    if (l->int8) {
+        const int8_columns packed = columns_in_int8(l->plan, l->weights);
+        l->int8->product(n, n_operands, quantized, &packed, block_gates, first, last, G, z);
+        return;
+    }
+    l->kernels->product(n, n_operands, operands, c->depth, l->weights + c->columns_at,
+                        block_gates, first, last, G, z, G);
+}
+
 /* Runs of gates that follow each other both in Z and in the weights, where rows[gate] is a gate's
  * place or -1: *gate becomes the first of the next run; return its length, 0 after the last. */
 static int next_run(const signed char *rows, ptrdiff_t n_gates, int *gate)
@@ -187,7 +209,8 @@ static void gradients_by_blas(
 
 /* All steps of a chunk, from the state in c_last and h_last to the new one. x: (N, I). */
 static void layer_forward(
-    const layer *l, const steps *s, const team_member *member, const real *x, real *masked_h)
+    const layer *l, const steps *s, const team_member *member, const real *x,
+    const layer_scratch *scratch)
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, S = p->columns.n_padded;
@@ -207,7 +230,7 @@ static void layer_forward(
         real *z = l->gates, *phi_c = l->phi_c;
         real *c_prev = l->c + t % 2 * B * S, *c = l->c + (t + 1) % 2 * B * S;
         real *h = l->h + now * H;
-        const real *h_prev = states_before(l, n, before, masked_h);
+        const real *h_prev = states_before(l, n, before, scratch->masked_h);
         if (l->history) {
             z += (now - B) * G;
             phi_c += (now - B) * S;
@@ -215,15 +238,15 @@ static void layer_forward(
             c = l->c + now * S;
         }
         if (p->columns.packed) {
-            const columns parts[] = {{x + (now - B) * I, I, 1, I}, {h_prev, H, 1, H}};
+            const real *x_t = x + (now - B) * I;
+            const columns operands[] = {{x_t, I, 1, I}, {h_prev, H, 1, H}};
             const ptrdiff_t at_once = max_of(1, GATES_AT_ONCE / (n * block_gates));
+            int8_rows quantized[2];
+            if (l->int8)
+                quantize_operands(p, l->int8, n, x_t, h_prev, &scratch->int8, quantized);
             for (ptrdiff_t block = first, end; block < last; block = end) {
                 end = min_of(block + at_once, last);
-                /* Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G) */
-                l->kernels->product(
-                    n, 1 + p->recurrent, parts, p->columns.depth,
-                    l->weights + p->columns.columns_at, block_gates, block * block_gates,
-                    end * block_gates, G, z, G);
+                gates_of_blocks(l, n, operands, quantized, block, end, z);
                 layer_cells_forward(l, n, block, end, z, c_prev, c, phi_c, h);
             }
         }

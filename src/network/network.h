@@ -84,6 +84,7 @@ static void network_bind(
     for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
         layer *l = network_layer(n, k);
         l->kernels = plan->kernels;
+        l->int8 = plan->int8;
         l->gemm = t->gemm;
         l->weights = t->packed_weights;
         l->gradients = gradients.of_weights;

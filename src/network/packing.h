@@ -77,15 +77,26 @@ static void unpack_vectors(
 }
 
 static void pack_layer_block(
-    const kernels *k, const layer_plan *l, const real *flat, real *packed, ptrdiff_t block)
+    const kernels *k, const int8_kernels *int8, const layer_plan *l, const real *flat,
+    real *packed, ptrdiff_t block)
 {
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, H = c->n_units;
     const gate_shape ih = shape_of(c, l->rows_ih), hh = shape_of(c, l->rows_hh);
-    real *columns = packed + c->columns_at;
-    k->pack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block);
-    if (l->recurrent)
-        k->pack_gates(&hh, H, flat + l->weight_hh, c->depth, I, columns, block);
+    if (int8) {
+        int8_columns of_x = columns_in_int8(l, packed), of_h = of_x;
+        of_h.scales += c->n_padded * c->n_gates;
+        of_h.offsets += c->n_padded * c->n_gates;
+        int8->pack(&ih, I, flat + l->weight_ih, l->int8_depth, 0, &of_x, block);
+        if (l->recurrent)
+            int8->pack(&hh, H, flat + l->weight_hh, l->int8_depth, in_quads(I), &of_h, block);
+    }
+    else {
+        real *columns = packed + c->columns_at;
+        k->pack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block);
+        if (l->recurrent)
+            k->pack_gates(&hh, H, flat + l->weight_hh, c->depth, I, columns, block);
+    }
     pack_vectors(c, c->n_gates, flat + l->bias, packed + c->bias_at, block);
     pack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
 }
@@ -118,7 +129,7 @@ static void pack_piece(
         const gate_shape hh = shape_of(&l->columns, l->rows_hh);
         const layer_pieces n = count_layer_pieces(plan, k, purpose, portion);
         if (piece < n.blocks) {
-            pack_layer_block(kernels, l, flat, packed, piece);
+            pack_layer_block(kernels, plan->int8, l, flat, packed, piece);
             return;
         }
         piece -= n.blocks;

@@ -15,6 +15,7 @@
 
 #include "steps.h"
 #include "dropout.h"
+#include "int8.h"
 #include "layer.h"
 #include "shard.h"
 #include "inputs.h"

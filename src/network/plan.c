@@ -25,7 +25,7 @@ static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t
     columns->n_padded = ceil_div(columns->n_units, BLOCK_UNITS) * BLOCK_UNITS;
     columns->n_blocks = ceil_div(columns->n_padded, width);
     columns->columns_at = at;
-    columns->bias_at = at + columns->n_padded * columns->n_gates * columns->depth;
+    columns->bias_at = at + columns->n_padded * columns->n_gates * columns->per_column;
     return columns->bias_at + columns->n_padded * columns->n_gates;
 }
 
@@ -38,7 +38,7 @@ static void keep_columns(packed_columns *columns, ptrdiff_t weight, ptrdiff_t bi
     columns->bias_at = bias;
 }
 
-static void describe_layer(layer_plan *layer, int packed)
+static void describe_layer(layer_plan *layer, int packed, int int8)
 {
     const cell_facts *facts = &cell_table[layer->cell];
     signed char n_ih = 0, n_hh = 0;
@@ -53,6 +53,13 @@ static void describe_layer(layer_plan *layer, int packed)
     layer->columns.packed = packed;
     layer->columns.n_gates = (ptrdiff_t)strlen(facts->gates);
     layer->columns.depth = layer->n_inputs + (layer->recurrent ? layer->columns.n_units : 0);
+    layer->columns.per_column = layer->columns.depth;
+    if (int8) {
+        layer->int8_depth = in_quads(layer->n_inputs) +
+                            (layer->recurrent ? in_quads(layer->columns.n_units) : 0);
+        /* Quads, and of both operands a scale and an offset. */
+        layer->columns.per_column = layer->int8_depth / 4 + 4;
+    }
 }
 
 void plan_layout(network_plan *plan)
@@ -62,7 +69,7 @@ void plan_layout(network_plan *plan)
     ptrdiff_t at = 0;
     for (ptrdiff_t k = 0; k < n_layers; k++) {
         layer_plan *layer = &plan->layers[k];
-        describe_layer(layer, plan->packed);
+        describe_layer(layer, plan->packed, plan->int8 != NULL);
         keep_columns(&layer->columns, layer->weight_ih, layer->bias);
         layer->peephole_at = layer->peephole;
         if (plan->packed) {
@@ -75,7 +82,7 @@ void plan_layout(network_plan *plan)
         plan->deepest = max_of(plan->deepest, layer->columns.depth);
         plan->most_weights = max_of(
             plan->most_weights,
-            layer->columns.depth * layer->columns.n_padded * layer->columns.n_gates);
+            layer->columns.per_column * layer->columns.n_padded * layer->columns.n_gates);
         plan->layers_work += 2.0 * (double)(layer->columns.n_gates * layer->columns.n_units) *
                              (double)(layer->n_inputs + layer->columns.n_units + 8);
     }
@@ -85,7 +92,7 @@ void plan_layout(network_plan *plan)
     head->columns.packed = plan->packed;
     head->columns.n_gates = 1;
     head->columns.n_units = head->n_scores;
-    head->columns.depth = head->n_features;
+    head->columns.depth = head->columns.per_column = head->n_features;
     plan->deepest = max_of(plan->deepest, head->n_features);
     keep_columns(&head->columns, head->weight, head->bias);
     head->thin = plan->packed && head->n_scores <= THIN_SCORES;

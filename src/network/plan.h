@@ -35,6 +35,7 @@ typedef struct {
     ptrdiff_t n_blocks;
     ptrdiff_t n_padded; /* S: H in whole BLOCK_UNITS, or H where it is not packed */
     ptrdiff_t depth;    /* rows of the packed columns: numbers that a gate sees */
+    ptrdiff_t per_column; /* numbers of memory that a packed column takes: depth, less in int8 */
     /* The same places for weights and gradients: packed columns (depth x S gates), and biases
      * block by block (n_gates, width). */
     ptrdiff_t columns_at, bias_at;
@@ -49,6 +50,7 @@ typedef struct {
     int recurrent;      /* some gate sees h */
     ptrdiff_t n_peepholes;
     int has_cell_state; /* besides h */
+    ptrdiff_t int8_depth; /* with weights in int8: rows of the packed columns, in whole quads */
     /* Each gate's place among the rows of weight_ih, of weight_hh; -1 where it has none. */
     signed char rows_ih[MAX_GATES], rows_hh[MAX_GATES];
     /* Places in the flat vector. */
@@ -96,9 +98,11 @@ typedef struct {
     int loss;
     const double *levels;        /* (K,) of the quantile loss */
     const void *kernels;         /* of the instruction set, in the precision of the call */
+    const void *int8;            /* those for layers with weights in int8, or NULL */
 } network_plan;
 
-/* Complete a plan of which cells, sizes, places in the flat vector and `packed` are given. */
+/* Complete a plan of which cells, sizes, places in the flat vector, `packed` and `int8` are given.
+ * With weights in int8 a plan is for prediction alone. */
 void plan_layout(network_plan *plan);
 
 /* What has to be packed. */
@@ -116,5 +120,7 @@ static inline ptrdiff_t plan_n_layers(const network_plan *plan)
 static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static inline ptrdiff_t max_of(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 static inline ptrdiff_t ceil_div(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / size; }
+/* The rows that an operand of n numbers has in int8. */
+static inline ptrdiff_t in_quads(ptrdiff_t n) { return ceil_div(n, 4) * 4; }
 
 #endif

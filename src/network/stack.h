@@ -52,7 +52,10 @@ static void stack_take_memory(
     for (ptrdiff_t k = 0; k < t->n_members; k++) {
         real *masked_h = arena_take(memory, B * plan->widest_units, item, masked);
         real *panel = arena_take(memory, PANEL_SCRATCH, item, t->training && plan->packed);
+        int8_scratch int8;
+        int8_take_memory(&int8, plan, B, memory);
         if (k == member) {
+            st->scratch.int8 = int8;
             st->scratch.masked_h = masked_h;
             st->scratch.panel = panel;
         }
@@ -120,7 +123,7 @@ static void stack_forward(const shard *s, stack *st)
             if (is_leader(s))
                 layer_start_chunk(&l->directions[d], s->steps->counts[0]);
             barrier_wait(&s->member);
-            layer_forward(&l->directions[d], s->steps, &s->member, x, st->scratch.masked_h);
+            layer_forward(&l->directions[d], s->steps, &s->member, x, &st->scratch);
         }
     }
 }
