@@ -1,25 +1,37 @@
-"""Time of one step of a live sequence: cylstm's stream against PyTorch and onnxruntime.
+"""Time of one step of a live sequence: cylstm's stream against PyTorch and onnxruntime, with
+weights in float32 and in int8.
 
     python benchmarks/bench_stream.py [--units 64 256 512 1024] [--inputs 8]
 
 Median microseconds from the inputs of a step to the prediction, with the state carried over,
 on one thread. A column named after another program is its time divided by cylstm's. All have
-the same weights, and the predictions are compared once. The rest is as in the table of single
-sequences of bench_step.py. onnxruntime and onnx are optional.
+the same weights, and the predictions are compared once. The bandwidth is as in the table of
+single sequences of bench_step.py. onnxruntime and onnx are optional.
+
+The last columns are of int8: microseconds; the time with float32, and that of onnxruntime's
+dynamically quantized LSTM, divided by it; and the largest error of a hidden state in 100
+steps, relative to the root mean square of all.
 """
 
 import argparse
+import functools
 import statistics
 
 import numpy as np
 from bench_step import check_predictions
 from measure import BANDWIDTH_HEAD, bandwidth_cells, microseconds, table_head, table_row
-from peers import is_installed, onnx_model, onnxruntime_session, torch_modules
+from peers import (
+    is_installed,
+    onnx_model,
+    onnxruntime_session,
+    quantize_onnx_model,
+    torch_modules,
+)
 from problem import Problem
 
 
-def cylstm_step(problem):
-    stream = problem.model(n_threads=1).stream()
+def cylstm_step(problem, weights=None):
+    stream = problem.model(n_threads=1).stream(weights=weights)
     x = problem.X[0, 0]
     return lambda: stream.step(x)
 
@@ -40,8 +52,11 @@ def torch_step(problem):
     return step
 
 
-def onnxruntime_step(problem):
-    session = onnxruntime_session(onnx_model(problem, with_state=True), n_threads=1)
+def onnxruntime_step(problem, quantized=False):
+    model = onnx_model(problem, with_state=True)
+    if quantized:
+        model = quantize_onnx_model(model)
+    session = onnxruntime_session(model, n_threads=1)
     state = [np.zeros((1, 1, problem.n_units), np.float32) for _ in range(2)]
 
     def step():
@@ -51,6 +66,14 @@ def onnxruntime_step(problem):
         return y
 
     return step
+
+
+def error_of_int8(problem):
+    """The largest error of h in 100 steps, relative to the root mean square of h."""
+    model = problem.model(n_threads=1)
+    X = np.random.default_rng(1).normal(size=(1, 100, problem.X.shape[2]))
+    expected, actual = (m.gate_values(X)["layers.0.h"] for m in (model, model.quantize()))
+    return np.abs(actual - expected).max() / np.sqrt(np.mean(expected**2))
 
 
 def main():
@@ -64,7 +87,12 @@ def main():
     makers = {"torch": torch_step}
     if is_installed("onnx", "onnxruntime"):
         makers["onnxruntime"] = onnxruntime_step
-    print(table_head(["I, H", "cylstm us", *makers, *BANDWIDTH_HEAD]))
+    int8_makers = [functools.partial(cylstm_step, weights="int8")]
+    int8_head = ["int8 us", "float32 / int8", "error"]
+    if "onnxruntime" in makers:
+        int8_makers.append(functools.partial(onnxruntime_step, quantized=True))
+        int8_head.insert(2, "onnxruntime int8")
+    print(table_head(["I, H", "cylstm us", *makers, *BANDWIDTH_HEAD, *int8_head]))
     for n_units in arguments.units:
         problem = Problem(1, 1, arguments.inputs, n_units)
         steps = [make(problem) for make in (cylstm_step, *makers.values())]
@@ -72,11 +100,16 @@ def main():
             expected, *others = [step() for step in steps]
         for peer, actual in zip(makers, others, strict=True):
             check_predictions(peer, actual, expected)
+        steps += [make(problem) for make in int8_makers]
         times = microseconds(steps, arguments.repeats)
         own, *others = map(statistics.median, times)
+        others, (own_int8, *others_int8) = others[: len(makers)], others[len(makers) :]
         cells = [f"{arguments.inputs}, {n_units}", f"{own:.1f}"]
         cells += [f"{other / own:.2f}" for other in others]
         cells += bandwidth_cells(problem, min(times[0]), n_threads=1)
+        cells += [f"{own_int8:.1f}"]
+        cells += [f"{other / own_int8:.2f}" for other in (own, *others_int8)]
+        cells += [f"{100 * error_of_int8(problem):.1f}%"]
         print(table_row(cells), flush=True)
 
 

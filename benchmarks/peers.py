@@ -1,6 +1,9 @@
 """The network of a Problem in other programs, with the same weights."""
 
 import importlib.util
+import logging
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -131,6 +134,19 @@ def onnxruntime_session(model, n_threads):
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def quantize_onnx_model(model):
+    """The model with its LSTM's weights in int8, and inputs quantized at each step."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    # It advises to optimize models first, of which there is nothing in a single LSTM.
+    logging.getLogger().setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        given, quantized = Path(folder, "given.onnx"), Path(folder, "quantized.onnx")
+        given.write_bytes(model)
+        quantize_dynamic(given, quantized, op_types_to_quantize=["LSTM"], per_channel=True)
+        return quantized.read_bytes()
 
 
 def onnxruntime_inference(problem, n_threads):
