@@ -151,7 +151,7 @@ INLINE void copy_columns(
 }
 
 /* Rows `first` to `last` of n rows of A (its columns in parts with step 1), as the transposed
- * operand of add_transposed_product: tile by tile TILE_ROWS columns, of these row after row. The
+ * operand of transposed_product: tile by tile TILE_ROWS columns, of these row after row. The
  * parts start at row `first`. */
 static void pack_steps(
     ptrdiff_t n, ptrdiff_t first, ptrdiff_t last, int n_parts, const columns *parts,
@@ -184,13 +184,13 @@ static inline int rows_collide(ptrdiff_t apart)
     return apart > FAR_APART && apart * (ptrdiff_t)sizeof(real) % COLLIDING_BYTES == 0;
 }
 
-/* P += A' Z for the columns from `first` to `last`. A: n rows, at most STEPS_AT_ONCE, as pack_steps
+/* P = A' Z, or P += A' Z with `accumulate`, for the columns from `first` to `last`. A: n rows, at most STEPS_AT_ONCE, as pack_steps
  * leaves them; its columns, widths[p] in part p, are the rows of P. Z: n rows that are z_width
  * apart. `scratch` holds PANEL_SCRATCH numbers. */
-static void add_transposed_product(
+static void transposed_product(
     ptrdiff_t n, int n_parts, const ptrdiff_t *widths, const real *a, const real *z,
     ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
-    real *scratch)
+    int accumulate, real *scratch)
 {
     ptrdiff_t depth = 0, width;
     for (int p = 0; p < n_parts; p++)
@@ -214,7 +214,7 @@ static void add_transposed_product(
                 for (ptrdiff_t j = 0; j < TILE_ROWS * width; j += CACHE_LINE / (int)sizeof(real))
                     __builtin_prefetch(out + rows * width + j, 1);
                 any_tile(rows, (int)(width / VECTOR_SIZE), 1, &transposed, 0, panel, stride, out,
-                         width, 1);
+                         width, accumulate);
                 tile += n * rows;
                 out += rows * width;
             }

@@ -89,9 +89,9 @@ static void head_weight_gradients(
             h->kernels->pack_steps(n, 0, n, 1, inputs, scratch->inputs);
         barrier_wait(&s->member);
         /* dW' += F' dS   (D x K) += (D x M) (M x K) */
-        h->kernels->add_transposed_product(
+        h->kernels->transposed_product(
             n, 1, &D, scratch->inputs, h->scores + start * S, S, h->gradients + c->columns_at,
-            c->width, first * c->width, min_of(last * c->width, S), scratch->panel);
+            c->width, first * c->width, min_of(last * c->width, S), 1, scratch->panel);
         barrier_wait(&s->member);
     }
 }

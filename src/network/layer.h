@@ -27,6 +27,8 @@ typedef struct {
     gemm_function *gemm;
     const real *weights; /* in the kernels' layout, */
     real *gradients;     /* both of the whole network: the plan has the places */
+    /* Of a lane's first shard the gradients of packed columns are written, not added. */
+    int first_of_lane;
     /* State after each row's last step, from which the next chunk starts. */
     real *c_last;        /* (B, S) */
     real *h_last;        /* (B, H) */
@@ -329,7 +331,7 @@ static void pack_inputs(
     }
 }
 
-/* Gradients of the weights are added; dX is written where dx is not NULL (it may be dy). */
+/* Gradients of the weights are added (those of packed columns written by a lane's first shard); dX is written where dx is not NULL (it may be dy). */
 static void layer_weight_gradients(
     const layer *l, const steps *s, const team_member *member, const real *x,
     const layer_scratch *scratch, real *dx)
@@ -355,10 +357,10 @@ static void layer_weight_gradients(
         end = min_of(start + STEPS_AT_ONCE, N);
         pack_inputs(l, s, member, start, end, x, scratch);
         barrier_wait(member);
-        l->kernels->add_transposed_product(
+        l->kernels->transposed_product(
             end - start, 1 + p->recurrent, widths, scratch->inputs, l->gates + start * G, G,
             l->gradients + p->columns.columns_at, block_gates, first * block_gates,
-            last * block_gates, scratch->panel);
+            last * block_gates, start > 0 || !l->first_of_lane, scratch->panel);
         barrier_wait(member);
     }
     if (dx) { /* dX = dZ W   (N x I) = (N x G) (G x I) */
