@@ -58,8 +58,8 @@ static void head_forward(const shard *s, const head *h, ptrdiff_t M, const real 
                                  h->weights + c->bias_at, scores);
     else {
         if (c->packed)
-            h->kernels->product(n, 1, parts, D, h->weights + c->columns_at, c->width, 0, S, S,
-                                scores, S);
+            h->kernels->product(n, 1, parts, D, 0, h->weights + c->columns_at, c->width, 0, S,
+                                S, scores, S);
         else
             h->gemm(0, 1, n, S, D, parts[0].start, D, h->weights + h->plan->weight, D, 0,
                     scores, S);
@@ -118,7 +118,7 @@ static void head_backward(
         const columns dscores[] = {{h->scores + first * S, S, 1, K}};
         /* dF = dS W   (M x D) = (M x K) (K x D) */
         if (c->packed)
-            h->kernels->product(last - first, 1, dscores, K, h->weights + h->plan->rows_at,
+            h->kernels->product(last - first, 1, dscores, K, 0, h->weights + h->plan->rows_at,
                                 HEAD_BLOCK, 0, D, D, dfeatures + first * D, D);
         else
             h->gemm(0, 0, M, D, K, h->scores, S, h->weights + h->plan->weight, D, 0, dfeatures,

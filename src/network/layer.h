@@ -33,8 +33,10 @@ typedef struct {
     real *c_last;        /* (B, S) */
     real *h_last;        /* (B, H) */
     real *mask;          /* (B, H) recurrent dropout, or NULL */
-    /* History of a chunk; without it gates and phi_c hold one step, c two. */
+    /* History of a chunk; without it phi_c holds one step, c two, and gates one, unless inputs come
+     * first. */
     int history;
+    int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one */
     real *gates;         /* (N, S n_gates) activated gates, in backward dL/dz */
     real *c;             /* (B + N, S) */
     real *h;             /* (B + N, H) */
@@ -54,7 +56,9 @@ static void layer_take_memory(layer *l, const task *t, arena *memory)
     const ptrdiff_t H = l->plan->columns.n_units, S = l->plan->columns.n_padded;
     const ptrdiff_t B = t->max_rows, N = t->max_packed, kept = t->history ? N : B;
     const size_t item = sizeof(real);
-    l->gates = arena_take(memory, kept * S * l->plan->columns.n_gates, item, 1);
+    l->inputs_first = l->plan->columns.packed && B <= INPUTS_FIRST_ROWS && t->max_steps > 1;
+    l->gates = arena_take(
+        memory, (l->inputs_first ? N : kept) * S * l->plan->columns.n_gates, item, 1);
     l->c = arena_take(memory, (B + kept) * S, item, 1);
     l->h = arena_take(memory, (B + N) * H, item, 1);
     l->phi_c = arena_take(memory, kept * S, item, 1);
@@ -204,28 +208,36 @@ static void layer_forward(
                 memset(l->gates + n * G + gate * H, 0, (size_t)H * sizeof(real));
         gates_by_blas(l, p->rows_ih, s->N, I, x, l->weights + p->weight_ih, 0, l->gates);
     }
+    const columns inputs = {x, I, 1, I};
+    if (l->inputs_first) /* Z = X W'   (N x G) = (N x I) (I x G) */
+        l->kernels->product(s->N, 1, &inputs, p->columns.depth, 0,
+                            l->weights + p->columns.columns_at, block_gates,
+                            first * block_gates, last * block_gates, G, l->gates, G);
     for (ptrdiff_t t = 0; t < T; t++) {
         const ptrdiff_t n = s->counts[t];
         real *z = l->gates, *phi_c = l->phi_c;
         real *c_prev = l->c + t % 2 * B * S, *c = l->c + (t + 1) % 2 * B * S;
         real *h = l->h + now * H;
         const real *h_prev = states_before(l, n, before, masked_h);
-        if (l->history) {
+        if (l->history || l->inputs_first)
             z += (now - B) * G;
+        if (l->history) {
             phi_c += (now - B) * S;
             c_prev = l->c + before * S;
             c = l->c + now * S;
         }
         if (p->columns.packed) {
             const columns parts[] = {{x + (now - B) * I, I, 1, I}, {h_prev, H, 1, H}};
+            const int done = l->inputs_first, n_parts = 1 + p->recurrent - done;
             const ptrdiff_t at_once = max_of(1, GATES_AT_ONCE / (n * block_gates));
             for (ptrdiff_t block = first, end; block < last; block = end) {
                 end = min_of(block + at_once, last);
                 /* Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G) */
-                l->kernels->product(
-                    n, 1 + p->recurrent, parts, p->columns.depth,
-                    l->weights + p->columns.columns_at, block_gates, block * block_gates,
-                    end * block_gates, G, z, G);
+                if (n_parts)
+                    l->kernels->product(
+                        n, n_parts, parts + done, p->columns.depth, done ? I : 0,
+                        l->weights + p->columns.columns_at, block_gates, block * block_gates,
+                        end * block_gates, G, z, G);
                 layer_cells_forward(l, n, block, end, z, c_prev, c, phi_c, h);
             }
         }
@@ -270,7 +282,7 @@ static void product_with_dz(
     columns parts[1 + MAX_GATES];
     const int n_parts = parts_of_dz(l->plan, dz, parts);
     l->kernels->product(
-        n, n_parts, parts, c->n_units * c->n_gates, l->weights + rows_at,
+        n, n_parts, parts, c->n_units * c->n_gates, 0, l->weights + rows_at,
         member->portion * BLOCK_UNITS, first * BLOCK_UNITS, last * BLOCK_UNITS, n_columns, out,
         out_width);
 }
