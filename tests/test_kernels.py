@@ -245,11 +245,11 @@ def test_teams_equal_the_oracle(n_threads, teams):
 # Of a wide layer fewer and larger shards; more steps than a gradient is summed over at a time.
 @pytest.mark.parametrize("lengths", [[17] * 33, [25, 3] * 20], ids=["equal", "ragged"])
 def test_wide_layers_equal_the_oracle(lengths, teams):
-    problem = Problem((260,), lengths, "squared_error")
+    problem = Problem((360,), lengths, "squared_error")
     problem.network.parameters[:] *= 0.1
     problem.check_oracle(1e-10, n_threads=2)
     assert_same_bits(problem)
-    one = Problem((260,), lengths[:32], "squared_error")
+    one = Problem((360,), lengths[:32], "squared_error")
     one.loss_and_gradients(n_threads=2)
     assert one.workspace.n_members == 2
 
