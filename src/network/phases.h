@@ -1,7 +1,7 @@
 /* The phases of a call: pack the weights, go through all shards, sum the gradients, unpack them.
  * Lanes take their shards one after the other, and what they have gathered is added in their
- * order; shards and lanes depend on data and network alone, so that the bits do not depend on the number
- * of threads. */
+ * order; shards and lanes depend on data and network alone, so that the bits do not depend on the
+ * number of threads. */
 
 static pack_purpose purpose_of(const network_plan *plan, const task *t)
 {
