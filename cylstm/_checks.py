@@ -206,16 +206,17 @@ def check_weights(
 ) -> np.ndarray:
     """Sample weights of the given dtype, one per sequence or per real step."""
     dtype = np.dtype(dtype)
-    n = len(sequences)
-    if not (weights is None or isinstance(weights, Real)):
+    n = int(sequences.lengths.sum()) if per_step else len(sequences)
+    if weights is None:
+        return np.ones(n, dtype)
+    if not isinstance(weights, Real):
         check_collection(weights, name, "one number per sequence")
         check_numeric(weights, name)
     if per_step:
-        n = int(sequences.lengths.sum())
         with reading_numbers(name):
-            if weights is not None and not _is_one_per_sequence(weights):
+            if not _is_one_per_sequence(weights):
                 weights = sequences.gather_steps(weights, name)
-            elif weights is not None:
+            else:
                 weights = _check_sample_weight(weights, np.empty((len(sequences), 1)))
                 weights = np.repeat(weights, sequences.lengths)
     with reading_numbers(name):

@@ -104,7 +104,7 @@ static const kernels table = {
     },
     .product = product,
     .pack_steps = pack_steps,
-    .add_transposed_product = add_transposed_product,
+    .transposed_product = transposed_product,
     .multiply = multiply,
     .thin_forward = thin_forward,
     .thin_backward = thin_backward,

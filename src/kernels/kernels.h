@@ -52,16 +52,16 @@ typedef struct {
     cell_backward_kernel *cell_backward[N_CELLS][2];
     /* kernels/products.h */
     void (*product)(
-        ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, const real *packed,
-        ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns, real *out,
-        ptrdiff_t out_width);
+        ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, ptrdiff_t row_of_p,
+        const real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
+        ptrdiff_t n_columns, real *out, ptrdiff_t out_width);
     void (*pack_steps)(
         ptrdiff_t n, ptrdiff_t first, ptrdiff_t last, int n_parts, const columns *parts,
         real *packed);
-    void (*add_transposed_product)(
+    void (*transposed_product)(
         ptrdiff_t n, int n_parts, const ptrdiff_t *widths, const real *a, const real *z,
         ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
-        real *scratch);
+        int accumulate, real *scratch);
     void (*multiply)(
         int transpose_a, int transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
         const real *a, ptrdiff_t lda, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc,

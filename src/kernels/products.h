@@ -104,14 +104,16 @@ static void any_tile(
 #undef TILE
 
 /* Out = A P for the columns from `first` to `last`, which are starts of blocks (or the last
- * column). A: n rows, its columns in parts, `depth` together. P: packed in blocks of `block`
- * columns; what it has beyond n_columns, up to a multiple of BLOCK_UNITS, is padding that Out
- * has no room for. */
+ * column). A: n rows, its columns in parts, for the rows of P from `row_of_p` on; Out has the sums
+ * over those before, if there are any. P: `depth` rows, packed in blocks of `block` columns; what
+ * it has beyond n_columns, up to a multiple of BLOCK_UNITS, is padding that Out has no room
+ * for. */
 static void product(
-    ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, const real *packed,
-    ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns, real *out,
-    ptrdiff_t out_width)
+    ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, ptrdiff_t row_of_p,
+    const real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns,
+    real *out, ptrdiff_t out_width)
 {
+    const int accumulate = row_of_p > 0;
     const ptrdiff_t padded = (n_columns + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
     last = min_of(last, n_columns);
     for (ptrdiff_t row = 0; row < n; row += ROWS_AT_ONCE) {
@@ -121,19 +123,23 @@ static void product(
             width = min_of(PANEL, min_of(block - c % block, padded - c));
             const ptrdiff_t wanted = min_of(width, n_columns - c);
             const int vectors = (int)((wanted + VECTOR_SIZE - 1) / VECTOR_SIZE);
+            const real *panel = packed + depth * c + row_of_p * width;
             int rows;
             for (ptrdiff_t r = row; r < end; r += rows) {
                 /* Tiles of about equal rows: 8 are 4 and 4, where 2 would wait for b. */
                 const ptrdiff_t tiles = (end - r + TILE_ROWS - 1) / TILE_ROWS;
                 rows = (int)((end - r + tiles - 1) / tiles);
                 if (wanted % VECTOR_SIZE == 0) {
-                    any_tile(rows, vectors, n_parts, parts, r, packed + depth * c, width,
-                                   out + r * out_width + c, out_width, 0);
+                    any_tile(rows, vectors, n_parts, parts, r, panel, width,
+                             out + r * out_width + c, out_width, accumulate);
                     continue;
                 }
                 real whole[TILE_ROWS * PANEL];
-                any_tile(rows, vectors, n_parts, parts, r, packed + depth * c, width,
-                               whole, PANEL, 0);
+                for (int k = 0; k < rows && accumulate; k++)
+                    memcpy(whole + k * PANEL, out + (r + k) * out_width + c,
+                           (size_t)wanted * sizeof(real));
+                any_tile(rows, vectors, n_parts, parts, r, panel, width, whole, PANEL,
+                         accumulate);
                 for (int k = 0; k < rows; k++)
                     memcpy(out + (r + k) * out_width + c, whole + k * PANEL,
                            (size_t)wanted * sizeof(real));
@@ -151,7 +157,7 @@ INLINE void copy_columns(
 }
 
 /* Rows `first` to `last` of n rows of A (its columns in parts with step 1), as the transposed
- * operand of add_transposed_product: tile by tile TILE_ROWS columns, of these row after row. The
+ * operand of transposed_product: tile by tile TILE_ROWS columns, of these row after row. The
  * parts start at row `first`. */
 static void pack_steps(
     ptrdiff_t n, ptrdiff_t first, ptrdiff_t last, int n_parts, const columns *parts,
@@ -184,13 +190,13 @@ static inline int rows_collide(ptrdiff_t apart)
     return apart > FAR_APART && apart * (ptrdiff_t)sizeof(real) % COLLIDING_BYTES == 0;
 }
 
-/* P += A' Z for the columns from `first` to `last`. A: n rows, at most STEPS_AT_ONCE, as pack_steps
- * leaves them; its columns, widths[p] in part p, are the rows of P. Z: n rows that are z_width
- * apart. `scratch` holds PANEL_SCRATCH numbers. */
-static void add_transposed_product(
+/* P = A' Z, or P += A' Z with `accumulate`, for the columns from `first` to `last`. A: n rows, at
+ * most STEPS_AT_ONCE, as pack_steps leaves them; its columns, widths[p] in part p, are the rows of
+ * P. Z: n rows that are z_width apart. `scratch` holds PANEL_SCRATCH numbers. */
+static void transposed_product(
     ptrdiff_t n, int n_parts, const ptrdiff_t *widths, const real *a, const real *z,
     ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
-    real *scratch)
+    int accumulate, real *scratch)
 {
     ptrdiff_t depth = 0, width;
     for (int p = 0; p < n_parts; p++)
@@ -214,7 +220,7 @@ static void add_transposed_product(
                 for (ptrdiff_t j = 0; j < TILE_ROWS * width; j += CACHE_LINE / (int)sizeof(real))
                     __builtin_prefetch(out + rows * width + j, 1);
                 any_tile(rows, (int)(width / VECTOR_SIZE), 1, &transposed, 0, panel, stride, out,
-                         width, 1);
+                         width, accumulate);
                 tile += n * rows;
                 out += rows * width;
             }

@@ -58,8 +58,8 @@ static void head_forward(const shard *s, const head *h, ptrdiff_t M, const real 
                                  h->weights + c->bias_at, scores);
     else {
         if (c->packed)
-            h->kernels->product(n, 1, parts, D, h->weights + c->columns_at, c->width, 0, S, S,
-                                scores, S);
+            h->kernels->product(n, 1, parts, D, 0, h->weights + c->columns_at, c->width, 0, S,
+                                S, scores, S);
         else
             h->gemm(0, 1, n, S, D, parts[0].start, D, h->weights + h->plan->weight, D, 0,
                     scores, S);
@@ -89,9 +89,9 @@ static void head_weight_gradients(
             h->kernels->pack_steps(n, 0, n, 1, inputs, scratch->inputs);
         barrier_wait(&s->member);
         /* dW' += F' dS   (D x K) += (D x M) (M x K) */
-        h->kernels->add_transposed_product(
+        h->kernels->transposed_product(
             n, 1, &D, scratch->inputs, h->scores + start * S, S, h->gradients + c->columns_at,
-            c->width, first * c->width, min_of(last * c->width, S), scratch->panel);
+            c->width, first * c->width, min_of(last * c->width, S), 1, scratch->panel);
         barrier_wait(&s->member);
     }
 }
@@ -118,7 +118,7 @@ static void head_backward(
         const columns dscores[] = {{h->scores + first * S, S, 1, K}};
         /* dF = dS W   (M x D) = (M x K) (K x D) */
         if (c->packed)
-            h->kernels->product(last - first, 1, dscores, K, h->weights + h->plan->rows_at,
+            h->kernels->product(last - first, 1, dscores, K, 0, h->weights + h->plan->rows_at,
                                 HEAD_BLOCK, 0, D, D, dfeatures + first * D, D);
         else
             h->gemm(0, 0, M, D, K, h->scores, S, h->weights + h->plan->weight, D, 0, dfeatures,

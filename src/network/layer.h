@@ -28,12 +28,17 @@ typedef struct {
     gemm_function *gemm;
     const real *weights; /* in the kernels' layout, */
     real *gradients;     /* both of the whole network: the plan has the places */
+    /* Of a lane's first shard the gradients of packed columns are written, not added. */
+    int first_of_lane;
     /* State after each row's last step, from which the next chunk starts. */
     real *c_last;        /* (B, S) */
     real *h_last;        /* (B, H) */
     real *mask;          /* (B, H) recurrent dropout, or NULL */
-    /* History of a chunk; without it gates and phi_c hold one step, c two. */
+    /* History of a chunk; without it phi_c holds one step, c two, and gates one, unless inputs come
+     * first. */
     int history;
+    int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one;
+                          * not in int8 */
     real *gates;         /* (N, S n_gates) activated gates, in backward dL/dz */
     real *c;             /* (B + N, S) */
     real *h;             /* (B + N, H) */
@@ -54,7 +59,10 @@ static void layer_take_memory(layer *l, const task *t, arena *memory)
     const ptrdiff_t H = l->plan->columns.n_units, S = l->plan->columns.n_padded;
     const ptrdiff_t B = t->max_rows, N = t->max_packed, kept = t->history ? N : B;
     const size_t item = sizeof(real);
-    l->gates = arena_take(memory, kept * S * l->plan->columns.n_gates, item, 1);
+    l->inputs_first = l->plan->columns.packed && !l->plan->int8_depth &&
+                      B <= INPUTS_FIRST_ROWS && t->max_steps > 1;
+    l->gates = arena_take(
+        memory, (l->inputs_first ? N : kept) * S * l->plan->columns.n_gates, item, 1);
     l->c = arena_take(memory, (B + kept) * S, item, 1);
     l->h = arena_take(memory, (B + N) * H, item, 1);
     l->phi_c = arena_take(memory, kept * S, item, 1);
@@ -147,7 +155,7 @@ static void gates_of_blocks(
 {
     const packed_columns *c = &l->plan->columns;
     const ptrdiff_t G = c->n_padded * c->n_gates, block_gates = c->width * c->n_gates;
-    const int n_operands = 1 + l->plan->recurrent;
+    const int done = l->inputs_first, n_operands = 1 + l->plan->recurrent - done;
     first *= block_gates;
     last *= block_gates;
     if (l->int8) {
@@ -155,8 +163,10 @@ static void gates_of_blocks(
         l->int8->product(n, n_operands, quantized, &packed, block_gates, first, last, G, z);
         return;
     }
-    l->kernels->product(n, n_operands, operands, c->depth, l->weights + c->columns_at,
-                        block_gates, first, last, G, z, G);
+    if (n_operands)
+        l->kernels->product(n, n_operands, operands + done, c->depth,
+                            done ? l->plan->n_inputs : 0, l->weights + c->columns_at,
+                            block_gates, first, last, G, z, G);
 }
 
 /* Runs of gates that follow each other both in Z and in the weights, where rows[gate] is a gate's
@@ -225,14 +235,20 @@ static void layer_forward(
                 memset(l->gates + n * G + gate * H, 0, (size_t)H * sizeof(real));
         gates_by_blas(l, p->rows_ih, s->N, I, x, l->weights + p->weight_ih, 0, l->gates);
     }
+    const columns inputs = {x, I, 1, I};
+    if (l->inputs_first) /* Z = X W'   (N x G) = (N x I) (I x G) */
+        l->kernels->product(s->N, 1, &inputs, p->columns.depth, 0,
+                            l->weights + p->columns.columns_at, block_gates,
+                            first * block_gates, last * block_gates, G, l->gates, G);
     for (ptrdiff_t t = 0; t < T; t++) {
         const ptrdiff_t n = s->counts[t];
         real *z = l->gates, *phi_c = l->phi_c;
         real *c_prev = l->c + t % 2 * B * S, *c = l->c + (t + 1) % 2 * B * S;
         real *h = l->h + now * H;
         const real *h_prev = states_before(l, n, before, scratch->masked_h);
-        if (l->history) {
+        if (l->history || l->inputs_first)
             z += (now - B) * G;
+        if (l->history) {
             phi_c += (now - B) * S;
             c_prev = l->c + before * S;
             c = l->c + now * S;
@@ -291,7 +307,7 @@ static void product_with_dz(
     columns parts[1 + MAX_GATES];
     const int n_parts = parts_of_dz(l->plan, dz, parts);
     l->kernels->product(
-        n, n_parts, parts, c->n_units * c->n_gates, l->weights + rows_at,
+        n, n_parts, parts, c->n_units * c->n_gates, 0, l->weights + rows_at,
         member->portion * BLOCK_UNITS, first * BLOCK_UNITS, last * BLOCK_UNITS, n_columns, out,
         out_width);
 }
@@ -352,7 +368,7 @@ static void pack_inputs(
     }
 }
 
-/* Gradients of the weights are added; dX is written where dx is not NULL (it may be dy). */
+/* Gradients of the weights are added (those of packed columns written by a lane's first shard); dX is written where dx is not NULL (it may be dy). */
 static void layer_weight_gradients(
     const layer *l, const steps *s, const team_member *member, const real *x,
     const layer_scratch *scratch, real *dx)
@@ -378,10 +394,10 @@ static void layer_weight_gradients(
         end = min_of(start + STEPS_AT_ONCE, N);
         pack_inputs(l, s, member, start, end, x, scratch);
         barrier_wait(member);
-        l->kernels->add_transposed_product(
+        l->kernels->transposed_product(
             end - start, 1 + p->recurrent, widths, scratch->inputs, l->gates + start * G, G,
             l->gradients + p->columns.columns_at, block_gates, first * block_gates,
-            last * block_gates, scratch->panel);
+            last * block_gates, start > 0 || !l->first_of_lane, scratch->panel);
         barrier_wait(member);
     }
     if (dx) { /* dX = dZ W   (N x I) = (N x G) (G x I) */

@@ -70,10 +70,11 @@ static lane_gradients gradients_of_lane(
     return g;
 }
 
-/* The network of one worker, whose gradients go to a lane. */
+/* The network of one worker, whose gradients go to a lane, for the lane's first shard or another
+ * one. */
 static void network_bind(
     network *n, const network_plan *plan, const task *t, const team_member *member,
-    ptrdiff_t worker, ptrdiff_t lane)
+    ptrdiff_t worker, ptrdiff_t lane, int first_of_lane)
 {
     const lane_gradients gradients = gradients_of_lane(plan, t, lane);
     network_build(n, plan, t, member->number, t->workers + worker * t->worker_bytes);
@@ -88,6 +89,7 @@ static void network_bind(
         l->gemm = t->gemm;
         l->weights = t->packed_weights;
         l->gradients = gradients.of_weights;
+        l->first_of_lane = first_of_lane;
         l->history = t->history;
     }
     n->head.kernels = plan->kernels;

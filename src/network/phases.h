@@ -1,7 +1,7 @@
 /* The phases of a call: pack the weights, go through all shards, sum the gradients, unpack them.
  * Lanes take their shards one after the other, and what they have gathered is added in their
- * order; shards and lanes depend on the data alone, so that the bits do not depend on the number
- * of threads. */
+ * order; shards and lanes depend on data and network alone, so that the bits do not depend on the
+ * number of threads. */
 
 static pack_purpose purpose_of(const network_plan *plan, const task *t)
 {
@@ -42,6 +42,19 @@ static void gather_classes(const network_plan *plan, const task *t, ptrdiff_t pi
 
 /* -- Lanes -- */
 
+/* Gradients that shards add to: all but those of packed columns, which the first one writes. */
+static void zero_gradients(const network_plan *plan, const task *t, real *gradients)
+{
+    ptrdiff_t at = 0;
+    for (ptrdiff_t k = 0; plan->packed && k < plan_n_layers(plan); k++) {
+        const layer_plan *l = &plan->layers[k];
+        at = l->peephole_at + l->columns.n_padded * l->n_peepholes;
+        memset(gradients + l->columns.bias_at, 0,
+               (size_t)(at - l->columns.bias_at) * sizeof(real));
+    }
+    memset(gradients + at, 0, (size_t)(task_n_gradients(plan, t) - at) * sizeof(real));
+}
+
 static void run_lane(
     const network_plan *plan, const task *t, const team_member *member, ptrdiff_t worker,
     ptrdiff_t lane, int stages)
@@ -50,12 +63,12 @@ static void run_lane(
     double loss = 0;
     if (t->training && stages & BACKWARD && member->number == 0) {
         const lane_gradients g = gradients_of_lane(plan, t, lane);
-        memset(g.of_weights, 0, (size_t)task_n_gradients(plan, t) * sizeof(real));
+        zero_gradients(plan, t, g.of_weights);
         memset(g.of_embedding, 0, (size_t)task_n_other_gradients(plan, t) * sizeof(real));
     }
     for (ptrdiff_t shard = lane; shard < t->n_shards; shard += t->n_lanes) {
         /* With a wide head each shard's history waits for it. */
-        network_bind(&n, plan, t, member, t->wide ? shard : worker, lane);
+        network_bind(&n, plan, t, member, t->wide ? shard : worker, lane, shard == lane);
         if (t->training)
             loss += train_shard(&n, shard, stages);
         else
@@ -168,7 +181,7 @@ static void add_embedding_gradients(const network_plan *plan, const task *t, ptr
     for (ptrdiff_t slot = plan->tied ? t->wide->n_classes : 0; slot < t->n_touched; slot++)
         memset(gradients + slot * I, 0, (size_t)width * sizeof(real));
     for (ptrdiff_t shard = 0; shard < t->n_shards; shard++) {
-        network_bind(&n, plan, t, &member, shard, 0);
+        network_bind(&n, plan, t, &member, shard, 0, 0);
         network_take_shard(&n, shard);
         const real *dx = n.stack.dy + first;
         for (ptrdiff_t step = 0; step < n.shard.steps->T; step++)

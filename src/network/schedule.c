@@ -1,7 +1,7 @@
 /* Cuts a batch into shards of rows, shards into lanes, and forms teams.
  *
- * The cut depends on the lengths alone, never on the number of threads: that is what makes
- * every sum, and so every bit of a fit, the same on any number of threads. */
+ * The cut depends on the lengths and the layers' sizes alone, never on the number of threads:
+ * that is what makes every sum, and so every bit of a fit, the same on any number of threads. */
 #include "schedule.h"
 
 #include <stdlib.h>

@@ -11,7 +11,7 @@ static void stream_open(void *memory, const network_plan *plan, const task *t)
     const team_member member = {0, 1, t->portion, NULL};
     for (ptrdiff_t piece = 0; piece < count_pack(plan, t); piece++)
         pack(plan, t, piece, 0);
-    network_bind(&s->network, plan, t, &member, 0, 0);
+    network_bind(&s->network, plan, t, &member, 0, 0, 0);
     network_take_shard(&s->network, 0);
     count_steps(t, s->network.shard.rows, s->network.shard.n_rows, 0, s->network.shard.steps);
 }
