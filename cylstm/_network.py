@@ -385,10 +385,12 @@ class Network:
     def changed(self):
         """The parameters are other ones now."""
         self._version += 1
+        self._packed = None, None
 
     def expose(self):
         """Others may write to the parameters from now on, unseen."""
         self._exposed = True
+        self._packed = None, None
 
     def _fill(self, sequences, n_threads, **wanted):
         """Of all sequences what _engine.forward is asked for."""
@@ -414,7 +416,9 @@ class Network:
                 n_threads,
                 **wanted,
             )
-        self._packed = version, packed
+        if not self._exposed:
+            # A pass that the parameters changed under leaves a version that nobody asks for.
+            self._packed = version, packed
         if not self._workspaces and workspace.n_bytes <= KEPT_BYTES:
             self._workspaces.append(workspace)
 
