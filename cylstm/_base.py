@@ -6,7 +6,6 @@ import copy
 import functools
 from collections.abc import Mapping
 from numbers import Integral
-from types import MappingProxyType
 from typing import Any, Self, cast
 
 import numpy as np
@@ -19,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._arguments import check_64_bits
 from ._callbacks import CallbackSupportMixin, FitTasks, Method
 from ._checks import check_precision
-from ._network import Architecture, Network
+from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads
 from ._training import History, NonFiniteLossError, TrainingMemory, train
@@ -123,9 +122,10 @@ class NetworkEstimator(
     def quantize(self, weights: str = "int8") -> Self:
         """A copy of the fitted model that predicts with quantized weights.
 
-        A step then reads a quarter of the memory, which makes predictions for one or few
-        sequences several times as fast where layers are wide. The error of hidden states is
-        about 1% of their root mean square.
+        A step then reads a quarter of the memory, and a CPU with VNNI multiplies more numbers
+        at a time: where layers are wide, predictions are several times as fast. With inputs of
+        about unit variance the error of hidden states is about 1% of their root mean square;
+        features of very different sizes, which share a scale, lose the small ones.
 
         The input and recurrent weights of all layers are in int8, with a scale for each unit
         and gate. At every step the inputs and hidden states of each sequence are in int8 as
@@ -139,13 +139,14 @@ class NetworkEstimator(
         Returns
         -------
         model : estimator
-            It cannot be trained; a clone of it can. Its `weights_` are those that were
-            quantized.
+            It cannot be trained, and takes no less memory, since it keeps the weights that
+            were quantized: its `weights_`. A clone of it is an ordinary estimator.
 
         Raises
         ------
         ValueError
-            If dtype is not "float32".
+            If `weights` is unknown, dtype is not "float32", a layer has more than 131,072
+            units or inputs, or BLAS multiplies (CYLSTM_PRODUCTS=blas).
 
         Examples
         --------
@@ -167,8 +168,7 @@ class NetworkEstimator(
     def weights_(self) -> Mapping[str, np.ndarray]:
         """Named views of all parameters."""
         check_is_fitted(self)
-        self._network.expose()
-        return MappingProxyType(self._network.weights)
+        return Weights(self._network)
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -219,7 +219,7 @@ class NetworkEstimator(
         if self.__sklearn_is_fitted__() and self._network.architecture.weights:
             raise ValueError(
                 f"This {type(self).__name__} has quantized weights, which have no gradients. "
-                "Use the model that was quantized, or a clone."
+                "Use the model that was quantized."
             )
 
     def _validate_params(self):

@@ -15,8 +15,9 @@ WIDTH = 90
 ATTRIBUTES = {
     "weights_": """\
 weights_ : dict of str to array
-    Named views of all parameters; writing to them changes the model. Gates are stacked
-    in the order i, f, g, o: ``layers.0.weight_ih (4H, I)``,
+    Named views of all parameters; writing to them changes the model. (Once one is taken,
+    each prediction packs the weights anew.) Gates are stacked in the order i, f, g, o:
+    ``layers.0.weight_ih (4H, I)``,
     ``layers.0.weight_hh (4H, H)``, ``layers.0.bias (4H,)``,
     ``layers.0.peephole (3, H)`` in the order i, f, o, ``layers.0.reverse.weight_ih``,
     ..., ``head.weight (n_outputs, D)``, ``head.bias (n_outputs,)`` (one row per level

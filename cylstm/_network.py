@@ -1,5 +1,6 @@
 """The parameters of an LSTM network, its forward pass, its loss and gradients."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -171,6 +172,31 @@ class Gradients:
         return self.flat[: self.n_used]
 
 
+class Weights(Mapping):
+    """Named views of a network's parameters, which may change once one is taken."""
+
+    def __init__(self, network):
+        self._network = network
+
+    def __getitem__(self, name):
+        view = self._network.weights[name]
+        self._network.expose()
+        return view
+
+    def __contains__(self, name):
+        return name in self._network.weights
+
+    def __iter__(self):
+        return iter(self._network.weights)
+
+    def __len__(self):
+        return len(self._network.weights)
+
+    def __repr__(self):
+        shapes = {name: view.shape for name, view in self._network.weights.items()}
+        return f"<weights of shapes {shapes}>"
+
+
 class Network:
     """LSTM layers and a linear head, all parameters in one flat vector.
 
@@ -287,6 +313,7 @@ class Network:
         from the hidden state. Biases are 0, but 1 for the forget gate (Gers 2000);
         peepholes are 0. Embeddings are uniform between -0.05 and 0.05.
         """
+        self.changed()
         if scale is not None:
             n = len(self.parameters)
             self.parameters[:] = random_state.uniform(-scale, scale, size=n)

@@ -23,9 +23,10 @@ enum {
     THIN_SCORES = 2,
     /* Rows of the left operand that stay in cache from panel to panel. */
     ROWS_AT_ONCE = 96,
-    /* Rows further apart than this many numbers, and a multiple of so many bytes, are copied side
-     * by side first: they evict each other. 7% of a training step with AVX2 at 256 units; but at
-     * 650 units a copy takes 6% of the products of a wide head, and gains nothing. */
+    /* Rows evict each other from a cache where they are further apart than FAR_APART numbers and
+     * by a multiple of COLLIDING_BYTES, and are copied side by side first. That is worth 7% of a
+     * training step with AVX2 at 256 units; at 650 units a copy would take 6% of the products of
+     * a wide head for nothing. */
     FAR_APART = 256,
     COLLIDING_BYTES = 256,
     /* Steps over which a tile of a gradient of weights is summed at a time. At 1024 units and
@@ -42,7 +43,7 @@ enum {
      * once, and terms of a sum between two visits of the output. */
     MULTIPLY_ROWS = 1024,
     MULTIPLY_DEPTH = 256,
-    /* Its scratch: a panel of the widest level and columns of the left operand. */
+    /* Its scratch: a panel of the widest instruction set and columns of the left operand. */
     MULTIPLY_SCRATCH = MULTIPLY_DEPTH * (WIDEST_PANEL + ROWS_AT_ONCE),
     /* Scratch of a gradient of weights: a panel. */
     PANEL_SCRATCH = STEPS_AT_ONCE * WIDEST_PANEL,
@@ -62,7 +63,7 @@ enum {
 
     /* -- Shards, lanes and teams (network/schedule.c) -- */
 
-    /* Rows of a full shard. At (128, 100, 64, 256) shards of 8, 12, 18, 24 and 32 rows were 9,
+    /* Rows of a shard, more or less: up to half as many more where it comes out even. At (128, 100, 64, 256) shards of 8, 12, 18, 24 and 32 rows were 9,
      * 8, 5, 6 and 16% slower: fewer rows read the weights more often, more leave threads idle
      * and push history out of the cache. */
     SHARD_ROWS = 16,
@@ -75,7 +76,7 @@ enum {
      * than four of 8 rows, at (20, 20, 200, 200) one is 5% slower than two of 10. */
     WIDE_WEIGHTS = 1 << 19,
     WIDE_SHARD_ROWS = 32,
-    /* And from which the weights come from memory: one core multiplies 16, 32, 64 and 128 rows at
+    /* And from which (16 MB) they have more still: one core multiplies 16, 32, 64 and 128 rows at
      * 102, 107, 111 and 113 GFLOP/s at 1024 units. */
     MANY_WEIGHTS = 1 << 22,
     VERY_WIDE_SHARD_ROWS = 64,

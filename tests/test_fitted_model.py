@@ -48,6 +48,17 @@ def test_predictions_follow_weights_that_are_written_to(when):
         np.testing.assert_array_equal(model.predict(X), fresh_predictions(model))
 
 
+def test_a_look_at_the_model_keeps_its_packed_weights():
+    model = regressor().fit(X, Y)
+    model._repr_html_()
+    assert hasattr(model, "weights_")
+    assert "head.bias" in model.weights_
+    assert repr(model.weights_).count("(") == len(model.weights_)
+    assert not model._network._exposed
+    assert list(model.weights_.values())[-1].shape == (1,)
+    assert model._network._exposed
+
+
 def test_predictions_follow_training():
     model = regressor(early_stopping=False).fit(X, Y)
     for target in (Y, -Y, np.full(N, np.inf)):

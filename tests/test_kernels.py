@@ -467,5 +467,10 @@ def test_samples_need_a_softmax_for_each_step():
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_reading_counts_the_bytes_of_all_threads(n_threads):
     whole = n_threads * 2 * 512  # each thread reads multiples of 512 bytes
-    memory = np.ones(whole // 4 + 16, np.float32)  # and the first starts on a cache line
-    assert _simd.read_bytes(memory, 5, n_threads) == 5 * whole
+    memory = np.ones(whole // 4 + 32, np.float32)  # and the first starts on a cache line
+    for first in range(16):
+        n_before = -memory[first:].ctypes.data % 64 // 4
+        part = memory[first : first + n_before + whole // 4]
+        assert _simd.read_bytes(part, 5, n_threads) == 5 * whole
+        if n_before:
+            assert _simd.read_bytes(part[:-1], 5, n_threads) < 5 * whole

@@ -12,8 +12,8 @@
 # c) All memory is reserved before the parallel region; nothing inside can fail.
 # d) The embedding's gradient holds only the tokens of the batch, so that its cost does not
 #    grow with the vocabulary.
-# e) Weights are packed once per call, gradients summed over the lanes as they are and
-#    unpacked once (network/packing.h).
+# e) Weights are packed once per call, for prediction once until they change; gradients are
+#    summed over the lanes as they are and unpacked once (network/packing.h).
 # f) In int8 the layers' weights are packed for forward alone, and stay as they are in the
 #    parameters.
 # g) Where there are fewer shards than threads, the threads of a team go through one shard

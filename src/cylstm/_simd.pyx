@@ -67,7 +67,7 @@ def read_bytes(const float[::1] memory, long rounds, int n_threads):
     bytes that were. For benchmarks."""
     cdef const simd_isa* kernels = kernels_in_use(sizeof(float))
     cdef const char* start = <const char*> &memory[0]
-    cdef Py_ssize_t to_cache_line = -<Py_ssize_t> start % 64
+    cdef Py_ssize_t to_cache_line = (64 - <size_t> start % 64) % 64
     # Whole groups of 8 vectors of every instruction set.
     cdef Py_ssize_t part = (4 * len(memory) - to_cache_line) // n_threads // 512 * 512
     cdef int thread

@@ -368,7 +368,8 @@ static void pack_inputs(
     }
 }
 
-/* Gradients of the weights are added (those of packed columns written by a lane's first shard); dX is written where dx is not NULL (it may be dy). */
+/* Gradients of the weights are added (those of packed columns written by a lane's first shard); dX
+ * is written where dx is not NULL (it may be dy). */
 static void layer_weight_gradients(
     const layer *l, const steps *s, const team_member *member, const real *x,
     const layer_scratch *scratch, real *dx)

@@ -1,4 +1,4 @@
-/* Weights into the kernels' layout, once per call, and gradients back into the flat vector's. The
+/* Weights into the kernels' layout, and gradients back into the flat vector's. The
  * work is cut into pieces that threads can do in any order: of each layer its blocks of units,
  * then blocks of the rows of U and of W for backward; last the head likewise. */
 
