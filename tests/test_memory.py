@@ -93,7 +93,9 @@ def test_a_fit_leaves_the_model_alone_behind(how):
 
 def test_partial_fit_keeps_its_memory_for_the_next_call():
     model = LSTMRegressor(H)
-    assert left(lambda: model.partial_fit(X, Y[:, 0])) > history()
+    assert (
+        left(lambda: model.partial_fit(X, Y[:, 0])) > history() / 2
+    )  # one of two shards on one thread
     model.partial_fit(X, Y[:, 0])
     assert peak(lambda: model.partial_fit(X, Y[:, 0])) < history() / 100
     with pytest.raises(ValueError, match="infinity"):
