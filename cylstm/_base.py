@@ -308,8 +308,7 @@ class NetworkEstimator(
             recurrent_dropout=self.recurrent_dropout,
             seed=self._dropout_seed,
         )
-        # A copy of the estimator needs no further attributes.
-        tasks = FitTasks(self, *given, n_epochs, fitted_attributes=dict)
+        tasks = FitTasks(self, *given, n_epochs)
         if resume:
             # A single step that nobody is told of is the last thing that can fail, and leaves
             # the optimizer as it was if it does.

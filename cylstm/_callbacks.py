@@ -35,18 +35,15 @@ class FitTasks:
         The training data as given to fit.
     n_epochs : int
         Maximum number of epochs; 0 if fit has none.
-    fitted_attributes : callable() -> dict
-        The attributes that a copy of the estimator needs to predict in its current state.
     """
 
-    def __init__(self, estimator, X, y, sample_weight, n_epochs, fitted_attributes):
+    def __init__(self, estimator, X, y, sample_weight, n_epochs):
         self.estimator = estimator
         self.given = {
             "X": X,
             "y": y,
             "metadata": (None if sample_weight is None else {"sample_weight": sample_weight}),
         }
-        self.fitted_attributes = fitted_attributes
         self.fit = self.epoch = None
         self.listeners = bool(getattr(estimator, "_skl_callbacks", ()))
         if hasattr(estimator, "_init_callback_context"):
@@ -69,6 +66,6 @@ class FitTasks:
     def _end(self, task):
         return task.call_on_fit_task_end(
             estimator=self.estimator,
-            reconstruction_attributes=self.fitted_attributes,
+            reconstruction_attributes=dict,  # a copy of the estimator has all that it needs
             **self.given,
         )

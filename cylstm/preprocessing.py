@@ -94,7 +94,7 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         """
         self._validate_params()
         rows, y_rows, _ = self._flatten(X, y)
-        tasks = FitTasks(self, X, y, None, n_epochs=0, fitted_attributes=dict)
+        tasks = FitTasks(self, X, y, None, n_epochs=0)
         self.transformer_ = clone(self.transformer).fit(rows, y_rows)
         self.n_features_in_ = rows.shape[1]
         tasks.end_fit()

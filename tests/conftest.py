@@ -9,6 +9,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 from example_texts import FORMS
 
+from cylstm import _engine
+
 # Scripts that need other programs; not tests.
 collect_ignore_glob = ["make_golden_*.py"]
 
@@ -16,3 +18,11 @@ collect_ignore_glob = ["make_golden_*.py"]
 @pytest.fixture(params=FORMS)
 def texts(request):
     return FORMS[request.param]
+
+
+@pytest.fixture
+def teams():
+    """As many threads as are asked for, whatever the machine has."""
+    before = _engine.allow_team_threads(16)
+    yield
+    _engine.allow_team_threads(before)

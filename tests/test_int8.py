@@ -10,7 +10,7 @@ from problem import Problem
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, _engine, _plan, _simd
+from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, _plan, _simd
 from cylstm._network import Architecture, Network
 from cylstm._sequences import Sequences, ragged_to_sequences
 
@@ -25,14 +25,6 @@ def instruction_set(request):
     before = _simd.use(request.param)
     yield request.param
     _simd.use(before)
-
-
-@pytest.fixture
-def teams():
-    """As many threads as are asked for, whatever the machine has."""
-    before = _engine.allow_team_threads(16)
-    yield
-    _engine.allow_team_threads(before)
 
 
 # The kernels

@@ -168,14 +168,6 @@ def test_bits_where_one_thread_is_done_long_before_the_other():
     assert_same_bits(Problem((40,), [400] + [1] * 8, "squared_error"))
 
 
-@pytest.fixture
-def teams():
-    """As many threads as are asked for, whatever the machine has."""
-    before = _engine.allow_team_threads(16)
-    yield
-    _engine.allow_team_threads(before)
-
-
 def test_teams_have_no_more_threads_than_the_machine(teams):
     problem = Problem((130,), [60], "squared_error")
     problem.loss_and_gradients(n_threads=2)
