@@ -466,3 +466,9 @@ def test_reading_counts_the_bytes_of_all_threads(n_threads):
         assert _simd.read_bytes(part, 5, n_threads) == 5 * whole
         if n_before:
             assert _simd.read_bytes(part[:-1], 5, n_threads) < 5 * whole
+
+
+def test_lanes_of_several_shards_equal_the_oracle():
+    # More shards than lanes: the first of a lane writes its gradients, the others add to them.
+    problem = Problem((5,), [2] * 300, "squared_error")
+    problem.check_oracle(n_threads=2)
