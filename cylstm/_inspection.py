@@ -3,6 +3,7 @@
 import numpy as np
 
 from . import _engine
+from ._plan import CELLS
 
 # Sequences whose history is held at a time.
 BLOCK = 256
@@ -18,6 +19,9 @@ def gate_values(network, sequences, n_threads):
     ]
     sizes = np.repeat(a.hidden_layer_sizes, len(a.directions)).tolist()
     traced = [*a.gates, "c", "h"]
+    cell = CELLS[a.cell]
+    # What the reset gate multiplies is no gate, and without a cell state c is h.
+    left_out = set(traced) - set(cell.see_x + cell.state)
     traces = [
         np.empty((sequences.n_rows, len(traced) * n_units), network.dtype) for n_units in sizes
     ]
@@ -30,7 +34,8 @@ def gate_values(network, sequences, n_threads):
             i = parts.pop("i")
             parts = {"i": i, "f": 1 - i, **parts}
         for part, numbers in parts.items():
-            values[name + part] = sequences.shape_steps(numbers)
+            if part not in left_out:
+                values[name + part] = sequences.shape_steps(numbers)
     return values
 
 

@@ -135,8 +135,12 @@ class Architecture:
                 name = f"layers.{k}.{direction}"
                 shapes[f"{name}weight_ih"] = (len(cell.see_x) * n_units, n_inputs)
                 if cell.see_h:
-                    shapes[f"{name}weight_hh"] = (len(cell.see_h) * n_units, n_units)
-                shapes[f"{name}bias"] = (len(cell.gates) * n_units,)
+                    n_rows = len(cell.see_h + cell.see_rh) * n_units
+                    shapes[f"{name}weight_hh"] = (n_rows, n_units)
+                n_apart = len(cell.gates) - len(cell.see_x)
+                if n_apart:
+                    shapes[f"{name}bias_hn"] = (n_apart * n_units,)
+                shapes[f"{name}bias"] = (len(cell.see_x) * n_units,)
                 if cell.see_c:
                     shapes[f"{name}peephole"] = (len(cell.see_c), n_units)
             n_inputs = n_units * len(self.directions)
@@ -279,11 +283,13 @@ class Network:
         """Sizes and places of a layer in one direction, as _plan.Plan takes them."""
         a = self.architecture
         prefix = f"layers.{k}.{direction}"
-        starts = [
-            # An absent matrix is never read.
-            a.places[prefix + name].start if prefix + name in a.places else 0
-            for name in ("weight_ih", "weight_hh", "bias", "peephole")
+        places = [
+            a.places.get(prefix + name)
+            for name in ("weight_ih", "weight_hh", "bias_hn", "bias", "peephole")
         ]
+        bias = places.pop(2)
+        places[2] = bias or places[2]  # the first of one block
+        starts = [place.start if place else 0 for place in places]  # an absent one is never read
         n_inputs = a.places[f"{prefix}weight_ih"].shape[1]
         return n_inputs, a.hidden_layer_sizes[k], *starts
 
@@ -329,7 +335,7 @@ class Network:
                 view[...] = random_state.uniform(-limit, limit, size=view.shape)
             elif what == "weight_hh":
                 n_units = view.shape[1]
-                for block in view.reshape(len(cell.see_h), n_units, n_units):
+                for block in view.reshape(-1, n_units, n_units):
                     q, r = np.linalg.qr(random_state.standard_normal((n_units, n_units)))
                     block[...] = q * np.where(np.diag(r) < 0, -1.0, 1.0)
             else:

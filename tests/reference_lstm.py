@@ -2,7 +2,8 @@
 
 As slow and as close to the equations as can be: the kernels are compared to it, and it
 is compared to numerical derivatives. `a` is an Architecture, weights are its named
-arrays; a model without recurrent matrix has no weight_hh.
+arrays; a model without recurrent matrix has no weight_hh. A GRU's c is a copy of h, through which
+gradients of h go that bypass the products.
 """
 
 import numpy as np
@@ -20,8 +21,57 @@ SLOPE = {"tanh": lambda y: 1 - y**2, "relu": lambda y: (y > 0).astype(float)}
 # One step of one layer
 
 
+def gru_forward(a, w, x, h_before, mask):
+    seen = h_before * mask
+    U_r, U_z, U_n = np.split(w["weight_hh"], 3)
+    z_r, z_z, z_n = np.split(w["weight_ih"] @ x + w["bias"], 3)
+    r, z = sigmoid(z_r + U_r @ seen), sigmoid(z_z + U_z @ seen)
+    if a.cell == "gru":
+        m = U_n @ seen + w["bias_hn"]
+        n = PHI[a.activation](z_n + r * m)
+    else:
+        m = r * seen
+        n = PHI[a.activation](z_n + U_n @ m)
+    h = (1 - z) * n + z * h_before
+    return {
+        "x": x, "h_before": h_before, "mask": mask,
+        "r": r, "z": z, "n": n, "m": m, "h": h, "c": h,
+    }  # fmt: skip
+
+
+def gru_backward(a, w, step, dh, gradients):
+    x, r, z, n, m, h_before, mask = (
+        step[k] for k in ("x", "r", "z", "n", "m", "h_before", "mask")
+    )
+    U_r, U_z, U_n = np.split(w["weight_hh"], 3)
+    dU_r, dU_z, dU_n = np.split(gradients["weight_hh"], 3)  # views
+    seen = h_before * mask
+    dz_n = dh * (1 - z) * SLOPE[a.activation](n)
+    dz_z = dh * (h_before - n) * z * (1 - z)
+    if a.cell == "gru":
+        dm = dz_n * r
+        dz_r = dz_n * m * r * (1 - r)
+        gradients["bias_hn"] += dm
+        dU_n += np.outer(dm, seen)
+        dseen = U_n.T @ dm
+    else:
+        dm = U_n.T @ dz_n
+        dz_r = dm * seen * r * (1 - r)
+        dU_n += np.outer(dz_n, m)
+        dseen = dm * r
+    dU_r += np.outer(dz_r, seen)
+    dU_z += np.outer(dz_z, seen)
+    dseen = dseen + U_r.T @ dz_r + U_z.T @ dz_z
+    dz = np.concatenate([dz_r, dz_z, dz_n])
+    gradients["weight_ih"] += np.outer(dz, x)
+    gradients["bias"] += dz
+    return w["weight_ih"].T @ dz, dseen * mask, dh * z
+
+
 def cell_forward(a, w, x, h_before, c_before, mask):
     """Gates, c and h after one step; `mask` is recurrent dropout's."""
+    if a.cell.startswith("gru"):
+        return gru_forward(a, w, x, h_before, mask)
     phi = PHI[a.activation]
     z = w["weight_ih"] @ x + w["bias"]
     if a.cell != "input_gated":
@@ -52,6 +102,8 @@ def cell_forward(a, w, x, h_before, c_before, mask):
 
 def cell_backward(a, w, step, dh, dc, gradients):
     """Add to the gradients of the layer; return dx, dh and dc of the step before."""
+    if a.cell.startswith("gru"):
+        return gru_backward(a, w, step, dh + dc, gradients)
     phi, slope = PHI[a.activation], SLOPE[a.activation]
     i, f, g, o, c, c_before = (step[k] for k in ("i", "f", "g", "o", "c", "c_before"))
     dz_o = dh * phi(c) * o * (1 - o)
@@ -158,7 +210,7 @@ def head_weight(a, named):
 
 def of_layer(named, layer, direction):
     prefix = f"layers.{layer}.{direction}"
-    names = ("weight_ih", "weight_hh", "bias", "peephole")
+    names = ("weight_ih", "weight_hh", "bias", "bias_hn", "peephole")
     return {name: named[prefix + name] for name in names if prefix + name in named}
 
 
@@ -186,8 +238,11 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
         for d, direction in enumerate(a.directions):
             h, c = np.zeros(n_units), np.zeros(n_units)
             if state is not None:
-                h, c = state[at : at + n_units], state[at + n_units : at + 2 * n_units]
-                at += 2 * n_units
+                h = c = state[at : at + n_units]
+                at += n_units
+                if not a.cell.startswith("gru"):
+                    c = state[at : at + n_units]
+                    at += n_units
             mask = dropout.recurrent(k * len(a.directions) + d, row, n_units)
             inputs = outputs[::-1] if direction else outputs
             w = of_layer(weights, k, direction)

@@ -6,6 +6,7 @@ cdef extern from "network/plan.h" nogil:
         const char* gates
         const char* see_x
         const char* see_h
+        const char* see_rh
         const char* see_c
         const char* state
     enum:

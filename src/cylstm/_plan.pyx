@@ -11,9 +11,9 @@ LOSSES = {(<bytes> loss_names[k]).decode(): k for k in range(n_losses)}
 
 
 # A row of the table of cells: its number, and the letters of its gates (in the order in which
-# they are stacked), of those that see the inputs, the hidden state and the cell state, and of
-# the vectors of its state.
-Cell = namedtuple("Cell", "number gates see_x see_h see_c state")
+# they are stacked), of those that see the inputs, the hidden state, the reset gate times it and
+# the cell state, and of the vectors of its state.
+Cell = namedtuple("Cell", "number gates see_x see_h see_rh see_c state")
 
 CELLS = {
     (<bytes> cell_table[k].name).decode(): Cell(
@@ -21,6 +21,7 @@ CELLS = {
         (<bytes> cell_table[k].gates).decode(),
         (<bytes> cell_table[k].see_x).decode(),
         (<bytes> cell_table[k].see_h).decode(),
+        (<bytes> cell_table[k].see_rh).decode(),
         (<bytes> cell_table[k].see_c).decode(),
         (<bytes> cell_table[k].state).decode(),
     )
@@ -37,8 +38,13 @@ def products():
     return chosen
 
 
-def check_int8(products, layers, dtype):
+def check_int8(products, layers, cell, dtype):
     """Refuse int8 weights where there are no kernels for them."""
+    if CELLS[cell].see_rh:
+        raise ValueError(
+            f"weights='int8' is not possible with cell={cell!r}, whose candidate waits for its "
+            "reset gate; cell='gru' has no such gate."
+        )
     if dtype.name != "float32":
         raise ValueError(
             f"weights='int8' needs dtype='float32', but the model has dtype='{dtype.name}'."
@@ -101,7 +107,7 @@ cdef class Plan:
         plan.packed = self.products == "packed"
         plan.kernels = kernels_in_use(dtype.itemsize).kernels
         if weights == "int8":
-            check_int8(self.products, layers, dtype)
+            check_int8(self.products, layers, cell, dtype)
             plan.int8 = kernels_in_use(dtype.itemsize).int8
         plan.n_layers = len(layers)
         plan.n_directions = len(layers[0])

@@ -10,6 +10,7 @@ typedef struct {
     real c;                   /* after it, */
     real phi_c;               /* and phi of that */
     real h;                   /* hidden state after the step */
+    real drh;                 /* dL/d(r h'), where a gate sees that */
     real dh;                  /* dL/dh */
     real dc;                  /* dL/dc from the next step, then dL/dc_prev */
     real dp[MAX_PEEPHOLES];   /* dL/dp of this step */
@@ -109,18 +110,65 @@ INLINE void coupled_backward_unit(unit *u, const int relu)
 #define input_gated_forward_unit lstm_forward_unit
 #define input_gated_backward_unit lstm_backward_unit
 
+/* r, z = sigmoid(z), n = phi(z_n + r m), h = n + z (h' - n), m = U h' + b; c' is h'
+ * (Cho et al. 2014, reset after the product) */
+INLINE void gru_forward_unit(unit *u, const int relu)
+{
+    u->z[1] = sigmoid(u->z[1]);
+    u->z[2] = sigmoid(u->z[2]);
+    u->z[3] = phi(u->z[3] + u->z[1] * u->z[0], relu);
+    u->h = u->c = u->z[3] + u->z[2] * (u->c_prev - u->z[3]);
+}
+
+/* d = dh + dc;  dn = d (1 - z) phi'(n),  dz = d (h' - n),  dr = dn m,  dm = dn r,  dh' = d z */
+INLINE void gru_backward_unit(unit *u, const int relu)
+{
+    const real m = u->z[0], r = u->z[1], z = u->z[2], n = u->z[3], d = u->dh + u->dc;
+    const real dn = d * ((real)1 - z) * phi_slope(n, relu);
+    u->z[0] = dn * r;
+    u->z[1] = dn * m * sigmoid_slope(r);
+    u->z[2] = d * (u->c_prev - n) * sigmoid_slope(z);
+    u->z[3] = dn;
+    u->dc = d * z;
+}
+
+/* The same with n = phi(z_n), z_n = W x + U (r h') + b   (Cho et al. 2014) */
+INLINE void gru_v1_forward_unit(unit *u, const int relu)
+{
+    u->z[0] = sigmoid(u->z[0]);
+    u->z[1] = sigmoid(u->z[1]);
+    u->z[2] = phi(u->z[2], relu);
+    u->h = u->c = u->z[2] + u->z[1] * (u->c_prev - u->z[2]);
+}
+
+/* The candidate's part, from which d(r h') = U' dn comes before all else. */
+INLINE real candidate_slope(real z, real n, real d, const int relu)
+{
+    return d * ((real)1 - z) * phi_slope(n, relu);
+}
+
+INLINE void gru_v1_backward_unit(unit *u, const int relu)
+{
+    const real r = u->z[0], z = u->z[1], n = u->z[2], d = u->dh + u->dc;
+    u->z[0] = u->drh * u->c_prev * sigmoid_slope(r);
+    u->z[1] = d * (u->c_prev - n) * sigmoid_slope(z);
+    u->z[2] = candidate_slope(z, n, d, relu);
+    u->dc = d * z + u->drh * r;
+}
+
 /* The loops run over the units of blocks `first` to `last`, one row after the other, so that
  * the bits of a row never depend on the other rows of its batch.
  *
  * n rows, H units in blocks of `width`, the last one padded. A row of `gates` holds block by
  * block G gates of `width` numbers each; `bias` and `peephole` are laid out likewise. A row of
- * c_prev, c, phi_c, dh and dc holds all blocks; h and dy are (n, H).
+ * c_prev, c, phi_c, drh, dh and dc holds all blocks; h and dy are (n, H). Without a cell state
+ * besides h (`has_c`) c is a copy of h, and there is no phi_c.
  *
  * gates: pre-activations on entry, activated gates on return. */
 INLINE void forward_rows(
     void (*unit_forward)(unit *, const int), const int relu, const int G,
-    const int peepholes, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first,
-    ptrdiff_t last, const real *restrict bias, const real *restrict peephole,
+    const int peepholes, const int has_c, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width,
+    ptrdiff_t first, ptrdiff_t last, const real *restrict bias, const real *restrict peephole,
     real *restrict gates, const real *restrict c_prev, real *restrict c,
     real *restrict phi_c, real *restrict h)
 {
@@ -146,7 +194,8 @@ INLINE void forward_rows(
                 for (int k = 0; k < G; k++)
                     z[k * width + j] = u.z[k];
                 c[at + j] = u.c;
-                phi_c[at + j] = u.phi_c;
+                if (has_c)
+                    phi_c[at + j] = u.phi_c;
                 out[j] = u.h;
             }
             if (wanted < width)
@@ -156,15 +205,15 @@ INLINE void forward_rows(
 }
 
 /* gates: activated gates on entry, dL/dz on return. dc: dL/dc of this step on entry, of the
- * step before on return. dy (or NULL) is added to dh. dbias and dpeephole accumulate sums over
- * the rows. */
+ * step before on return. dy (or NULL) is added to dh. drh is read where a gate sees r h'
+ * (`resets`). dbias and dpeephole accumulate sums over the rows. */
 INLINE void backward_rows(
     void (*unit_backward)(unit *, const int), const int relu, const int G,
-    const int peepholes, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first,
-    ptrdiff_t last, const real *restrict peephole, real *restrict gates,
-    const real *restrict c_prev, const real *restrict c, const real *restrict phi_c,
-    const real *restrict dy, real *restrict dh, real *restrict dc, real *restrict dbias,
-    real *restrict dpeephole)
+    const int peepholes, const int has_c, const int resets, ptrdiff_t n, ptrdiff_t H,
+    const ptrdiff_t width, ptrdiff_t first, ptrdiff_t last, const real *restrict peephole,
+    real *restrict gates, const real *restrict c_prev, const real *restrict c,
+    const real *restrict phi_c, const real *restrict drh, const real *restrict dy,
+    real *restrict dh, real *restrict dc, real *restrict dbias, real *restrict dpeephole)
 {
     const ptrdiff_t stride = (H + width - 1) / width * width;
     for (ptrdiff_t block = first; block < last; block++) {
@@ -190,7 +239,10 @@ INLINE void backward_rows(
                 u.c_prev = c_prev[at + j];
                 if (peepholes)
                     u.c = c[at + j];
-                u.phi_c = phi_c[at + j];
+                if (has_c)
+                    u.phi_c = phi_c[at + j];
+                if (resets)
+                    u.drh = drh[at + j];
                 u.dh = dh[at + j];
                 u.dc = dc[at + j];
                 unit_backward(&u, relu);
@@ -208,45 +260,109 @@ INLINE void backward_rows(
 
 /* A width that is a constant unrolls into whole vectors. Without packing a layer is one block
  * as wide as its units. */
-#define FORWARD(cell, activation, relu, G, peepholes)                                        \
+#define FORWARD(cell, activation, relu, G, peepholes, has_c)                                 \
     static void cell##_##activation##_forward(                                               \
         ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,          \
         const real *bias, const real *peephole, real *gates, const real *c_prev, real *c,    \
         real *phi_c, real *h)                                                                \
     {                                                                                        \
         if (width == BLOCK_UNITS)                                                            \
-            forward_rows(cell##_forward_unit, relu, G, peepholes, n, H, BLOCK_UNITS, first,  \
-                         last, bias, peephole, gates, c_prev, c, phi_c, h);                  \
+            forward_rows(cell##_forward_unit, relu, G, peepholes, has_c, n, H, BLOCK_UNITS,  \
+                         first, last, bias, peephole, gates, c_prev, c, phi_c, h);           \
         else                                                                                 \
-            forward_rows(cell##_forward_unit, relu, G, peepholes, n, H, width, first, last,  \
-                         bias, peephole, gates, c_prev, c, phi_c, h);                        \
+            forward_rows(cell##_forward_unit, relu, G, peepholes, has_c, n, H, width, first, \
+                         last, bias, peephole, gates, c_prev, c, phi_c, h);                  \
     }
-#define BACKWARD(cell, activation, relu, G, peepholes)                                       \
+#define BACKWARD(cell, activation, relu, G, peepholes, has_c, resets)                        \
     static void cell##_##activation##_backward(                                              \
         ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,          \
         const real *peephole, real *gates, const real *c_prev, const real *c,                \
-        const real *phi_c, const real *dy, real *dh, real *dc, real *dbias, real *dpeephole) \
+        const real *phi_c, const real *drh, const real *dy, real *dh, real *dc, real *dbias, \
+        real *dpeephole)                                                                     \
     {                                                                                        \
         if (width == BLOCK_UNITS)                                                            \
-            backward_rows(cell##_backward_unit, relu, G, peepholes, n, H, BLOCK_UNITS,       \
-                          first, last, peephole, gates, c_prev, c, phi_c, dy, dh, dc, dbias, \
-                          dpeephole);                                                        \
+            backward_rows(cell##_backward_unit, relu, G, peepholes, has_c, resets, n, H,     \
+                          BLOCK_UNITS, first, last, peephole, gates, c_prev, c, phi_c, drh,  \
+                          dy, dh, dc, dbias, dpeephole);                                     \
         else                                                                                 \
-            backward_rows(cell##_backward_unit, relu, G, peepholes, n, H, width, first,      \
-                          last, peephole, gates, c_prev, c, phi_c, dy, dh, dc, dbias,        \
-                          dpeephole);                                                        \
+            backward_rows(cell##_backward_unit, relu, G, peepholes, has_c, resets, n, H,     \
+                          width, first, last, peephole, gates, c_prev, c, phi_c, drh, dy,    \
+                          dh, dc, dbias, dpeephole);                                         \
     }
 /* How many letters a string has, known when this is compiled. */
 #define COUNT(letters) ((int)sizeof(letters) - 1)
-#define CELL(name, gates, see_x, see_h, see_c, state)           \
-    _Static_assert(COUNT(gates) <= MAX_GATES, "gates");         \
-    _Static_assert(COUNT(see_c) <= MAX_PEEPHOLES, "peepholes"); \
-    FORWARD(name, tanh, 0, COUNT(gates), COUNT(see_c))          \
-    FORWARD(name, relu, 1, COUNT(gates), COUNT(see_c))          \
-    BACKWARD(name, tanh, 0, COUNT(gates), COUNT(see_c))         \
-    BACKWARD(name, relu, 1, COUNT(gates), COUNT(see_c))
+#define CELL(name, gates, see_x, see_h, see_rh, see_c, state)                              \
+    _Static_assert(COUNT(gates) <= MAX_GATES, "gates");                                    \
+    _Static_assert(COUNT(see_c) <= MAX_PEEPHOLES, "peepholes");                            \
+    FORWARD(name, tanh, 0, COUNT(gates), COUNT(see_c), COUNT(state) > 1)                   \
+    FORWARD(name, relu, 1, COUNT(gates), COUNT(see_c), COUNT(state) > 1)                   \
+    BACKWARD(name, tanh, 0, COUNT(gates), COUNT(see_c), COUNT(state) > 1, COUNT(see_rh))   \
+    BACKWARD(name, relu, 1, COUNT(gates), COUNT(see_c), COUNT(state) > 1, COUNT(see_rh))
 CELLS(CELL)
 #undef CELL
 #undef COUNT
 #undef BACKWARD
 #undef FORWARD
+
+/* -- Reset before the product: "gru_v1", whose gates are r, z and n -- */
+
+enum { RESET_GATES = 3 };
+
+/* rh = r h', r = sigmoid(z_r + b_r): what the candidate's product waits for. The gates stay
+ * pre-activations. */
+static void reset_forward(
+    ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+    const real *restrict bias, const real *restrict gates, const real *restrict h_prev,
+    real *restrict rh)
+{
+    const ptrdiff_t stride = (H + width - 1) / width * width;
+    for (ptrdiff_t block = first; block < last; block++)
+        for (ptrdiff_t row = 0; row < n; row++) {
+            const ptrdiff_t at = row * stride + block * width;
+            const real *b = bias + block * width * RESET_GATES;
+            const real *z = gates + (row * stride + block * width) * RESET_GATES;
+#pragma omp simd
+            for (ptrdiff_t j = 0; j < width; j++)
+                rh[at + j] = sigmoid(z[j] + b[j]) * h_prev[at + j];
+        }
+}
+
+/* dn = dL/dz of the candidate, from the activated gates; dh, dc and dy stay as they are. */
+INLINE void candidate_rows(
+    const int relu, ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+    const real *restrict gates, const real *restrict dy, const real *restrict dh,
+    const real *restrict dc, real *restrict dn)
+{
+    const ptrdiff_t stride = (H + width - 1) / width * width;
+    for (ptrdiff_t block = first; block < last; block++)
+        for (ptrdiff_t row = 0; row < n; row++) {
+            const ptrdiff_t start = block * width, at = row * stride + start;
+            const ptrdiff_t wanted = H - start < width ? H - start : width;
+            const real *z = gates + at * RESET_GATES + width, *candidate = z + width;
+#pragma omp simd
+            for (ptrdiff_t j = 0; j < width; j++)
+                dn[at + j] = dh[at + j];
+            if (dy) {
+#pragma omp simd
+                for (ptrdiff_t j = 0; j < wanted; j++)
+                    dn[at + j] += dy[row * H + start + j];
+            }
+#pragma omp simd
+            for (ptrdiff_t j = 0; j < width; j++)
+                dn[at + j] = candidate_slope(z[j], candidate[j], dn[at + j] + dc[at + j], relu);
+        }
+}
+
+static void tanh_candidate_backward(
+    ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+    const real *gates, const real *dy, const real *dh, const real *dc, real *dn)
+{
+    candidate_rows(0, n, H, width, first, last, gates, dy, dh, dc, dn);
+}
+
+static void relu_candidate_backward(
+    ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+    const real *gates, const real *dy, const real *dh, const real *dc, real *dn)
+{
+    candidate_rows(1, n, H, width, first, last, gates, dy, dh, dc, dn);
+}

@@ -102,6 +102,8 @@ static const kernels table = {
 #define CELL_BACKWARD(name, ...) {name##_tanh_backward, name##_relu_backward},
         CELLS(CELL_BACKWARD)
     },
+    .reset_forward = reset_forward,
+    .candidate_backward = {tanh_candidate_backward, relu_candidate_backward},
     .product = product,
     .pack_steps = pack_steps,
     .transposed_product = transposed_product,

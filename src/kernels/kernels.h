@@ -8,11 +8,26 @@
 #include "cell_table.h"
 #include "real.h"
 
-/* Some columns of a matrix A: A[r, k] = start[r * row + k * step], k < n. */
+/* Some columns of a matrix A: A[r, k] = start[r * row + k * step], k < n; and as many more times
+ * as `repeats` says as many columns, each time `apart` numbers further on. */
 typedef struct {
     const real *start;
     ptrdiff_t row, step, n;
+    ptrdiff_t repeats, apart;
 } columns;
+
+/* Of the n gates of each block those from `first` to `last`. */
+typedef struct {
+    ptrdiff_t first, last, n;
+} gate_range;
+
+#define ALL_GATES ((gate_range){0, 1, 1})
+
+/* Rows of a packed matrix that multiply one operand, and the gates that see it. */
+typedef struct {
+    ptrdiff_t at, n;
+    gate_range seen;
+} packed_rows;
 
 /* Rows of a matrix in int8: values times the scale of their row. */
 typedef struct {
@@ -44,24 +59,30 @@ typedef void cell_forward_kernel(
 typedef void cell_backward_kernel(
     ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
     const real *peephole, real *gates, const real *c_prev, const real *c, const real *phi_c,
-    const real *dy, real *dh, real *dc, real *dbias, real *dpeephole);
+    const real *drh, const real *dy, real *dh, real *dc, real *dbias, real *dpeephole);
 
 typedef struct {
     /* by cell and activation (0 tanh, 1 relu) */
     cell_forward_kernel *cell_forward[N_CELLS][2];
     cell_backward_kernel *cell_backward[N_CELLS][2];
+    void (*reset_forward)(
+        ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+        const real *bias, const real *gates, const real *h_prev, real *rh);
+    void (*candidate_backward[2])(
+        ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+        const real *gates, const real *dy, const real *dh, const real *dc, real *dn);
     /* kernels/products.h */
     void (*product)(
         ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, ptrdiff_t row_of_p,
-        const real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
-        ptrdiff_t n_columns, real *out, ptrdiff_t out_width);
+        int accumulate, gate_range seen, const real *packed, ptrdiff_t block, ptrdiff_t first,
+        ptrdiff_t last, ptrdiff_t n_columns, real *out, ptrdiff_t out_width);
     void (*pack_steps)(
         ptrdiff_t n, ptrdiff_t first, ptrdiff_t last, int n_parts, const columns *parts,
         real *packed);
     void (*transposed_product)(
-        ptrdiff_t n, int n_parts, const ptrdiff_t *widths, const real *a, const real *z,
-        ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
-        int accumulate, real *scratch);
+        ptrdiff_t n, int n_parts, const packed_rows *rows, ptrdiff_t depth, const real *a,
+        const real *z, ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first,
+        ptrdiff_t last, int accumulate, real *scratch);
     void (*multiply)(
         int transpose_a, int transpose_b, ptrdiff_t m, ptrdiff_t n, ptrdiff_t k,
         const real *a, ptrdiff_t lda, const real *b, ptrdiff_t ldb, real *c, ptrdiff_t ldc,

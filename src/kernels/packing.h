@@ -77,28 +77,29 @@ static void unpack_gates(
 }
 
 /* Block b (of `block` columns) of weights (gates that see the operand * H, n), packed for
- * products with dL/dz: its rows are in the order of the columns of Z without their padding. */
+ * products with dL/dz: its rows are in the order of the columns of Z, of the gates that see the
+ * operand and without padding. */
 static void pack_rows(
     const gate_shape *shape, ptrdiff_t n, const real *weights, real *packed, ptrdiff_t block,
     ptrdiff_t b)
 {
     const ptrdiff_t H = shape->H;
-    const int n_gates = shape->n_gates;
     const ptrdiff_t padded = (n + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
     const ptrdiff_t end = min_of(padded, (b + 1) * block);
-    ptrdiff_t width;
+    ptrdiff_t width, n_seeing = 0;
+    for (int gate = 0; gate < shape->n_gates; gate++)
+        n_seeing += shape->stacked[gate] >= 0;
     for (ptrdiff_t first = b * block; first < end; first += width) {
         width = min_of(PANEL, end - first);
         const ptrdiff_t wanted = min_of(width, n - first);
-        real *p = packed + n_gates * H * first;
+        real *p = packed + n_seeing * H * first;
         for (ptrdiff_t start = 0; start < H; start += BLOCK_UNITS)
-            for (int gate = 0; gate < n_gates; gate++)
-                for (ptrdiff_t unit = start; unit < min_of(start + BLOCK_UNITS, H); unit++) {
-                    const int stacked = shape->stacked[gate] < 0 ? 0 : shape->stacked[gate];
-                    const ptrdiff_t there = shape->stacked[gate] < 0 ? 0 : wanted;
-                    const real *w = weights + (stacked * H + unit) * n + first;
+            for (int gate = 0; gate < shape->n_gates; gate++)
+                for (ptrdiff_t unit = start;
+                     shape->stacked[gate] >= 0 && unit < min_of(start + BLOCK_UNITS, H); unit++) {
+                    const real *w = weights + (shape->stacked[gate] * H + unit) * n + first;
                     for (ptrdiff_t c = 0; c < width; c++)
-                        p[c] = c < there ? w[c] : (real)0;
+                        p[c] = c < wanted ? w[c] : (real)0;
                     p += width;
                 }
     }

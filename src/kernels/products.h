@@ -38,24 +38,26 @@ UNROLL(4)
                 sum[r][v] = (vec){0};
         }
     for (int p = 0; p < n_parts; p++) {
-        const ptrdiff_t row = parts[p].row, step = parts[p].step;
+        const ptrdiff_t row = parts[p].row, step = parts[p].step, n = parts[p].n;
+        const ptrdiff_t gap = parts[p].apart - n * step;
         const real *a = parts[p].start + first_row * row;
-        for (ptrdiff_t k = 0; k < parts[p].n; k++) {
-            vec b[TILE_VECTORS];
-UNROLL(4)
-            for (int v = 0; v < vectors; v++)
-                b[v] = *(const vec_in_memory *)(panel + v * VECTOR_SIZE);
-UNROLL(6)
-            for (int r = 0; r < rows; r++) {
-                /* A plain broadcast: x - 0 is x, where x + 0 would add. */
-                const vec x = a[r * row] - (vec){0};
+        for (ptrdiff_t repeat = 0; repeat <= parts[p].repeats; repeat++, a += gap)
+            for (ptrdiff_t k = 0; k < n; k++) {
+                vec b[TILE_VECTORS];
 UNROLL(4)
                 for (int v = 0; v < vectors; v++)
-                    sum[r][v] += x * b[v];
+                    b[v] = *(const vec_in_memory *)(panel + v * VECTOR_SIZE);
+UNROLL(6)
+                for (int r = 0; r < rows; r++) {
+                    /* A plain broadcast: x - 0 is x, where x + 0 would add. */
+                    const vec x = a[r * row] - (vec){0};
+UNROLL(4)
+                    for (int v = 0; v < vectors; v++)
+                        sum[r][v] += x * b[v];
+                }
+                panel += panel_width;
+                a += step;
             }
-            panel += panel_width;
-            a += step;
-        }
     }
 UNROLL(6)
     for (int r = 0; r < rows; r++)
@@ -103,17 +105,29 @@ static void any_tile(
 #undef TILES
 #undef TILE
 
-/* Out = A P for the columns from `first` to `last`, which are starts of blocks (or the last
- * column). A: n rows, its columns in parts, for the rows of P from `row_of_p` on; Out has the sums
- * over those before, if there are any. P: `depth` rows, packed in blocks of `block` columns; what
- * it has beyond n_columns, up to a multiple of BLOCK_UNITS, is padding that Out has no room
- * for. */
+/* Columns of a panel, `start` to `start + width` of a block of `block` columns, that some gates
+ * have, in whole vectors: *from to the one returned, which is not after it where there are none. */
+static inline ptrdiff_t columns_of_gates(
+    gate_range seen, ptrdiff_t block, ptrdiff_t start, ptrdiff_t width, ptrdiff_t *from)
+{
+    const ptrdiff_t units = block / seen.n;
+    ptrdiff_t first = seen.first * units - start, end = seen.last * units - start;
+    first = first > 0 ? first / VECTOR_SIZE * VECTOR_SIZE : 0;
+    end = (end + VECTOR_SIZE - 1) / VECTOR_SIZE * VECTOR_SIZE;
+    *from = first;
+    return min_of(end, width);
+}
+
+/* Out = A P, or Out += A P with `accumulate`, for the columns from `first` to `last`, which are
+ * starts of blocks (or the last column), and of them for the gates that see A; where it does not
+ * accumulate, those of the others are zeros. A: n rows, its columns in parts, for the rows of P
+ * from `row_of_p` on. P: `depth` rows, packed in blocks of `block` columns; what it has beyond
+ * n_columns, up to a multiple of BLOCK_UNITS, is padding that Out has no room for. */
 static void product(
     ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, ptrdiff_t row_of_p,
-    const real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns,
-    real *out, ptrdiff_t out_width)
+    int accumulate, gate_range seen, const real *packed, ptrdiff_t block, ptrdiff_t first,
+    ptrdiff_t last, ptrdiff_t n_columns, real *out, ptrdiff_t out_width)
 {
-    const int accumulate = row_of_p > 0;
     const ptrdiff_t padded = (n_columns + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
     last = min_of(last, n_columns);
     for (ptrdiff_t row = 0; row < n; row += ROWS_AT_ONCE) {
@@ -121,17 +135,24 @@ static void product(
         ptrdiff_t width;
         for (ptrdiff_t c = first; c < last; c += width) {
             width = min_of(PANEL, min_of(block - c % block, padded - c));
-            const ptrdiff_t wanted = min_of(width, n_columns - c);
-            const int vectors = (int)((wanted + VECTOR_SIZE - 1) / VECTOR_SIZE);
-            const real *panel = packed + depth * c + row_of_p * width;
+            const ptrdiff_t wanted = min_of(width, n_columns - c), start = c % block;
+            ptrdiff_t from;
+            const ptrdiff_t to = columns_of_gates(
+                seen, min_of(block, padded - c + start), start, wanted, &from);
+            const int vectors = (int)((to - from + VECTOR_SIZE - 1) / VECTOR_SIZE);
+            const real *panel = packed + depth * c + row_of_p * width + from;
             int rows;
+            for (ptrdiff_t r = row; !accumulate && to - from < wanted && r < end; r++)
+                memset(out + r * out_width + c, 0, (size_t)wanted * sizeof(real));
+            if (to <= from)
+                continue;
             for (ptrdiff_t r = row; r < end; r += rows) {
                 /* Tiles of about equal rows: 8 are 4 and 4, where 2 would wait for b. */
                 const ptrdiff_t tiles = (end - r + TILE_ROWS - 1) / TILE_ROWS;
                 rows = (int)((end - r + tiles - 1) / tiles);
                 if (wanted % VECTOR_SIZE == 0) {
                     any_tile(rows, vectors, n_parts, parts, r, panel, width,
-                             out + r * out_width + c, out_width, accumulate);
+                             out + r * out_width + c + from, out_width, accumulate);
                     continue;
                 }
                 real whole[TILE_ROWS * PANEL];
@@ -191,20 +212,19 @@ static inline int rows_collide(ptrdiff_t apart)
 }
 
 /* P = A' Z, or P += A' Z with `accumulate`, for the columns from `first` to `last`. A: n rows, at
- * most STEPS_AT_ONCE, as pack_steps leaves them; its columns, widths[p] in part p, are the rows of
- * P. Z: n rows that are z_width apart. `scratch` holds PANEL_SCRATCH numbers. */
+ * most STEPS_AT_ONCE, as pack_steps leaves them; its columns in part p are rows[p] of P, for the
+ * gates that see them alone: of the others nothing is written. P: `depth` rows. Z: n rows that are
+ * z_width apart. `scratch` holds PANEL_SCRATCH numbers. */
 static void transposed_product(
-    ptrdiff_t n, int n_parts, const ptrdiff_t *widths, const real *a, const real *z,
-    ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
-    int accumulate, real *scratch)
+    ptrdiff_t n, int n_parts, const packed_rows *rows_of_p, ptrdiff_t depth, const real *a,
+    const real *z, ptrdiff_t z_width, real *packed, ptrdiff_t block, ptrdiff_t first,
+    ptrdiff_t last, int accumulate, real *scratch)
 {
-    ptrdiff_t depth = 0, width;
-    for (int p = 0; p < n_parts; p++)
-        depth += widths[p];
+    ptrdiff_t width;
     for (ptrdiff_t c = first; c < last; c += width) {
         width = min_of(PANEL, min_of(block - c % block, last - c));
+        const ptrdiff_t start = c % block, whole = min_of(block, last - c + start);
         const real *tile = a, *panel = z + c;
-        real *out = packed + depth * c;
         ptrdiff_t stride = z_width;
         if (rows_collide(z_width)) {
             for (ptrdiff_t k = 0; k < n; k++)
@@ -212,18 +232,24 @@ static void transposed_product(
             panel = scratch;
             stride = width;
         }
-        for (int p = 0; p < n_parts; p++)
-            for (ptrdiff_t k = 0; k < widths[p]; k += TILE_ROWS) {
-                const int rows = (int)min_of(TILE_ROWS, widths[p] - k);
-                const columns transposed = {tile, 1, rows, n};
+        for (int p = 0; p < n_parts; p++) {
+            ptrdiff_t from;
+            const ptrdiff_t to = columns_of_gates(rows_of_p[p].seen, whole, start, width, &from);
+            real *out = packed + depth * c + rows_of_p[p].at * width;
+            for (ptrdiff_t k = 0; k < rows_of_p[p].n; k += TILE_ROWS) {
+                const int rows = (int)min_of(TILE_ROWS, rows_of_p[p].n - k);
+                const columns transposed = {tile, 1, rows, n, 0, 0};
+                tile += n * rows;
+                if (to <= from)
+                    continue;
                 /* The sums of the next tile, which come from afar in wide layers. */
                 for (ptrdiff_t j = 0; j < TILE_ROWS * width; j += CACHE_LINE / (int)sizeof(real))
                     __builtin_prefetch(out + rows * width + j, 1);
-                any_tile(rows, (int)(width / VECTOR_SIZE), 1, &transposed, 0, panel, stride, out,
-                         width, accumulate);
-                tile += n * rows;
+                any_tile(rows, (int)((to - from) / VECTOR_SIZE), 1, &transposed, 0, panel + from,
+                         stride, out + from, width, accumulate);
                 out += rows * width;
             }
+        }
     }
 }
 
@@ -258,12 +284,12 @@ static void multiply(
         const ptrdiff_t n_rows = min_of(at_once, m - row);
         for (ptrdiff_t from = 0; from < k; from += MULTIPLY_DEPTH) {
             const ptrdiff_t depth = min_of(MULTIPLY_DEPTH, k - from);
-            columns part = {a + row * lda + from, lda, 1, depth};
+            columns part = {a + row * lda + from, lda, 1, depth, 0, 0};
             if (transpose_a) {
                 for (ptrdiff_t j = 0; j < depth; j++)
                     memcpy(a_columns + j * n_rows, a + (from + j) * lda + row,
                            (size_t)n_rows * sizeof(real));
-                part = (columns){a_columns, 1, n_rows, depth};
+                part = (columns){a_columns, 1, n_rows, depth, 0, 0};
             }
             for (ptrdiff_t first = 0; first < n; first += PANEL) {
                 const ptrdiff_t wanted = min_of(PANEL, n - first);

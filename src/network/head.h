@@ -51,15 +51,15 @@ static void head_forward(const shard *s, const head *h, ptrdiff_t M, const real 
     barrier_wait(&s->member);
     share_rows(&s->member, M, &first, &last);
     const ptrdiff_t n = last - first;
-    const columns parts[] = {{features + first * D, D, 1, D}};
+    const columns parts[] = {{features + first * D, D, 1, D, 0, 0}};
     real *scores = h->scores + first * S;
     if (h->plan->thin)
         h->kernels->thin_forward(n, S, D, parts[0].start, h->weights + c->columns_at,
                                  h->weights + c->bias_at, scores);
     else {
         if (c->packed)
-            h->kernels->product(n, 1, parts, D, 0, h->weights + c->columns_at, c->width, 0, S,
-                                S, scores, S);
+            h->kernels->product(n, 1, parts, D, 0, 0, ALL_GATES, h->weights + c->columns_at,
+                                c->width, 0, S, S, scores, S);
         else
             h->gemm(0, 1, n, S, D, parts[0].start, D, h->weights + h->plan->weight, D, 0,
                     scores, S);
@@ -84,14 +84,16 @@ static void head_weight_gradients(
     share_rows(&s->member, c->n_blocks, &first, &last);
     for (ptrdiff_t start = 0, n; start < M; start += n) {
         n = min_of(STEPS_AT_ONCE, M - start);
-        const columns inputs[] = {{features + start * D, D, 1, D}};
+        const packed_rows rows = {0, D, ALL_GATES};
+        const columns inputs[] = {{features + start * D, D, 1, D, 0, 0}};
         if (is_leader(s))
             h->kernels->pack_steps(n, 0, n, 1, inputs, scratch->inputs);
         barrier_wait(&s->member);
         /* dW' += F' dS   (D x K) += (D x M) (M x K) */
         h->kernels->transposed_product(
-            n, 1, &D, scratch->inputs, h->scores + start * S, S, h->gradients + c->columns_at,
-            c->width, first * c->width, min_of(last * c->width, S), 1, scratch->panel);
+            n, 1, &rows, D, scratch->inputs, h->scores + start * S, S,
+            h->gradients + c->columns_at, c->width, first * c->width,
+            min_of(last * c->width, S), 1, scratch->panel);
         barrier_wait(&s->member);
     }
 }
@@ -115,11 +117,12 @@ static void head_backward(
     else {
         head_weight_gradients(s, h, scratch, M, features);
         share_rows(&s->member, M, &first, &last);
-        const columns dscores[] = {{h->scores + first * S, S, 1, K}};
+        const columns dscores[] = {{h->scores + first * S, S, 1, K, 0, 0}};
         /* dF = dS W   (M x D) = (M x K) (K x D) */
         if (c->packed)
-            h->kernels->product(last - first, 1, dscores, K, 0, h->weights + h->plan->rows_at,
-                                HEAD_BLOCK, 0, D, D, dfeatures + first * D, D);
+            h->kernels->product(last - first, 1, dscores, K, 0, 0, ALL_GATES,
+                                h->weights + h->plan->rows_at, HEAD_BLOCK, 0, D, D,
+                                dfeatures + first * D, D);
         else
             h->gemm(0, 0, M, D, K, h->scores, S, h->weights + h->plan->weight, D, 0, dfeatures,
                     D);

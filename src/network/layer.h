@@ -9,6 +9,8 @@
  *
  * With recurrent dropout h_{t-1} is multiplied by a mask. A layer that is not recurrent has no U.
  * Where a cell's state is h alone, c is a copy of it that goes from step to step element-wise.
+ * A gate that sees r h_{t-1}, r being another gate, waits for it: its product with U comes second
+ * in a step, and the gradient of r h_{t-1} first in a step of backward.
  *
  * Design: products are computed in one of two ways.
  *
@@ -42,7 +44,8 @@ typedef struct {
     real *gates;         /* (N, S n_gates) activated gates, in backward dL/dz */
     real *c;             /* (B + N, S) */
     real *h;             /* (B + N, H) */
-    real *phi_c;         /* (N, S) */
+    real *phi_c;         /* (N, S) where there is a cell state besides h */
+    real *rh;            /* (N, S) where a gate sees it, r h_{t-1} */
 } layer;
 
 /* Memory that the layers use one after the other. */
@@ -52,6 +55,7 @@ typedef struct {
     real *inputs;   /* (STEPS_AT_ONCE, I + H) of [X h_prev], packed; for BLAS (N, H) h_prev */
     real *panel;    /* (PANEL_SCRATCH,) of this member */
     real *dh, *dc;  /* (B, S) */
+    real *dn, *drh; /* (B, S) dL/dz of a gate that sees r h, and dL/d(r h) */
 } layer_scratch;
 
 static void layer_take_memory(layer *l, const task *t, arena *memory)
@@ -65,11 +69,15 @@ static void layer_take_memory(layer *l, const task *t, arena *memory)
         memory, (l->inputs_first ? N : kept) * S * l->plan->columns.n_gates, item, 1);
     l->c = arena_take(memory, (B + kept) * S, item, 1);
     l->h = arena_take(memory, (B + N) * H, item, 1);
-    l->phi_c = arena_take(memory, kept * S, item, 1);
+    l->phi_c = arena_take(memory, kept * S, item, l->plan->has_cell_state);
+    l->rh = arena_take(memory, kept * S, item, l->plan->resets);
     l->c_last = arena_take(memory, B * S, item, 1);
     l->h_last = arena_take(memory, B * H, item, 1);
     l->mask = arena_take(memory, B * H, item, t->recurrent_dropout > 0);
 }
+
+/* Where a step of a history starts that the cell may not have. */
+static real *step_of(real *history, ptrdiff_t at) { return history ? history + at : NULL; }
 
 /* Numbers of one row's state: h, and c where the cell has it. */
 static ptrdiff_t layer_n_state(const layer *l)
@@ -147,26 +155,65 @@ static void layer_cells_forward(
         l->weights + p->peephole_at, z, c_prev, c, phi_c, h);
 }
 
+/* Rows of the packed columns that multiply x, h and r h. */
+static packed_rows rows_of_operand(const layer_plan *p, const gates_seeing *seeing)
+{
+    const gate_range seen = {seeing->first, seeing->last, p->columns.n_gates};
+    const ptrdiff_t I = p->n_inputs;
+    return seeing == &p->x ? (packed_rows){0, I, seen}
+                           : (packed_rows){I, p->columns.n_units, seen};
+}
+
+/* Packed, some blocks: Z = A W' or Z += A W', with the weights of the gates that see A. */
+static void multiply_blocks(
+    const layer *l, ptrdiff_t n, int n_parts, const columns *a, packed_rows rows,
+    int accumulate, ptrdiff_t first, ptrdiff_t last, real *z)
+{
+    const packed_columns *c = &l->plan->columns;
+    const ptrdiff_t G = c->n_padded * c->n_gates, block_gates = c->width * c->n_gates;
+    l->kernels->product(n, n_parts, a, c->depth, rows.at, accumulate, rows.seen,
+                        l->weights + c->columns_at, block_gates, first * block_gates,
+                        last * block_gates, G, z, G);
+}
+
 /* Packed, some blocks: Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G). Where the
  * weights are in int8, x_t and h_{t-1} are so as well. */
 static void gates_of_blocks(
     const layer *l, ptrdiff_t n, const columns *operands, const int8_rows *quantized,
     ptrdiff_t first, ptrdiff_t last, real *z)
 {
-    const packed_columns *c = &l->plan->columns;
-    const ptrdiff_t G = c->n_padded * c->n_gates, block_gates = c->width * c->n_gates;
-    const int done = l->inputs_first, n_operands = 1 + l->plan->recurrent - done;
-    first *= block_gates;
-    last *= block_gates;
+    const layer_plan *p = l->plan;
+    const packed_columns *c = &p->columns;
     if (l->int8) {
-        const int8_columns packed = columns_in_int8(l->plan, l->weights);
-        l->int8->product(n, n_operands, quantized, &packed, block_gates, first, last, G, z);
+        const ptrdiff_t G = c->n_padded * c->n_gates, block_gates = c->width * c->n_gates;
+        const int8_columns packed = columns_in_int8(p, l->weights);
+        l->int8->product(n, 1 + p->recurrent, quantized, &packed, block_gates,
+                         first * block_gates, last * block_gates, G, z);
         return;
     }
-    if (n_operands)
-        l->kernels->product(n, n_operands, operands + done, c->depth,
-                            done ? l->plan->n_inputs : 0, l->weights + c->columns_at,
-                            block_gates, first, last, G, z, G);
+    const packed_rows of_x = rows_of_operand(p, &p->x), of_h = rows_of_operand(p, &p->h);
+    if (p->alike && p->recurrent && !l->inputs_first) {
+        multiply_blocks(l, n, 2, operands, of_x, 0, first, last, z);
+        return;
+    }
+    if (!l->inputs_first)
+        multiply_blocks(l, n, 1, operands, of_x, 0, first, last, z);
+    if (p->recurrent)
+        multiply_blocks(l, n, 1, operands + 1, of_h, 1, first, last, z);
+}
+
+/* Some blocks of r h_{t-1}, as products take it; the reset gate is not activated yet. */
+static void reset_states(
+    const layer *l, ptrdiff_t n, ptrdiff_t first, ptrdiff_t last, const real *z,
+    const real *h_prev, real *rh)
+{
+    const packed_columns *c = &l->plan->columns;
+    const ptrdiff_t H = c->n_units;
+    l->kernels->reset_forward(n, H, c->width, first, last, l->weights + c->bias_at, z, h_prev,
+                              rh);
+    if (l->mask)
+        multiply_by_mask(l, n, first * c->width, min_of(last * c->width, H), rh, rh,
+                         c->n_padded);
 }
 
 /* Runs of gates that follow each other both in Z and in the weights, where rows[gate] is a gate's
@@ -231,31 +278,31 @@ static void layer_forward(
     share_blocks(member, p->columns.n_blocks, &first, &last);
     if (!p->columns.packed) {
         for (ptrdiff_t gate = 0; gate < p->columns.n_gates; gate++)
-            for (ptrdiff_t n = 0; p->rows_ih[gate] < 0 && n < s->N; n++)
+            for (ptrdiff_t n = 0; p->x.rows[gate] < 0 && n < s->N; n++)
                 memset(l->gates + n * G + gate * H, 0, (size_t)H * sizeof(real));
-        gates_by_blas(l, p->rows_ih, s->N, I, x, l->weights + p->weight_ih, 0, l->gates);
+        gates_by_blas(l, p->x.rows, s->N, I, x, l->weights + p->weight_ih, 0, l->gates);
     }
-    const columns inputs = {x, I, 1, I};
+    const columns inputs = {x, I, 1, I, 0, 0};
     if (l->inputs_first) /* Z = X W'   (N x G) = (N x I) (I x G) */
-        l->kernels->product(s->N, 1, &inputs, p->columns.depth, 0,
-                            l->weights + p->columns.columns_at, block_gates,
-                            first * block_gates, last * block_gates, G, l->gates, G);
+        multiply_blocks(l, s->N, 1, &inputs, rows_of_operand(p, &p->x), 0, first, last,
+                        l->gates);
     for (ptrdiff_t t = 0; t < T; t++) {
         const ptrdiff_t n = s->counts[t];
-        real *z = l->gates, *phi_c = l->phi_c;
+        real *z = l->gates, *phi_c = l->phi_c, *rh = l->rh;
         real *c_prev = l->c + t % 2 * B * S, *c = l->c + (t + 1) % 2 * B * S;
         real *h = l->h + now * H;
         const real *h_prev = states_before(l, n, before, scratch->masked_h);
         if (l->history || l->inputs_first)
             z += (now - B) * G;
         if (l->history) {
-            phi_c += (now - B) * S;
+            phi_c = step_of(phi_c, (now - B) * S);
+            rh = step_of(rh, (now - B) * S);
             c_prev = l->c + before * S;
             c = l->c + now * S;
         }
         if (p->columns.packed) {
             const real *x_t = x + (now - B) * I;
-            const columns operands[] = {{x_t, I, 1, I}, {h_prev, H, 1, H}};
+            const columns operands[] = {{x_t, I, 1, I, 0, 0}, {h_prev, H, 1, H, 0, 0}};
             const ptrdiff_t at_once = max_of(1, GATES_AT_ONCE / (n * block_gates));
             int8_rows quantized[2];
             if (l->int8)
@@ -263,12 +310,28 @@ static void layer_forward(
             for (ptrdiff_t block = first, end; block < last; block = end) {
                 end = min_of(block + at_once, last);
                 gates_of_blocks(l, n, operands, quantized, block, end, z);
+                if (p->resets)
+                    reset_states(l, n, block, end, z, c_prev, rh);
+                else
+                    layer_cells_forward(l, n, block, end, z, c_prev, c, phi_c, h);
+            }
+            if (p->resets)
+                barrier_wait(member);
+            for (ptrdiff_t block = first, end; p->resets && block < last; block = end) {
+                const columns operand = {rh, S, 1, H, 0, 0};
+                end = min_of(block + at_once, last);
+                multiply_blocks(l, n, 1, &operand, rows_of_operand(p, &p->rh), 1, block, end, z);
                 layer_cells_forward(l, n, block, end, z, c_prev, c, phi_c, h);
             }
         }
         else {
+            const real *U = l->weights + p->weight_hh;
             if (p->recurrent) /* Z_t += h_{t-1} U'   (n x G) += (n x H) (H x G) */
-                gates_by_blas(l, p->rows_hh, n, H, h_prev, l->weights + p->weight_hh, 1, z);
+                gates_by_blas(l, p->h.rows, n, H, h_prev, U, 1, z);
+            if (p->resets) {
+                reset_states(l, n, 0, 1, z, c_prev, rh);
+                gates_by_blas(l, p->rh.rows, n, H, rh, U, 1, z);
+            }
             layer_cells_forward(l, n, 0, 1, z, c_prev, c, phi_c, h);
         }
         barrier_wait(member);
@@ -282,34 +345,41 @@ static void layer_forward(
     }
 }
 
-/* The columns of dZ without their padding, at most 1 + MAX_GATES parts; return how many. */
-static int parts_of_dz(const layer_plan *p, const real *dz, columns *parts)
+/* The columns of dZ of the gates that see an operand, without padding: at most 1 + MAX_GATES
+ * parts; return how many. */
+static int parts_of_dz(
+    const layer_plan *p, const gates_seeing *seeing, const real *dz, columns *parts)
 {
     const ptrdiff_t n_gates = p->columns.n_gates, stride = p->columns.n_padded * n_gates;
-    const ptrdiff_t whole = p->columns.n_units / BLOCK_UNITS * BLOCK_UNITS;
-    const ptrdiff_t left_over = p->columns.n_units - whole;
-    parts[0] = (columns){dz, stride, 1, whole * n_gates};
-    if (left_over == 0)
-        return 1;
-    for (int gate = 0; gate < n_gates; gate++)
-        parts[1 + gate] = (columns){
-            dz + whole * n_gates + gate * BLOCK_UNITS, stride, 1, left_over};
-    return 1 + (int)n_gates;
+    const ptrdiff_t whole = p->columns.n_units / BLOCK_UNITS;
+    const ptrdiff_t left_over = p->columns.n_units - whole * BLOCK_UNITS;
+    const ptrdiff_t apart = n_gates * BLOCK_UNITS;
+    const ptrdiff_t n_seeing = seeing->last - seeing->first;
+    int n_parts = 0;
+    if (n_seeing == n_gates)
+        parts[n_parts++] = (columns){dz, stride, 1, whole * apart, 0, 0};
+    else if (whole > 0)
+        parts[n_parts++] = (columns){dz + seeing->first * BLOCK_UNITS, stride, 1,
+                                     n_seeing * BLOCK_UNITS, whole - 1, apart};
+    for (ptrdiff_t gate = seeing->first; left_over > 0 && gate < seeing->last; gate++)
+        parts[n_parts++] = (columns){
+            dz + whole * apart + gate * BLOCK_UNITS, stride, 1, left_over, 0, 0};
+    return n_parts;
 }
 
-/* out (n x n_columns) = dZ weights, packed as rows; this member's blocks of columns. */
+/* out (n x n_columns) = dZ weights of the gates that see an operand, packed as rows; this member's
+ * blocks of columns. */
 static void product_with_dz(
-    const layer *l, const team_member *member, ptrdiff_t n, const real *dz,
-    ptrdiff_t rows_at, ptrdiff_t n_columns, ptrdiff_t first, ptrdiff_t last, real *out,
-    ptrdiff_t out_width)
+    const layer *l, const team_member *member, ptrdiff_t n, const gates_seeing *seeing,
+    const real *dz, ptrdiff_t rows_at, ptrdiff_t n_columns, ptrdiff_t first, ptrdiff_t last,
+    real *out, ptrdiff_t out_width)
 {
-    const packed_columns *c = &l->plan->columns;
     columns parts[1 + MAX_GATES];
-    const int n_parts = parts_of_dz(l->plan, dz, parts);
+    const int n_parts = parts_of_dz(l->plan, seeing, dz, parts);
     l->kernels->product(
-        n, n_parts, parts, c->n_units * c->n_gates, 0, l->weights + rows_at,
-        member->portion * BLOCK_UNITS, first * BLOCK_UNITS, last * BLOCK_UNITS, n_columns, out,
-        out_width);
+        n, n_parts, parts, l->plan->columns.n_units * (seeing->last - seeing->first), 0, 0,
+        ALL_GATES, l->weights + rows_at, member->portion * BLOCK_UNITS, first * BLOCK_UNITS,
+        last * BLOCK_UNITS, n_columns, out, out_width);
 }
 
 /* Whether the states before all steps are one block of h: all rows run through all steps. */
@@ -341,13 +411,15 @@ static void pack_inputs(
     const real *x, const layer_scratch *scratch)
 {
     const ptrdiff_t I = l->plan->n_inputs, H = l->plan->columns.n_units;
-    const int n_parts = 1 + l->plan->recurrent;
-    columns parts[] = {{NULL, I, 1, I}, {NULL, H, 1, H}};
+    const ptrdiff_t S = l->plan->columns.n_padded;
+    const int n_parts = 1 + l->plan->recurrent + l->plan->resets;
+    columns parts[] = {{NULL, I, 1, I, 0, 0}, {NULL, H, 1, H, 0, 0}, {NULL, S, 1, H, 0, 0}};
     ptrdiff_t first, last;
     share_rows(member, end - start, &first, &last);
     if (states_are_aligned(l, s)) {
         parts[0].start = x + (start + first) * I;
         parts[1].start = l->h + (start + first) * H;
+        parts[2].start = step_of(l->rh, (start + first) * S);
         l->kernels->pack_steps(end - start, first, last, n_parts, parts, scratch->inputs);
         return;
     }
@@ -360,6 +432,7 @@ static void pack_inputs(
             parts[0].start = x + from * I;
             parts[1].start =
                 states_before(l, n, before, scratch->masked_h) + (from - now) * H;
+            parts[2].start = step_of(l->rh, from * S);
             l->kernels->pack_steps(end - start, from - start, to - start, n_parts, parts,
                                    scratch->inputs);
         }
@@ -368,8 +441,8 @@ static void pack_inputs(
     }
 }
 
-/* Gradients of the weights are added (those of packed columns written by a lane's first shard); dX
- * is written where dx is not NULL (it may be dy). */
+/* Gradients of the weights are added (those of packed columns written by a lane's first shard,
+ * where every gate sees all operands); dX is written where dx is not NULL (it may be dy). */
 static void layer_weight_gradients(
     const layer *l, const steps *s, const team_member *member, const real *x,
     const layer_scratch *scratch, real *dx)
@@ -381,31 +454,60 @@ static void layer_weight_gradients(
     ptrdiff_t first, last;
     if (!p->columns.packed) {
         if (p->recurrent)
-            gradients_by_blas(l, p->rows_hh, N, H, l->gates, gather_states(l, s, scratch),
+            gradients_by_blas(l, p->h.rows, N, H, l->gates, gather_states(l, s, scratch),
                               l->gradients + p->weight_hh);
-        gradients_by_blas(l, p->rows_ih, N, I, l->gates, x, l->gradients + p->weight_ih);
+        if (p->resets)
+            gradients_by_blas(l, p->rh.rows, N, H, l->gates, l->rh, l->gradients + p->weight_hh);
+        gradients_by_blas(l, p->x.rows, N, I, l->gates, x, l->gradients + p->weight_ih);
         if (dx)
-            inputs_by_blas(l, p->rows_ih, N, I, l->gates, l->weights + p->weight_ih, dx, I);
+            inputs_by_blas(l, p->x.rows, N, I, l->gates, l->weights + p->weight_ih, dx, I);
         return;
     }
     /* [dW dU]' += [X h_prev]' dZ   ((I + H) x G) += ((I + H) x N) (N x G) */
-    const ptrdiff_t widths[] = {I, H};
+    const packed_rows rows[] = {
+        rows_of_operand(p, &p->x), rows_of_operand(p, &p->h), rows_of_operand(p, &p->rh)};
     share_blocks(member, p->columns.n_blocks, &first, &last);
     for (ptrdiff_t start = 0, end; start < N; start = end) {
         end = min_of(start + STEPS_AT_ONCE, N);
         pack_inputs(l, s, member, start, end, x, scratch);
         barrier_wait(member);
         l->kernels->transposed_product(
-            end - start, 1 + p->recurrent, widths, scratch->inputs, l->gates + start * G, G,
-            l->gradients + p->columns.columns_at, block_gates, first * block_gates,
-            last * block_gates, start > 0 || !l->first_of_lane, scratch->panel);
+            end - start, 1 + p->recurrent + p->resets, rows, p->columns.depth, scratch->inputs,
+            l->gates + start * G, G, l->gradients + p->columns.columns_at, block_gates,
+            first * block_gates, last * block_gates,
+            start > 0 || !(l->first_of_lane && p->alike), scratch->panel);
         barrier_wait(member);
     }
     if (dx) { /* dX = dZ W   (N x I) = (N x G) (G x I) */
         share_blocks(member, ceil_div(I, BLOCK_UNITS), &first, &last);
-        product_with_dz(l, member, N, l->gates, p->rows_ih_at, I, first, last, dx, I);
+        product_with_dz(l, member, N, &p->x, l->gates, p->rows_x_at, I, first, last, dx, I);
     }
     barrier_wait(member);
+}
+
+/* d(r h_{t-1}) = dn U of a step's candidate gates   (n x H) = (n x H) (H x H), this member's
+ * blocks. */
+static void reset_backward(
+    const layer *l, ptrdiff_t n, const team_member *member, ptrdiff_t first, ptrdiff_t last,
+    const real *gates, const real *dy, const layer_scratch *scratch)
+{
+    const layer_plan *p = l->plan;
+    const ptrdiff_t H = p->columns.n_units, S = p->columns.n_padded, width = p->columns.width;
+    const columns dn = {scratch->dn, S, 1, H, 0, 0};
+    l->kernels->candidate_backward[p->relu](n, H, width, first, last, gates, dy, scratch->dh,
+                                            scratch->dc, scratch->dn);
+    barrier_wait(member);
+    if (p->columns.packed)
+        l->kernels->product(n, 1, &dn, H, 0, 0, ALL_GATES, l->weights + p->rows_rh_at,
+                            member->portion * BLOCK_UNITS, first * BLOCK_UNITS,
+                            last * BLOCK_UNITS, S, scratch->drh, S);
+    else
+        l->gemm(0, 0, n, H, H, scratch->dn, H,
+                l->weights + p->weight_hh + p->rh.rows[p->rh.first] * H * H, H, 0, scratch->drh,
+                H);
+    if (l->mask)
+        multiply_by_mask(l, n, first * width, min_of(last * width, H), scratch->drh,
+                         scratch->drh, S);
 }
 
 /* Back through all steps. x: (N, I) as in forward. dy: (N, H) dL/dh of every step from above, or
@@ -424,10 +526,13 @@ static void layer_backward(
         const ptrdiff_t n = s->counts[t], n_before = t > 0 ? s->counts[t - 1] : B;
         now -= n;
         const ptrdiff_t before = now + B - n_before;
+        const real *dy_t = dy ? dy + now * H : NULL;
         real *dz = l->gates + now * G;
+        if (p->resets)
+            reset_backward(l, n, member, first, last, dz, dy_t, scratch);
         l->kernels->cell_backward[p->cell][p->relu](
             n, H, width, first, last, l->weights + p->peephole_at, dz, l->c + before * S,
-            l->c + (now + B) * S, l->phi_c + now * S, dy ? dy + now * H : NULL, scratch->dh,
+            l->c + (now + B) * S, step_of(l->phi_c, now * S), scratch->drh, dy_t, scratch->dh,
             scratch->dc, l->gradients + p->columns.bias_at, l->gradients + p->peephole_at);
         barrier_wait(member);
         if (t == 0)
@@ -440,9 +545,10 @@ static void layer_backward(
         }
         /* dh_{t-1} = dZ_t U   (n x H) = (n x G) (G x H) */
         if (p->columns.packed)
-            product_with_dz(l, member, n, dz, p->rows_hh_at, S, first, last, scratch->dh, S);
+            product_with_dz(l, member, n, &p->h, dz, p->rows_h_at, S, first, last, scratch->dh,
+                            S);
         else
-            inputs_by_blas(l, p->rows_hh, n, H, dz, l->weights + p->weight_hh, scratch->dh, S);
+            inputs_by_blas(l, p->h.rows, n, H, dz, l->weights + p->weight_hh, scratch->dh, S);
         if (l->mask)
             multiply_by_mask(l, n, first * width, min_of(last * width, H), scratch->dh,
                              scratch->dh, S);

@@ -11,7 +11,7 @@ static const signed char one_gate[] = {0};
 
 /* Pieces of one layer, in the order above. */
 typedef struct {
-    ptrdiff_t blocks, rows_hh, rows_ih;
+    ptrdiff_t blocks, rows_h, rows_rh, rows_x;
 } layer_pieces;
 
 static layer_pieces count_layer_pieces(
@@ -19,11 +19,13 @@ static layer_pieces count_layer_pieces(
 {
     const layer_plan *l = &plan->layers[k];
     const int first_level = k < plan->n_directions;
-    layer_pieces n = {l->columns.n_blocks, 0, 0};
+    layer_pieces n = {l->columns.n_blocks, 0, 0, 0};
     if (purpose != FOR_FORWARD && l->recurrent)
-        n.rows_hh = ceil_div(l->columns.n_units, portion * BLOCK_UNITS);
+        n.rows_h = ceil_div(l->columns.n_units, portion * BLOCK_UNITS);
+    if (purpose != FOR_FORWARD && l->resets)
+        n.rows_rh = n.rows_h;
     if (purpose == FOR_INPUT_GRADIENTS || (purpose == FOR_BACKWARD && !first_level))
-        n.rows_ih = ceil_div(l->n_inputs, portion * BLOCK_UNITS);
+        n.rows_x = ceil_div(l->n_inputs, portion * BLOCK_UNITS);
     return n;
 }
 
@@ -32,7 +34,7 @@ static layer_pieces count_head_pieces(const network_plan *plan, pack_purpose pur
     const head_plan *h = &plan->head;
     const ptrdiff_t rows = ceil_div(h->n_features, HEAD_BLOCK);
     return (layer_pieces){
-        h->columns.n_blocks, 0, purpose == FOR_FORWARD || h->thin ? 0 : rows};
+        h->columns.n_blocks, 0, 0, purpose == FOR_FORWARD || h->thin ? 0 : rows};
 }
 
 /* With `head` also those of the head. */
@@ -44,11 +46,11 @@ static ptrdiff_t count_pieces(
         return 0;
     for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
         const layer_pieces n = count_layer_pieces(plan, k, purpose, portion);
-        total += n.blocks + n.rows_hh + n.rows_ih;
+        total += n.blocks + n.rows_h + n.rows_rh + n.rows_x;
     }
     if (with_head) {
         const layer_pieces n = count_head_pieces(plan, purpose);
-        total += n.blocks + n.rows_ih;
+        total += n.blocks + n.rows_x;
     }
     return total;
 }
@@ -82,7 +84,7 @@ static void pack_layer_block(
 {
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, H = c->n_units;
-    const gate_shape ih = shape_of(c, l->rows_ih), hh = shape_of(c, l->rows_hh);
+    const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
     if (int8) {
         int8_columns of_x = columns_in_int8(l, packed), of_h = of_x;
         of_h.scales += c->n_padded * c->n_gates;
@@ -106,7 +108,7 @@ static void unpack_layer_block(
 {
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, H = c->n_units;
-    const gate_shape ih = shape_of(c, l->rows_ih), hh = shape_of(c, l->rows_hh);
+    const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
     const real *columns = packed + c->columns_at;
     k->unpack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block, 0);
     if (l->recurrent)
@@ -125,26 +127,33 @@ static void pack_piece(
     const gate_shape head = shape_of(&h->columns, one_gate);
     for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
         const layer_plan *l = &plan->layers[k];
-        const gate_shape ih = shape_of(&l->columns, l->rows_ih);
-        const gate_shape hh = shape_of(&l->columns, l->rows_hh);
+        const gate_shape of_x = shape_of(&l->columns, l->x.rows);
+        const gate_shape of_h = shape_of(&l->columns, l->h.rows);
+        const gate_shape of_rh = shape_of(&l->columns, l->rh.rows);
         const layer_pieces n = count_layer_pieces(plan, k, purpose, portion);
         if (piece < n.blocks) {
             pack_layer_block(kernels, plan->int8, l, flat, packed, piece);
             return;
         }
         piece -= n.blocks;
-        if (piece < n.rows_hh) {
-            kernels->pack_rows(&hh, l->columns.n_units, flat + l->weight_hh,
-                               packed + l->rows_hh_at, portion * BLOCK_UNITS, piece);
+        if (piece < n.rows_h) {
+            kernels->pack_rows(&of_h, l->columns.n_units, flat + l->weight_hh,
+                               packed + l->rows_h_at, portion * BLOCK_UNITS, piece);
             return;
         }
-        piece -= n.rows_hh;
-        if (piece < n.rows_ih) {
-            kernels->pack_rows(&ih, l->n_inputs, flat + l->weight_ih, packed + l->rows_ih_at,
+        piece -= n.rows_h;
+        if (piece < n.rows_rh) {
+            kernels->pack_rows(&of_rh, l->columns.n_units, flat + l->weight_hh,
+                               packed + l->rows_rh_at, portion * BLOCK_UNITS, piece);
+            return;
+        }
+        piece -= n.rows_rh;
+        if (piece < n.rows_x) {
+            kernels->pack_rows(&of_x, l->n_inputs, flat + l->weight_ih, packed + l->rows_x_at,
                                portion * BLOCK_UNITS, piece);
             return;
         }
-        piece -= n.rows_ih;
+        piece -= n.rows_x;
     }
     if (h->thin) {
         memcpy(packed + h->columns.columns_at, flat + h->weight,

@@ -42,15 +42,16 @@ static void gather_classes(const network_plan *plan, const task *t, ptrdiff_t pi
 
 /* -- Lanes -- */
 
-/* Gradients that shards add to: all but those of packed columns, which the first one writes. */
+/* Gradients that shards add to: all but those of packed columns, which the first one writes where
+ * every gate sees all operands. */
 static void zero_gradients(const network_plan *plan, const task *t, real *gradients)
 {
     ptrdiff_t at = 0;
     for (ptrdiff_t k = 0; plan->packed && k < plan_n_layers(plan); k++) {
         const layer_plan *l = &plan->layers[k];
+        const ptrdiff_t start = l->alike ? l->columns.bias_at : l->columns.columns_at;
         at = l->peephole_at + l->columns.n_padded * l->n_peepholes;
-        memset(gradients + l->columns.bias_at, 0,
-               (size_t)(at - l->columns.bias_at) * sizeof(real));
+        memset(gradients + start, 0, (size_t)(at - start) * sizeof(real));
     }
     memset(gradients + at, 0, (size_t)(task_n_gradients(plan, t) - at) * sizeof(real));
 }

@@ -38,20 +38,46 @@ static void keep_columns(packed_columns *columns, ptrdiff_t weight, ptrdiff_t bi
     columns->bias_at = bias;
 }
 
+/* The gates that see an operand, whose weights are those of `seeing`, after `before` others. */
+static gates_seeing find_gates(const char *gates, const char *seeing, ptrdiff_t before)
+{
+    gates_seeing found = {.first = 0, .last = 0};
+    for (ptrdiff_t gate = 0; gates[gate]; gate++) {
+        const char *place = strchr(seeing, gates[gate]);
+        found.rows[gate] = (signed char)(place ? before + (place - seeing) : -1);
+        if (place && found.last == 0)
+            found.first = gate;
+        if (place)
+            found.last = gate + 1;
+    }
+    return found;
+}
+
+static gates_seeing either(gates_seeing a, gates_seeing b, ptrdiff_t n_gates)
+{
+    for (ptrdiff_t gate = 0; gate < n_gates; gate++)
+        if (a.rows[gate] < 0)
+            a.rows[gate] = b.rows[gate];
+    return a;
+}
+
 static void describe_layer(layer_plan *layer, int packed, int int8)
 {
     const cell_facts *facts = &cell_table[layer->cell];
-    signed char n_ih = 0, n_hh = 0;
-    for (int gate = 0; facts->gates[gate]; gate++) {
-        const char letter = facts->gates[gate];
-        layer->rows_ih[gate] = strchr(facts->see_x, letter) ? n_ih++ : -1;
-        layer->rows_hh[gate] = strchr(facts->see_h, letter) ? n_hh++ : -1;
-    }
-    layer->recurrent = n_hh > 0;
+    const ptrdiff_t n_gates = (ptrdiff_t)strlen(facts->gates);
+    const ptrdiff_t n_see_h = (ptrdiff_t)strlen(facts->see_h);
+    layer->x = find_gates(facts->gates, facts->see_x, 0);
+    layer->h = find_gates(facts->gates, facts->see_h, 0);
+    layer->rh = find_gates(facts->gates, facts->see_rh, n_see_h);
+    layer->state = either(layer->h, layer->rh, n_gates);
+    layer->recurrent = n_see_h > 0;
+    layer->resets = facts->see_rh[0] != 0;
+    layer->alike = layer->x.last - layer->x.first == n_gates &&
+                   (!layer->recurrent || layer->h.last - layer->h.first == n_gates);
     layer->n_peepholes = (ptrdiff_t)strlen(facts->see_c);
     layer->has_cell_state = strchr(facts->state, 'c') != NULL;
     layer->columns.packed = packed;
-    layer->columns.n_gates = (ptrdiff_t)strlen(facts->gates);
+    layer->columns.n_gates = n_gates;
     layer->columns.depth = layer->n_inputs + (layer->recurrent ? layer->columns.n_units : 0);
     layer->columns.per_column = layer->columns.depth;
     if (int8) {
@@ -79,7 +105,8 @@ void plan_layout(network_plan *plan)
         plan->n_state += layer->columns.n_units * (1 + layer->has_cell_state);
         plan->widest_units = max_of(plan->widest_units, layer->columns.n_padded);
         plan->widest_inputs = max_of(plan->widest_inputs, layer->n_inputs);
-        plan->deepest = max_of(plan->deepest, layer->columns.depth);
+        plan->deepest = max_of(plan->deepest, layer->columns.depth +
+                                                  (layer->resets ? layer->columns.n_units : 0));
         plan->most_weights = max_of(
             plan->most_weights,
             layer->columns.per_column * layer->columns.n_padded * layer->columns.n_gates);
@@ -107,12 +134,12 @@ void plan_layout(network_plan *plan)
     plan->n_gradients = plan->n_columns = at;
     for (ptrdiff_t k = 0; plan->packed && k < n_layers; k++) {
         layer_plan *layer = &plan->layers[k];
-        const ptrdiff_t G = layer->columns.n_gates * layer->columns.n_units;
-        layer->rows_hh_at = at;
-        if (layer->recurrent)
-            at += G * layer->columns.n_padded;
-        layer->rows_ih_at = at;
-        at += G * ceil_div(layer->n_inputs, BLOCK_UNITS) * BLOCK_UNITS;
+        const ptrdiff_t H = layer->columns.n_units, S = layer->columns.n_padded;
+        layer->rows_h_at = at;
+        layer->rows_rh_at = layer->rows_h_at + (layer->h.last - layer->h.first) * H * S;
+        layer->rows_x_at = layer->rows_rh_at + (layer->rh.last - layer->rh.first) * H * S;
+        at = layer->rows_x_at + (layer->x.last - layer->x.first) * H *
+                                    ceil_div(layer->n_inputs, BLOCK_UNITS) * BLOCK_UNITS;
     }
     head->rows_at = at;
     if (plan->packed && !head->thin)

@@ -17,6 +17,7 @@ typedef struct {
     const char *name;
     const char *gates;         /* in the order in which they are stacked */
     const char *see_x, *see_h; /* the gates that see the inputs, the hidden state, */
+    const char *see_rh;        /* the reset gate times it, */
     const char *see_c;         /* and the cell state, through peepholes */
     const char *state;         /* "hc" or "h" */
 } cell_facts;
@@ -41,6 +42,13 @@ typedef struct {
     ptrdiff_t columns_at, bias_at;
 } packed_columns;
 
+/* How the gates of a layer see one operand: each gate's place among the rows of its weights, -1
+ * where it does not see it; and which do, side by side. */
+typedef struct {
+    signed char rows[MAX_GATES];
+    ptrdiff_t first, last;
+} gates_seeing;
+
 /* One layer in one direction. */
 typedef struct {
     int cell;
@@ -48,19 +56,21 @@ typedef struct {
     packed_columns columns;
     ptrdiff_t n_inputs; /* I */
     int recurrent;      /* some gate sees h */
+    int resets;         /* some gate sees r h, r being the first one */
+    int alike;          /* every gate sees all operands */
     ptrdiff_t n_peepholes;
     int has_cell_state; /* besides h */
     ptrdiff_t int8_depth; /* with weights in int8: rows of the packed columns, in whole quads */
-    /* Each gate's place among the rows of weight_ih, of weight_hh; -1 where it has none. */
-    signed char rows_ih[MAX_GATES], rows_hh[MAX_GATES];
+    gates_seeing x, h, rh;
+    gates_seeing state; /* either h or r h: the rows of weight_hh */
     /* Places in the flat vector. */
     ptrdiff_t weight_ih; /* (gates that see x * H, I) */
-    ptrdiff_t weight_hh; /* (gates that see h * H, H) */
+    ptrdiff_t weight_hh; /* (gates that see h or r h * H, H) */
     ptrdiff_t bias;      /* (gates * H,) */
     ptrdiff_t peephole;  /* (n_peepholes, H) */
     /* Places among the packed weights, */
     ptrdiff_t peephole_at;             /* block by block (n_peepholes, width) */
-    ptrdiff_t rows_hh_at, rows_ih_at;  /* and for backward alone */
+    ptrdiff_t rows_h_at, rows_rh_at, rows_x_at; /* and for backward alone */
 } layer_plan;
 
 typedef struct {

@@ -33,6 +33,7 @@ static void stack_take_memory(
     const int inner = t->training && (plan->n_layers > 1 || task_wants_input_gradients(plan, t));
     const int outer = t->training && plan->per_step;
     const int masked = t->recurrent_dropout > 0;
+    const int resets = plan->layers[0].resets; /* all layers have the same cell */
     st->n_levels = plan->n_layers;
     st->n_directions = plan->n_directions;
     st->joined = two || t->dropout > 0;
@@ -68,6 +69,8 @@ static void stack_take_memory(
                                         t->training && (t->ragged || masked));
     st->scratch.dh = arena_take(memory, B * plan->widest_units, item, t->training);
     st->scratch.dc = arena_take(memory, B * plan->widest_units, item, t->training);
+    st->scratch.dn = arena_take(memory, B * plan->widest_units, item, t->training && resets);
+    st->scratch.drh = arena_take(memory, B * plan->widest_units, item, t->training && resets);
 }
 
 static ptrdiff_t level_units(const level *l) { return l->directions[0].plan->columns.n_units; }
