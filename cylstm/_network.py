@@ -97,9 +97,17 @@ class Architecture:
 
     @property
     def n_state(self):
-        """Numbers of one sequence's state: h and c of each layer and direction."""
+        """Numbers of one sequence's state: h and, where the cell has it, c of each layer and
+        direction."""
         vectors = len(CELLS[self.cell].state)
         return vectors * sum(self.hidden_layer_sizes) * len(self.directions)
+
+    @property
+    def last_h(self):
+        """Where h of the last layer stands in a state, of one direction."""
+        n_units = self.hidden_layer_sizes[-1]
+        start = self.n_state - len(CELLS[self.cell].state) * n_units
+        return slice(start, start + n_units)
 
     @cached_property
     def places(self):
@@ -365,7 +373,8 @@ class Network:
             Whether to compute the head's scores and to return its inputs: the hidden
             state of the last layer, after the last step or per step.
         state_in : array of shape (n_sequences, n_state), optional
-            h and c of each layer and direction in turn; zeros by default.
+            h, and c where the cell has it, of each layer and direction in turn; zeros by
+            default.
         state_out : array of shape (n_sequences, n_state), optional
             Written: the same after the last step.
         traces : list of arrays of shape (n_rows, n_gates * H + 2 * H), optional

@@ -181,7 +181,8 @@ class BaseLSTM(NetworkEstimator):
             "layers.0.i", "layers.0.f", ..., "layers.0.c", "layers.0.h",
             "layers.0.reverse.i", ...: each (n_samples, n_timesteps, n_units), NaN at
             padding, or a list of arrays (n_timesteps_k, n_units). The forget gate of
-            "coupled" is 1 - i.
+            "coupled" is 1 - i. A GRU has the reset gate r, the update gate z, the candidate
+            n, and h.
         """
         check_is_fitted(self)
         sequences = check_X(self, X, self._input_format)

@@ -114,8 +114,7 @@ class TextScoringMixin:
         a = self._network.architecture
         states = np.empty((len(sequences), a.n_state), self._network.dtype)
         self._forward_sequences(sequences, scores=False, state_out=states)
-        # h and c of each layer; the last layer's come last.
-        return states[:, -2 * a.n_features : -a.n_features].copy()
+        return states[:, a.last_h].copy()
 
     @property
     def _boundary(self):

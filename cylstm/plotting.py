@@ -204,8 +204,9 @@ class GateDisplay:
         layer : int, default=0
         reverse : bool, default=False
             The backward direction of a bidirectional layer.
-        axes : six matplotlib Axes or None, default=None
-            Where to draw. If None, in a new figure.
+        axes : matplotlib Axes or None, default=None
+            Where to draw: one for each gate and state vector, which are six for an LSTM and
+            four for a GRU. If None, in a new figure.
         **kwargs
             Passed to matplotlib's imshow.
 
@@ -218,11 +219,16 @@ class GateDisplay:
         prefix = f"layers.{layer}." + ("reverse." if reverse else "")
         # A list with one sequence is read the same way by every fitted model.
         values = estimator.gate_values([as_array(x, "x")])
-        chosen = {name: values.get(prefix + name) for name in "ifgoch"}
-        if chosen["i"] is None:
-            known = sorted({name.rpartition(".")[0] for name in values})
+        layers = [name.rpartition(".") for name in values]
+        chosen = {
+            name: values[prefix + name][0]
+            for layer_of, _, name in layers
+            if f"{layer_of}." == prefix
+        }
+        if not chosen:
+            known = sorted({layer_of for layer_of, _, _ in layers})
             raise ValueError(f"There is no {prefix[:-1]!r}; the model has {known}.")
-        return cls(values={name: v[0] for name, v in chosen.items()}).plot(axes=axes, **kwargs)
+        return cls(values=chosen).plot(axes=axes, **kwargs)
 
     def plot(self, *, axes: Any = None, **kwargs: Any) -> Self:
         """Draw.
@@ -255,12 +261,15 @@ class GateDisplay:
             "f": "forget gate",
             "g": "candidate",
             "o": "output gate",
+            "r": "reset gate",
+            "z": "update gate",
+            "n": "candidate",
             "c": "cell",
             "h": "hidden state",
         }
         for ax, (name, value) in zip(self.axes_, values.items(), strict=True):
             limits = {"vmin": 0, "vmax": 1, "cmap": "viridis"}
-            if name in ("g", "c", "h"):  # around zero
+            if name in ("g", "n", "c", "h"):  # around zero
                 largest = np.abs(value).max()
                 limits = {"vmin": -largest, "vmax": largest, "cmap": "RdBu_r"}
             image = ax.imshow(

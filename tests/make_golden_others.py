@@ -1,5 +1,5 @@
 """Write golden_others.npz: outputs of onnxruntime's LSTM with peepholes and with the input
-gate coupled to the forget gate, and of Keras' LSTM with relu.
+gate coupled to the forget gate, of its GRU in both forms, of Keras' LSTM with relu and of its GRU.
 
 Run with onnx, onnxruntime, keras and a backend of it (KERAS_BACKEND) installed:
 ``python tests/make_golden_others.py``. The tests read the file and need none of them.
@@ -23,30 +23,20 @@ def reorder(stacked, source, wanted):
     return np.concatenate([blocks[gate] for gate in wanted])
 
 
-def onnx_case(rng, *, peephole, coupled, bidirectional):
-    # ONNX stacks i, o, f, c; its peepholes are i, o, f.
-    n_directions = 1 + bidirectional
-    x = rng.normal(size=(T, N, I)).astype(np.float32)
-    W = rng.normal(scale=0.5, size=(n_directions, 4 * H, I)).astype(np.float32)
-    R = rng.normal(scale=0.5, size=(n_directions, 4 * H, H)).astype(np.float32)
-    B = rng.normal(scale=0.5, size=(n_directions, 8 * H)).astype(np.float32)
-    B[:, 4 * H :] = 0
-    P = rng.normal(scale=0.5, size=(n_directions, 3 * H)).astype(np.float32)
-    names = ["X", "W", "R", "B", "lengths", "", ""] + (["P"] if peephole else [])
+def run_onnx(operator, x, constants, n_directions, **attributes):
+    """Outputs (N, T, n_directions * H) of a recurrent operator of ONNX."""
+    names = ["X", "W", "R", "B", "lengths", "", ""] + (["P"] if "P" in constants else [])
     node = helper.make_node(
-        "LSTM",
-        names,
+        operator,
+        names if "P" in constants else names[:5],
         ["Y", "Y_h"],
         hidden_size=H,
-        input_forget=int(coupled),
-        direction="bidirectional" if bidirectional else "forward",
+        direction="bidirectional" if n_directions == 2 else "forward",
+        **attributes,
     )
-    constants = {"W": W, "R": R, "B": B, "lengths": LENGTHS}
-    if peephole:
-        constants["P"] = P
     graph = helper.make_graph(
         [node],
-        "lstm",
+        operator.lower(),
         [helper.make_tensor_value_info("X", TensorProto.FLOAT, x.shape)],
         [
             helper.make_tensor_value_info("Y", TensorProto.FLOAT, (T, n_directions, N, H)),
@@ -61,6 +51,22 @@ def onnx_case(rng, *, peephole, coupled, bidirectional):
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     y, _ = session.run(None, {"X": x})
+    return y.transpose(2, 0, 1, 3).reshape(N, T, n_directions * H)
+
+
+def onnx_case(rng, *, peephole, coupled, bidirectional):
+    # ONNX stacks i, o, f, c; its peepholes are i, o, f.
+    n_directions = 1 + bidirectional
+    x = rng.normal(size=(T, N, I)).astype(np.float32)
+    W = rng.normal(scale=0.5, size=(n_directions, 4 * H, I)).astype(np.float32)
+    R = rng.normal(scale=0.5, size=(n_directions, 4 * H, H)).astype(np.float32)
+    B = rng.normal(scale=0.5, size=(n_directions, 8 * H)).astype(np.float32)
+    B[:, 4 * H :] = 0
+    P = rng.normal(scale=0.5, size=(n_directions, 3 * H)).astype(np.float32)
+    constants = {"W": W, "R": R, "B": B, "lengths": LENGTHS}
+    if peephole:
+        constants["P"] = P
+    outputs = run_onnx("LSTM", x, constants, n_directions, input_forget=int(coupled))
     gates = "igo" if coupled else "ifgo"
     weights = {}
     for d, direction in enumerate(["", "reverse."][:n_directions]):
@@ -76,7 +82,71 @@ def onnx_case(rng, *, peephole, coupled, bidirectional):
         "bidirectional": np.array(bidirectional),
         "x": x.transpose(1, 0, 2).copy(),
         "lengths": LENGTHS.astype(np.int64),
-        "outputs": y.transpose(2, 0, 1, 3).reshape(N, T, n_directions * H),
+        "outputs": outputs,
+        **{f"w/{name}": value for name, value in weights.items()},
+    }
+
+
+def gru_weights(prefix, kernel, recurrent, input_bias, recurrent_bias, *, reset_after):
+    """Ours, from rows and biases of the gates z, r, n."""
+    both = reorder(input_bias + recurrent_bias, "zrn", "rzn")
+    weights = {
+        f"{prefix}weight_ih": reorder(kernel, "zrn", "rzn"),
+        f"{prefix}weight_hh": reorder(recurrent, "zrn", "rzn"),
+        f"{prefix}bias": both,
+    }
+    if reset_after:
+        both[2 * H :] = input_bias[2 * H :]
+        weights[f"{prefix}bias_hn"] = recurrent_bias[2 * H :]
+    return weights
+
+
+def onnx_gru_case(rng, *, reset_after, bidirectional):
+    n_directions = 1 + bidirectional
+    x = rng.normal(size=(T, N, I)).astype(np.float32)
+    W = rng.normal(scale=0.5, size=(n_directions, 3 * H, I)).astype(np.float32)
+    R = rng.normal(scale=0.5, size=(n_directions, 3 * H, H)).astype(np.float32)
+    B = rng.normal(scale=0.5, size=(n_directions, 6 * H)).astype(np.float32)
+    constants = {"W": W, "R": R, "B": B, "lengths": LENGTHS}
+    weights = {}
+    for d, direction in enumerate(["", "reverse."][:n_directions]):
+        weights |= gru_weights(
+            f"layers.0.{direction}",
+            W[d],
+            R[d],
+            B[d, : 3 * H],
+            B[d, 3 * H :],
+            reset_after=reset_after,
+        )
+    return {
+        "cell": np.array("gru" if reset_after else "gru_v1"),
+        "activation": np.array("tanh"),
+        "bidirectional": np.array(bidirectional),
+        "x": x.transpose(1, 0, 2).copy(),
+        "lengths": LENGTHS.astype(np.int64),
+        "outputs": run_onnx(
+            "GRU", x, constants, n_directions, linear_before_reset=int(reset_after)
+        ),
+        **{f"w/{name}": value for name, value in weights.items()},
+    }
+
+
+def keras_gru_case(rng):
+    x = rng.normal(size=(N, T, I)).astype(np.float32)
+    layer = keras.layers.GRU(H, return_sequences=True)
+    layer.build(x.shape)
+    kernel, recurrent, bias = [
+        rng.normal(scale=0.5, size=v.shape).astype(np.float32) for v in layer.get_weights()
+    ]
+    layer.set_weights([kernel, recurrent, bias])
+    weights = gru_weights("layers.0.", kernel.T, recurrent.T, *bias, reset_after=True)
+    return {
+        "cell": np.array("gru"),
+        "activation": np.array("tanh"),
+        "bidirectional": np.array(False),
+        "x": x,
+        "lengths": np.full(N, T, dtype=np.int64),
+        "outputs": keras.ops.convert_to_numpy(layer(x)),
         **{f"w/{name}": value for name, value in weights.items()},
     }
 
@@ -121,6 +191,14 @@ def main():
             rng, peephole=False, coupled=True, bidirectional=bidirectional
         )
         cases[f"keras relu, {ways}"] = keras_case(rng, bidirectional=bidirectional)
+    for bidirectional in (False, True):
+        directions = "both directions" if bidirectional else "forward"
+        for reset_after in (False, True):
+            form = "reset after" if reset_after else "reset before"
+            cases[f"onnx gru, {form}, {directions}"] = onnx_gru_case(
+                rng, reset_after=reset_after, bidirectional=bidirectional
+            )
+    cases["keras gru"] = keras_gru_case(rng)
     np.savez_compressed(
         Path(__file__).with_name("golden_others.npz"),
         **{f"{name}/{k}": v for name, case in cases.items() for k, v in case.items()},

@@ -1,7 +1,8 @@
-"""Write golden_torch.npz: outputs and gradients of torch.nn.LSTM on packed sequences.
+"""Write golden_torch.npz and golden_torch_gru.npz: outputs and gradients of torch.nn.LSTM and
+torch.nn.GRU on packed sequences.
 
 Run with PyTorch installed: ``python tests/make_golden_torch.py``. The tests read the
-file and need no PyTorch.
+files and need no PyTorch.
 """
 
 from pathlib import Path
@@ -14,12 +15,12 @@ LENGTHS = {"equal": [6, 6, 6, 6, 6], "ragged": [3, 9, 1, 6, 4, 9, 2]}
 DIRECTIONS = {"": "", "reverse.": "_reverse"}
 
 
-def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype):
+def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torch.nn.LSTM):
     torch.manual_seed(0)
     n, T, n_inputs, n_units = len(lengths), max(lengths), 4, 6
     n_scores = {"squared_error": 2, "logistic": 1, "softmax": 3}[loss_name]
     directions = list(DIRECTIONS.items())[: 1 + bidirectional]
-    lstm = torch.nn.LSTM(
+    network = cell(
         n_inputs,
         n_units,
         n_layers,
@@ -28,13 +29,15 @@ def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype):
         dtype=dtype,
     )
     head = torch.nn.Linear(n_units * len(directions), n_scores, dtype=dtype)
+    n_once = 2 * n_units if cell is torch.nn.GRU else 4 * n_units
     with torch.no_grad():
-        for k in range(n_layers):  # one bias is enough
+        for k in range(n_layers):  # one bias is enough, but for U_n h of a GRU
             for _, suffix in directions:
-                getattr(lstm, f"bias_hh_l{k}{suffix}").zero_()
+                getattr(network, f"bias_hh_l{k}{suffix}")[:n_once].zero_()
     x = torch.randn(n, T, n_inputs, dtype=dtype)
     packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-    outputs, (h, _) = lstm(packed)
+    outputs, state = network(packed)
+    h = state if cell is torch.nn.GRU else state[0]
     if per_step:
         padded, _ = pad_packed_sequence(outputs, batch_first=True, total_length=T)
         real = torch.arange(T) < torch.tensor(lengths)[:, None]
@@ -53,13 +56,20 @@ def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype):
         loss = torch.nn.functional.cross_entropy(scores, y[:, 0])
         y = y.to(dtype)
     loss.backward()
-    parameters = {"head.weight": head.weight, "head.bias": head.bias}
+    gradients = {name: p.grad for name, p in network.named_parameters()}
+    pairs = {"head.weight": (head.weight, head.weight.grad)}
+    pairs["head.bias"] = (head.bias, head.bias.grad)
     for k in range(n_layers):
         for ours, suffix in directions:
-            prefix = f"layers.{k}.{ours}"
-            parameters[f"{prefix}weight_ih"] = getattr(lstm, f"weight_ih_l{k}{suffix}")
-            parameters[f"{prefix}weight_hh"] = getattr(lstm, f"weight_hh_l{k}{suffix}")
-            parameters[f"{prefix}bias"] = getattr(lstm, f"bias_ih_l{k}{suffix}")
+            for name, theirs in (("weight_ih",) * 2, ("weight_hh",) * 2, ("bias", "bias_ih")):
+                theirs = f"{theirs}_l{k}{suffix}"
+                pairs[f"layers.{k}.{ours}{name}"] = getattr(network, theirs), gradients[theirs]
+            if cell is torch.nn.GRU:
+                theirs = f"bias_hh_l{k}{suffix}"
+                pairs[f"layers.{k}.{ours}bias_hn"] = (
+                    getattr(network, theirs)[n_once:],
+                    gradients[theirs][n_once:],
+                )
     arrays = {
         "x": x.numpy(),
         "lengths": np.array(lengths, dtype=np.int64),
@@ -73,14 +83,12 @@ def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype):
         "features": features.detach().numpy(),
     }
     # All weights in one array each: fewer, larger arrays make a smaller file.
-    names = sorted(parameters)
+    names = sorted(pairs)
     arrays["names"] = np.array(names)
-    arrays["weights"] = np.concatenate(
-        [parameters[name].detach().numpy().ravel() for name in names]
-    )
-    arrays["gradients"] = np.concatenate(
-        [parameters[name].grad.numpy().ravel() for name in names]
-    )
+    for what, which in (("weights", 0), ("gradients", 1)):
+        arrays[what] = np.concatenate(
+            [pairs[name][which].detach().numpy().ravel() for name in names]
+        )
     return arrays
 
 
@@ -111,7 +119,25 @@ def main():
                     )
                     for key, value in case(*arguments).items():
                         arrays[f"{name}/{key}"] = value
-    np.savez_compressed(Path(__file__).with_name("golden_torch.npz"), **arrays)
+    save("golden_torch.npz", arrays)
+    arrays = {}
+    for n_layers, bidirectional, shape, loss_name, per_step, dtype in (
+        (1, False, "equal", "squared_error", False, torch.float32),
+        (2, True, "ragged", "softmax", True, torch.float64),
+        (2, False, "ragged", "squared_error", False, torch.float64),
+    ):
+        name = (
+            f"{n_layers} layers, {'both directions' if bidirectional else 'forward'}, {shape}, "
+            f"{loss_name}, {str(dtype).removeprefix('torch.')}"
+        )
+        arguments = n_layers, bidirectional, LENGTHS[shape], loss_name, per_step, dtype
+        for key, value in case(*arguments, cell=torch.nn.GRU).items():
+            arrays[f"{name}/{key}"] = value
+    save("golden_torch_gru.npz", arrays)
+
+
+def save(name, arrays):
+    np.savez_compressed(Path(__file__).with_name(name), **arrays)
 
 
 if __name__ == "__main__":

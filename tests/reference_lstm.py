@@ -21,7 +21,7 @@ SLOPE = {"tanh": lambda y: 1 - y**2, "relu": lambda y: (y > 0).astype(float)}
 # One step of one layer
 
 
-def gru_forward(a, w, x, h_before, mask):
+def gru_forward(a, w, x, h_before, c_before, mask):
     seen = h_before * mask
     U_r, U_z, U_n = np.split(w["weight_hh"], 3)
     z_r, z_z, z_n = np.split(w["weight_ih"] @ x + w["bias"], 3)
@@ -32,9 +32,9 @@ def gru_forward(a, w, x, h_before, mask):
     else:
         m = r * seen
         n = PHI[a.activation](z_n + U_n @ m)
-    h = (1 - z) * n + z * h_before
+    h = (1 - z) * n + z * c_before
     return {
-        "x": x, "h_before": h_before, "mask": mask,
+        "x": x, "h_before": h_before, "c_before": c_before, "mask": mask,
         "r": r, "z": z, "n": n, "m": m, "h": h, "c": h,
     }  # fmt: skip
 
@@ -47,7 +47,7 @@ def gru_backward(a, w, step, dh, gradients):
     dU_r, dU_z, dU_n = np.split(gradients["weight_hh"], 3)  # views
     seen = h_before * mask
     dz_n = dh * (1 - z) * SLOPE[a.activation](n)
-    dz_z = dh * (h_before - n) * z * (1 - z)
+    dz_z = dh * (step["c_before"] - n) * z * (1 - z)
     if a.cell == "gru":
         dm = dz_n * r
         dz_r = dz_n * m * r * (1 - r)
@@ -71,7 +71,7 @@ def gru_backward(a, w, step, dh, gradients):
 def cell_forward(a, w, x, h_before, c_before, mask):
     """Gates, c and h after one step; `mask` is recurrent dropout's."""
     if a.cell.startswith("gru"):
-        return gru_forward(a, w, x, h_before, mask)
+        return gru_forward(a, w, x, h_before, c_before, mask)
     phi = PHI[a.activation]
     z = w["weight_ih"] @ x + w["bias"]
     if a.cell != "input_gated":

@@ -185,7 +185,7 @@ def test_batches_too_large_for_memory():
         ({"embedding_dim": 2, "vocabulary_size": 0}, TOKENS, "'vocabulary_size' parameter"),
         ({"embedding_dim": 2, "vocabulary_size": 5}, TOKENS, "vocabulary_size=5 allows"),
         ({"embedding_dim": 2}, RAGGED, "X holds token ids"),
-        ({"cell": "gru"}, RAGGED, "'cell' parameter"),
+        ({"cell": "rnn"}, RAGGED, "'cell' parameter"),
         ({"activation": "sigmoid"}, RAGGED, "'activation' parameter"),
         ({"bidirectional": "yes"}, RAGGED, "'bidirectional' parameter"),
         ({"return_sequences": "yes"}, RAGGED, "'return_sequences' parameter"),

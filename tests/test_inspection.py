@@ -46,6 +46,24 @@ def test_gate_values_hang_together(bidirectional, cell):
         np.testing.assert_allclose(values["layers.1.h"][:, -1], model.transform(X))
 
 
+@pytest.mark.parametrize("cell", ["gru", "gru_v1"])
+def test_gate_values_of_a_gru_hang_together(cell):
+    model = regressor(cell=cell).fit(X, Y)
+    values = model.gate_values(X)
+    assert set(values) == {f"layers.{k}.{name}" for k in (0, 1) for name in "rznh"}
+    r, z, n, h = (values[f"layers.1.{name}"] for name in "rznh")
+    before = np.concatenate([np.zeros((20, 1, 4)), h[:, :-1]], axis=1)
+    np.testing.assert_allclose(h, (1 - z) * n + z * before, atol=1e-12)
+    x = values["layers.0.h"] @ model.weights_["layers.1.weight_ih"].T
+    z_n = (x + model.weights_["layers.1.bias"])[:, :, 8:]
+    U = model.weights_["layers.1.weight_hh"][8:]
+    if cell == "gru":
+        expected = np.tanh(z_n + r * (before @ U.T + model.weights_["layers.1.bias_hn"]))
+    else:
+        expected = np.tanh(z_n + (r * before) @ U.T)
+    np.testing.assert_allclose(n, expected, atol=1e-12)
+
+
 def test_gate_values_come_in_the_form_of_x():
     model = regressor().fit(RAGGED, Y)
     assert [len(v) for v in model.gate_values(RAGGED)["layers.0.f"]] == LENGTHS.tolist()

@@ -220,12 +220,18 @@ def golden(name):
     return cases
 
 
-GOLDEN_TORCH, GOLDEN_OTHERS = golden("torch"), golden("others")
+GOLDEN_TORCH = {
+    "lstm": golden("torch"),
+    "gru": golden("torch_gru"),
+}
+GOLDEN_OTHERS = golden("others")
 
 
-@pytest.mark.parametrize("case", GOLDEN_TORCH)
-def test_outputs_and_gradients_equal_torch(case):
-    arrays = GOLDEN_TORCH[case]
+@pytest.mark.parametrize(
+    ("cell", "case"), [(cell, case) for cell, cases in GOLDEN_TORCH.items() for case in cases]
+)
+def test_outputs_and_gradients_equal_torch(cell, case):
+    arrays = GOLDEN_TORCH[cell][case]
     dtype = arrays["x"].dtype
     per_step = bool(arrays["per_step"])
     # What two correct programs may differ by: float32 sums of some hundred terms.
@@ -237,6 +243,7 @@ def test_outputs_and_gradients_equal_torch(case):
             arrays["scores"].shape[1],
             str(arrays["loss_name"]),
             dtype,
+            cell,
             bidirectional=bool(arrays["bidirectional"]),
             per_step=per_step,
         )

@@ -53,6 +53,8 @@ static gates_seeing find_gates(const char *gates, const char *seeing, ptrdiff_t 
     return found;
 }
 
+static ptrdiff_t count(const gates_seeing *seeing) { return seeing->last - seeing->first; }
+
 static gates_seeing either(gates_seeing a, gates_seeing b, ptrdiff_t n_gates)
 {
     for (ptrdiff_t gate = 0; gate < n_gates; gate++)
@@ -72,8 +74,8 @@ static void describe_layer(layer_plan *layer, int packed, int int8)
     layer->state = either(layer->h, layer->rh, n_gates);
     layer->recurrent = n_see_h > 0;
     layer->resets = facts->see_rh[0] != 0;
-    layer->alike = layer->x.last - layer->x.first == n_gates &&
-                   (!layer->recurrent || layer->h.last - layer->h.first == n_gates);
+    layer->alike = count(&layer->x) == n_gates &&
+                   (!layer->recurrent || count(&layer->h) == n_gates);
     layer->n_peepholes = (ptrdiff_t)strlen(facts->see_c);
     layer->has_cell_state = strchr(facts->state, 'c') != NULL;
     layer->columns.packed = packed;
@@ -110,8 +112,11 @@ void plan_layout(network_plan *plan)
         plan->most_weights = max_of(
             plan->most_weights,
             layer->columns.per_column * layer->columns.n_padded * layer->columns.n_gates);
-        plan->layers_work += 2.0 * (double)(layer->columns.n_gates * layer->columns.n_units) *
-                             (double)(layer->n_inputs + layer->columns.n_units + 8);
+        plan->layers_work += 2.0 * (double)layer->columns.n_units *
+                             (double)(count(&layer->x) * layer->n_inputs +
+                                      (count(&layer->h) + count(&layer->rh)) *
+                                          layer->columns.n_units +
+                                      8 * layer->columns.n_gates);
     }
     /* In the flat vector the head follows the layers. */
     plan->n_layer_gradients =
@@ -136,10 +141,10 @@ void plan_layout(network_plan *plan)
         layer_plan *layer = &plan->layers[k];
         const ptrdiff_t H = layer->columns.n_units, S = layer->columns.n_padded;
         layer->rows_h_at = at;
-        layer->rows_rh_at = layer->rows_h_at + (layer->h.last - layer->h.first) * H * S;
-        layer->rows_x_at = layer->rows_rh_at + (layer->rh.last - layer->rh.first) * H * S;
-        at = layer->rows_x_at + (layer->x.last - layer->x.first) * H *
-                                    ceil_div(layer->n_inputs, BLOCK_UNITS) * BLOCK_UNITS;
+        layer->rows_rh_at = layer->rows_h_at + count(&layer->h) * H * S;
+        layer->rows_x_at = layer->rows_rh_at + count(&layer->rh) * H * S;
+        at = layer->rows_x_at +
+             count(&layer->x) * H * ceil_div(layer->n_inputs, BLOCK_UNITS) * BLOCK_UNITS;
     }
     head->rows_at = at;
     if (plan->packed && !head->thin)

@@ -83,12 +83,13 @@ static exact sum_bound(ptrdiff_t n, exact sum_of_sizes)
 
 typedef struct {
     const char *name;
-    int G, peepholes;
+    int G, peepholes, has_c, resets;
 } cell_row;
 
 static const cell_row cells[] = {
-#define CELL_ROW(name, gates, see_x, see_h, see_c, state) \
-    {#name, (int)sizeof(gates) - 1, (int)sizeof(see_c) - 1},
+#define CELL_ROW(name, gates, see_x, see_h, see_rh, see_c, state)                         \
+    {#name, (int)sizeof(gates) - 1, (int)sizeof(see_c) - 1, (int)sizeof(state) - 1 > 1, \
+     (int)sizeof(see_rh) - 1},
     CELLS(CELL_ROW)
 };
 
@@ -141,7 +142,8 @@ static void check_cell_forward(
                                   size_of(s.gates[g].v));
             const exact size = 2 + 4 * size_of(c_prev[r * S + j]);
             good &= cell_near(c[r * S + j], s.c.v, size);
-            good &= cell_near(phi_c[r * S + j], s.phi_c.v, size);
+            if (cells[cell].has_c)
+                good &= cell_near(phi_c[r * S + j], s.phi_c.v, size);
             good &= cell_near(h[r * H + j], s.h.v, size);
         }
     expect(good, SIZES("%s_%s_forward", cells[cell].name, relu ? "relu" : "tanh"), "");
@@ -158,6 +160,7 @@ static void check_cell_backward(
     real *gates = allocate((size_t)(n * S * G) * sizeof(real));
     real *c_prev = numbers(n * S, 2), *c = numbers(n * S, 0), *phi_c = numbers(n * S, 0);
     real *dy = numbers(n * H, 1), *dh = numbers(n * S, 1), *dc = numbers(n * S, 1);
+    real *drh = numbers(n * S, 1);
     real *old_dh = copy(dh, n * S), *old_dc = copy(dc, n * S);
     real *dbias = numbers(S * G, 1), *dpeephole = numbers(S * P, 1);
     exact *sum_dbias = allocate((size_t)(S * G) * sizeof(exact));
@@ -193,9 +196,22 @@ static void check_cell_backward(
                 phi_c[r * S + j] = (real)s.phi_c.v;
                 slopes[(r * S + j) * MOST + direction] =
                     dh_j * s.h.d + (exact)dc[r * S + j] * s.c.d;
+                if (cells[cell].resets)
+                    slopes[(r * S + j) * MOST + direction] +=
+                        (exact)drh[r * S + j] * times(s.gates[0], c0).d;
             }
         }
-    k->cell_backward[cell][relu](n, H, width, 0, blocks, peephole, gates, c_prev, c, phi_c,
+    if (cells[cell].resets) { /* the candidate's part, which comes first */
+        real *dn = numbers(n * S, 9);
+        k->candidate_backward[relu](n, H, width, 0, blocks, gates, with_dy ? dy : NULL, dh, dc,
+                                    dn);
+        for (ptrdiff_t r = 0; r < n; r++)
+            for (ptrdiff_t j = 0; j < S; j++)
+                good &= cell_near(dn[r * S + j], slopes[(r * S + j) * MOST + G - 1],
+                                  3 * (1 + size_of(c_prev[r * S + j])));
+        free(dn);
+    }
+    k->cell_backward[cell][relu](n, H, width, 0, blocks, peephole, gates, c_prev, c, phi_c, drh,
                                  with_dy ? dy : NULL, dh, dc, dbias, dpeephole);
     for (ptrdiff_t r = 0; r < n; r++)
         for (ptrdiff_t j = 0; j < S; j++) {
@@ -219,12 +235,34 @@ static void check_cell_backward(
     expect(good, SIZES("%s_%s_backward", cells[cell].name, relu ? "relu" : "tanh"), "");
     free(peephole), free(z), free(gates), free(c_prev), free(c), free(phi_c), free(dy);
     free(dh), free(dc), free(old_dh), free(old_dc), free(dbias), free(dpeephole);
-    free(sum_dbias), free(sum_dpeephole), free(slopes);
+    free(sum_dbias), free(sum_dpeephole), free(slopes), free(drh);
+}
+
+static void check_reset(ptrdiff_t n, ptrdiff_t H, ptrdiff_t width)
+{
+    const int G = cells[CELL_gru_v1].G;
+    const ptrdiff_t S = up_to(H, width);
+    real *bias = numbers(S * G, 1), *gates = numbers(n * S * G, 3);
+    real *h_prev = numbers(n * S, 1), *rh = numbers(n * S, 9);
+    int good = 1;
+    k->reset_forward(n, H, width, 0, S / width, bias, gates, h_prev, rh);
+    for (ptrdiff_t r = 0; r < n; r++)
+        for (ptrdiff_t j = 0; j < S; j++) {
+            const ptrdiff_t at = gate_place(j, 0, G, width);
+            const dual gate = logistic_of(number((exact)gates[r * S * G + at] + bias[at]));
+            good &= cell_near(rh[r * S + j], gate.v * h_prev[r * S + j], 1);
+        }
+    expect(good, "reset_forward", SIZES("%td rows of %td units in blocks of %td", n, H, width));
+    free(bias), free(gates), free(h_prev), free(rh);
 }
 
 static void check_cells(void)
 {
     static const ptrdiff_t units[] = {1, 15, 16, 17, 40};
+    for (int u = 0; u < 5; u++) {
+        check_reset(3, units[u], BLOCK_UNITS);
+        check_reset(3, units[u], units[u]);
+    }
     for (int cell = 0; cell < N_CELLS; cell++)
         for (int relu = 0; relu < 2; relu++)
             for (int u = 0; u < 5; u++)
@@ -319,7 +357,7 @@ static real *make_parts(
         const ptrdiff_t m = end - at, row = step == 1 ? m + 3 : 1, total =
                         m && n ? (n - 1) * row + (m - 1) * (step == 1 ? 1 : n) + 1 : 0;
         real *x = numbers(total, 1);
-        parts[p] = (columns){x, row, step == 1 ? 1 : n, m};
+        parts[p] = (columns){x, row, step == 1 ? 1 : n, m, 0, 0};
         for (ptrdiff_t r = 0; r < n; r++)
             for (ptrdiff_t c = 0; c < m; c++)
                 dense[r * depth + at + c] = x[r * row + c * parts[p].step];
@@ -344,13 +382,14 @@ static void check_product(
     int good = 1;
     if (n_parts > 1 && n % 2) { /* in two calls, of which the second adds */
         const ptrdiff_t n_first = parts[0].n;
-        k->product(n, 1, parts, depth, 0, packed, block, first, last, n_columns, out, out_width);
-        k->product(n, n_parts - 1, parts + 1, depth, n_first, packed, block, first, last,
-                   n_columns, out, out_width);
+        k->product(n, 1, parts, depth, 0, 0, ALL_GATES, packed, block, first, last, n_columns, out,
+                   out_width);
+        k->product(n, n_parts - 1, parts + 1, depth, n_first, 1, ALL_GATES, packed, block, first,
+                   last, n_columns, out, out_width);
     }
     else
-        k->product(n, n_parts, parts, depth, 0, packed, block, first, last, n_columns, out,
-                   out_width);
+        k->product(n, n_parts, parts, depth, 0, 0, ALL_GATES, packed, block, first, last, n_columns,
+                   out, out_width);
     for (ptrdiff_t r = 0; r < n; r++)
         for (ptrdiff_t c = 0; c < (r < n - 1 ? out_width : n_columns); c++) {
             exact sum = 0, size = 0;
@@ -384,17 +423,19 @@ static void check_transposed_product(
     real *steps = allocate((size_t)(N * depth) * sizeof(real));
     real *scratch = allocate(PANEL_SCRATCH * sizeof(real));
     columns parts[MAX_PARTS];
-    ptrdiff_t widths[MAX_PARTS];
+    packed_rows of_part[MAX_PARTS];
     real *a = make_parts(n_parts, parts, N, depth, 1, memory);
+    ptrdiff_t at_row = 0;
     int good = 1;
     k->pack_steps(N, 0, N / 2, n_parts, parts, steps);
     for (int p = 0; p < n_parts; p++) {
-        widths[p] = parts[p].n;
+        of_part[p] = (packed_rows){at_row, parts[p].n, ALL_GATES};
+        at_row += parts[p].n;
         parts[p].start += N / 2 * parts[p].row;
     }
     k->pack_steps(N, N / 2, N, n_parts, parts, steps);
-    k->transposed_product(N, n_parts, widths, steps, z, z_width, packed, block, first, last,
-                          accumulate, scratch);
+    k->transposed_product(N, n_parts, of_part, depth, steps, z, z_width, packed, block, first,
+                          last, accumulate, scratch);
     for (ptrdiff_t d = 0; d < depth; d++)
         for (ptrdiff_t c = 0; c < n_columns; c++) {
             const ptrdiff_t at = packed_place(c, d, depth, block, n_columns);
@@ -416,6 +457,82 @@ static void check_transposed_product(
     for (int p = 0; p < n_parts; p++)
         free(memory[p]);
     free(z), free(packed), free(old), free(a), free(steps), free(scratch);
+}
+
+/* Of a block's gates only some see an operand: of the others the product is zero or stays as it is,
+ * and no gradient is written (but within whole vectors). The operand's columns are not side by
+ * side. */
+static void check_range(
+    ptrdiff_t n, ptrdiff_t runs, ptrdiff_t run, ptrdiff_t units, ptrdiff_t n_blocks,
+    gate_range seen, int accumulate)
+{
+    const ptrdiff_t block = units * seen.n, n_columns = n_blocks * block, depth = runs * run;
+    const ptrdiff_t vector = level_bytes / (ptrdiff_t)sizeof(real), apart = run + 3;
+    real *x = numbers(n * runs * apart, 1), *packed = numbers(n_columns * depth, 1);
+    real *out = numbers(n * n_columns, 1), *old = copy(out, n * n_columns);
+    real *steps = allocate((size_t)(n * run) * sizeof(real));
+    real *gradients = numbers(n_columns * run, 1), *before = copy(gradients, n_columns * run);
+    real *scratch = allocate(PANEL_SCRATCH * sizeof(real));
+    const columns operand = {x, runs * apart, 1, run, runs - 1, apart};
+    const columns first_run = {x, runs * apart, 1, run, 0, 0};
+    const packed_rows rows = {0, run, seen};
+    int good = 1, transposed = 1;
+    for (ptrdiff_t c = 0; c < n_columns; c++) /* weights that are not there are zeros */
+        for (ptrdiff_t d = 0; d < depth; d++)
+            if (c % block / units < seen.first || c % block / units >= seen.last)
+                packed[packed_place(c, d, depth, block, n_columns)] = 0;
+    k->product(n, 1, &operand, depth, 0, accumulate, seen, packed, block, 0, n_columns,
+               n_columns, out, n_columns);
+    for (ptrdiff_t r = 0; r < n; r++)
+        for (ptrdiff_t c = 0; c < n_columns; c++) {
+            exact sum = accumulate ? old[r * n_columns + c] : 0, size = size_of(sum);
+            for (ptrdiff_t d = 0; d < depth; d++) {
+                const exact term = (exact)x[(r * runs + d / run) * apart + d % run] *
+                                   packed[packed_place(c, d, depth, block, n_columns)];
+                sum += term;
+                size += size_of(term);
+            }
+            good &= near(out[r * n_columns + c], sum, sum_bound(depth, size));
+        }
+    expect(good, "product",
+           SIZES("%td rows, gates %td to %td of %td of %td units", n, seen.first, seen.last,
+                 seen.n, units));
+    k->pack_steps(n, 0, n, 1, &first_run, steps);
+    k->transposed_product(n, 1, &rows, run, steps, out, n_columns, gradients, block, 0,
+                          n_columns, accumulate, scratch);
+    for (ptrdiff_t c = 0; c < n_columns; c++)
+        for (ptrdiff_t d = 0; d < run; d++) {
+            const ptrdiff_t at = packed_place(c, d, run, block, n_columns), in = c % block;
+            exact sum = accumulate ? before[at] : 0, size = size_of(sum);
+            if (in < seen.first * units / vector * vector ||
+                in >= up_to(seen.last * units, vector)) {
+                transposed &= gradients[at] == before[at];
+                continue;
+            }
+            for (ptrdiff_t r = 0; r < n; r++) {
+                const exact term = (exact)x[r * runs * apart + d] * out[r * n_columns + c];
+                sum += term;
+                size += size_of(term);
+            }
+            transposed &= near(gradients[at], sum, sum_bound(n, size));
+        }
+    expect(transposed, "transposed_product", sizes);
+    free(x), free(packed), free(out), free(old), free(steps), free(gradients), free(before);
+    free(scratch);
+}
+
+static void check_ranges(void)
+{
+    for (int accumulate = 0; accumulate < 2; accumulate++)
+        for (ptrdiff_t n = 1; n < 9; n += 7)
+            for (ptrdiff_t n_gates = 3; n_gates < 5; n_gates++)
+                for (ptrdiff_t first = 0; first < n_gates; first++)
+                    for (ptrdiff_t last = first + 1; last <= n_gates; last++) {
+                        const gate_range seen = {first, last, n_gates};
+                        check_range(n, 3, 5, BLOCK_UNITS, 2, seen, accumulate);
+                        if (n_gates == 4)
+                            check_range(n, 2, 7, BLOCK_UNITS / 4, 1, seen, accumulate);
+                    }
 }
 
 static void check_products(void)
@@ -536,11 +653,17 @@ static void check_packing(ptrdiff_t H, ptrdiff_t n, ptrdiff_t units, const signe
     free(weights), free(back), free(old), free(packed), free(old_packed);
 }
 
-/* Rows in the order of dL/dz without its padding: blocks of units, gate by gate. */
+/* Rows in the order of dL/dz without its padding: blocks of units, gate by gate of those that are
+ * there. */
 static void check_pack_rows(ptrdiff_t H, ptrdiff_t n, ptrdiff_t block, const signed char *stacked)
 {
     const int G = 4;
-    const ptrdiff_t padded = up_to(n, BLOCK_UNITS), depth = G * H;
+    ptrdiff_t n_seeing = 0, before[MAX_GATES];
+    for (int g = 0; g < G; g++) {
+        before[g] = n_seeing;
+        n_seeing += stacked[g] >= 0;
+    }
+    const ptrdiff_t padded = up_to(n, BLOCK_UNITS), depth = n_seeing * H;
     const gate_shape shape = {G, stacked, H, BLOCK_UNITS};
     real *weights = numbers(G * H * n, 1), *packed = numbers(padded * depth, 9);
     int good = 1;
@@ -549,10 +672,11 @@ static void check_pack_rows(ptrdiff_t H, ptrdiff_t n, ptrdiff_t block, const sig
     for (ptrdiff_t u = 0; u < H; u++)
         for (int g = 0; g < G; g++) {
             const ptrdiff_t start = u / BLOCK_UNITS * BLOCK_UNITS;
-            const ptrdiff_t row = start * G + g * least(BLOCK_UNITS, H - start) + u - start;
-            for (ptrdiff_t c = 0; c < padded; c++)
+            const ptrdiff_t row =
+                start * n_seeing + before[g] * least(BLOCK_UNITS, H - start) + u - start;
+            for (ptrdiff_t c = 0; stacked[g] >= 0 && c < padded; c++)
                 good &= packed[packed_place(c, row, depth, block, padded)] ==
-                        (c < n && stacked[g] >= 0 ? weights[(stacked[g] * H + u) * n + c] : 0);
+                        (c < n ? weights[(stacked[g] * H + u) * n + c] : 0);
         }
     expect(good, "pack_rows", SIZES("%td units, %td columns in blocks of %td", H, n, block));
     free(weights), free(packed);
@@ -968,6 +1092,7 @@ int main(void)
         check_cells();
         check_activations();
         check_products();
+        check_ranges();
         check_multiplies();
         check_packings();
 #if REAL_IS_FLOAT

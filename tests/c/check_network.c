@@ -79,7 +79,7 @@ static void lay_out(problem *p)
             l->columns.n_units = H;
             l->weight_ih = at;
             l->weight_hh = at += (ptrdiff_t)strlen(facts->see_x) * H * I;
-            l->bias = at += (ptrdiff_t)strlen(facts->see_h) * H * H;
+            l->bias = at += (ptrdiff_t)(strlen(facts->see_h) + strlen(facts->see_rh)) * H * H;
             l->peephole = at += (ptrdiff_t)strlen(facts->gates) * H;
             at += (ptrdiff_t)strlen(facts->see_c) * H;
         }
@@ -353,6 +353,17 @@ static ptrdiff_t place_of(const char *letters, char letter)
     return found ? found - letters : -1;
 }
 
+/* r h of "gru_v1", whose gates are r, z and n. */
+static void naive_reset(const naive *n, const layer_plan *l, const dual *x, const dual *h, dual *rh)
+{
+    const ptrdiff_t H = l->columns.n_units, I = l->n_inputs;
+    for (ptrdiff_t j = 0; j < H; j++) {
+        dual r = add_product(n, parameter(n, l->bias + j), l->weight_ih + j * I, I, x);
+        r = add_product(n, r, l->weight_hh + j * H, H, h);
+        rh[j] = times(logistic_of(r), h[j]);
+    }
+}
+
 /* One layer in one direction over a sequence; out gets H numbers of every step, `apart` apart. */
 static void naive_layer(
     const naive *n, const layer_plan *l, int backwards, const real *state, ptrdiff_t T,
@@ -361,10 +372,10 @@ static void naive_layer(
     const cell_facts *facts = &cell_table[l->cell];
     const ptrdiff_t H = l->columns.n_units, I = l->n_inputs;
     dual *h = allocate((size_t)H * sizeof(dual)), *c = allocate((size_t)H * sizeof(dual));
-    dual *next = allocate((size_t)H * sizeof(dual));
+    dual *next = allocate((size_t)H * sizeof(dual)), *rh = allocate((size_t)H * sizeof(dual));
     for (ptrdiff_t j = 0; j < H; j++) {
         h[j] = number(state[j]);
-        c[j] = number(state[H + j]);
+        c[j] = number(facts->state[1] ? state[H + j] : state[j]);
     }
     for (ptrdiff_t step = 0; step < T; step++) {
         const ptrdiff_t t = backwards ? T - 1 - step : step;
@@ -378,6 +389,10 @@ static void naive_layer(
                     z[g] = add_product(n, z[g], l->weight_ih + (ih * H + j) * I, I, x + t * I);
                 if (hh >= 0)
                     z[g] = add_product(n, z[g], l->weight_hh + (hh * H + j) * H, H, h);
+                if (place_of(facts->see_rh, facts->gates[g]) >= 0) {
+                    naive_reset(n, l, x + t * I, h, rh);
+                    z[g] = add_product(n, z[g], l->weight_hh + (2 * H + j) * H, H, rh);
+                }
             }
             for (int k = 0; facts->see_c[k]; k++)
                 peepholes[k] = parameter(n, l->peephole + k * H + j);
@@ -388,7 +403,7 @@ static void naive_layer(
         for (ptrdiff_t j = 0; j < H; j++)
             out[t * apart + j] = h[j] = next[j];
     }
-    free(h), free(c), free(next);
+    free(h), free(c), free(next), free(rh);
 }
 
 static dual dual_log(dual x) { return (dual){log(x.v), x.d / x.v}; }
@@ -441,7 +456,7 @@ static dual naive_network(naive *n)
                 naive_layer(n, &p->plan.layers[k * c->n_directions + d], d, state, T,
                             n->steps[k % 2], n->steps[(k + 1) % 2] + d * c->units[k],
                             c->units[k] * c->n_directions);
-                state += 2 * c->units[k];
+                state += (ptrdiff_t)strlen(cell_table[c->cell].state) * c->units[k];
             }
         dual *out = n->steps[c->n_layers % 2];
         for (ptrdiff_t t = c->per_step ? 0 : T - 1; t < T; t++) {
@@ -610,6 +625,18 @@ static const network_case cases[] = {
     {.name = "input_gated, two directions", .cell = CELL_input_gated, .n_layers = 2,
      .n_directions = 2, .n_inputs = 6, .units = {17, 3}, .n_scores = 4,
      .loss = LOSS_squared_error, .n_rows = 20, .lengths = RAGGED},
+    {.name = "gru, two directions, lanes", .cell = CELL_gru, .n_layers = 2, .n_directions = 2,
+     .n_inputs = 7, .units = {33, 20}, .n_scores = 2, .loss = LOSS_squared_error, .dropout = 0.2,
+     .recurrent_dropout = 0.3, .n_rows = 24, .lengths = RAGGED, .threads = 2},
+    {.name = "gru_v1, two directions, lanes", .cell = CELL_gru_v1, .n_layers = 2,
+     .n_directions = 2, .n_inputs = 7, .units = {33, 20}, .n_scores = 2,
+     .loss = LOSS_squared_error, .n_rows = 24, .lengths = RAGGED, .threads = 2},
+    {.name = "gru, teams, tokens", .cell = CELL_gru, .relu = 1, .n_layers = 1, .n_directions = 1,
+     .n_inputs = 9, .units = {100}, .n_scores = 3, .vocabulary = 9, .loss = LOSS_softmax,
+     .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 5, .members = 5},
+    {.name = "gru_v1, teams", .cell = CELL_gru_v1, .n_layers = 2, .n_directions = 1,
+     .n_inputs = 9, .units = {100, 70}, .n_scores = 3, .loss = LOSS_squared_error,
+     .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 4, .members = 4},
     {.name = "teams", .cell = CELL_lstm, .n_layers = 2, .n_directions = 1, .n_inputs = 9,
      .units = {100, 70}, .n_scores = 3, .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3,
      .lengths = LONG, .threads = 5, .members = 5},

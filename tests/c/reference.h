@@ -89,10 +89,19 @@ static dual seen(int peepholes, int k, const dual *p, dual c)
     return peepholes ? times(p[k], c) : number(0);
 }
 
-/* z: W x + U h + b; p: the peephole weights of i, f and o. */
+/* z: W x + U h + b (of "gru_v1" U r h for the last one); p: the peephole weights of i, f and o. */
 static cell_step reference_cell(int cell, int relu, const dual *z, const dual *p, dual c_prev)
 {
-    cell_step s;
+    cell_step s = {.phi_c = number(0)};
+    if (cell == CELL_gru || cell == CELL_gru_v1) { /* [m,] r, z, n; without a cell state */
+        const int first = cell == CELL_gru;
+        const dual r = logistic_of(z[first]), u = logistic_of(z[first + 1]);
+        const dual n = phi_of(first ? plus(z[3], times(r, z[0])) : z[2], relu);
+        s.h = s.c = plus(times(minus(number(1), u), n), times(u, c_prev));
+        s.gates[0] = z[0];
+        s.gates[first] = r, s.gates[first + 1] = u, s.gates[first + 2] = n;
+        return s;
+    }
     if (cell == CELL_coupled) { /* i, g, o; f = 1 - i */
         const dual i = logistic_of(z[0]), g = phi_of(z[1], relu), o = logistic_of(z[2]);
         s.c = plus(times(minus(number(1), i), c_prev), times(i, g));
