@@ -13,28 +13,26 @@ def is_installed(*modules):
 
 
 def torch_modules(problem):
-    """LSTM and Linear of PyTorch."""
+    """LSTM or GRU, and Linear, of PyTorch."""
     import torch
 
     bidirectional = len(problem.directions) == 2
     n_inputs, n_units = problem.X.shape[2], problem.n_units
-    lstm = torch.nn.LSTM(
+    network = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[problem.cell](
         n_inputs, n_units, problem.n_layers, batch_first=True, bidirectional=bidirectional
     )
     head = torch.nn.Linear(n_units * len(problem.directions), 1)
     weights = {}
     for k in range(problem.n_layers):
         for direction, suffix in zip(problem.directions, ("", "_reverse"), strict=False):
-            w_ih, w_hh, bias = map(torch.tensor, problem.layer(k, direction))
-            weights[f"weight_ih_l{k}{suffix}"] = w_ih
-            weights[f"weight_hh_l{k}{suffix}"] = w_hh
-            weights[f"bias_ih_l{k}{suffix}"] = bias
-            weights[f"bias_hh_l{k}{suffix}"] = torch.zeros_like(bias)
-    lstm.load_state_dict(weights)
+            names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            for name, array in zip(names, problem.layer(k, direction), strict=True):
+                weights[f"{name}_l{k}{suffix}"] = torch.tensor(array)
+    network.load_state_dict(weights)
     head.load_state_dict(
         {name: torch.tensor(problem.weights[f"head.{name}"]) for name in ("weight", "bias")}
     )
-    return lstm, head
+    return network, head
 
 
 def torch_steps(problem, n_threads):
@@ -43,12 +41,13 @@ def torch_steps(problem, n_threads):
 
     torch.set_num_threads(n_threads)
     X, y = torch.from_numpy(problem.X), torch.from_numpy(problem.y)
-    lstm, head = torch_modules(problem)
-    optimizer = torch.optim.Adam([*lstm.parameters(), *head.parameters()])
+    network, head = torch_modules(problem)
+    optimizer = torch.optim.Adam([*network.parameters(), *head.parameters()])
     n_directions = len(problem.directions)
 
     def forward():
-        h = lstm(X)[1][0]
+        state = network(X)[1]
+        h = state[0] if problem.cell == "lstm" else state
         return head(h[-n_directions:].transpose(0, 1).flatten(1))
 
     def train():
@@ -61,28 +60,31 @@ def torch_steps(problem, n_threads):
 
 def onnx_model(problem, with_state=False):
     """The network as bytes in the format of ONNX: X of shape (T, B, I), and with_state h0, c0,
-    h1, ... of each layer -> scores, and with_state h0_out, c0_out, h1_out, ..."""
+    h1, ... of each layer (a GRU has no c) -> scores, and with_state h0_out, c0_out, h1_out, ...
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     B, T, n_inputs = problem.X.shape
     n_directions, n_units = len(problem.directions), problem.n_units
     inputs, outputs = {"X": (T, B, n_inputs)}, {"scores": (B, 1)}
+    states = "hc" if problem.cell == "lstm" else "h"
     constants, nodes, x = {"rows": np.array([B, -1])}, [], "X"
     for k in range(problem.n_layers):
         layers = [onnx_layer(*problem.layer(k, name)) for name in problem.directions]
         for name, of_directions in zip("WRB", zip(*layers, strict=True), strict=True):
             constants[f"{name}{k}"] = np.stack(of_directions)
         if with_state:
-            inputs |= {f"{s}{k}": (n_directions, B, n_units) for s in "hc"}
-            outputs |= {f"{s}{k}_out": (n_directions, B, n_units) for s in "hc"}
-        state = ["", f"h{k}", f"c{k}"] if with_state else []
+            inputs |= {f"{s}{k}": (n_directions, B, n_units) for s in states}
+            outputs |= {f"{s}{k}_out": (n_directions, B, n_units) for s in states}
+        state = ["", *(f"{s}{k}" for s in states)] if with_state else []
         nodes.append(
             helper.make_node(
-                "LSTM",
+                problem.cell.upper(),
                 [x, f"W{k}", f"R{k}", f"B{k}", *state],
-                [f"y{k}", f"h{k}_out", f"c{k}_out"],
+                [f"y{k}", *(f"{s}{k}_out" for s in states)],
                 hidden_size=n_units,
                 direction="bidirectional" if n_directions == 2 else "forward",
+                **({"linear_before_reset": 1} if problem.cell == "gru" else {}),
             )
         )
         if k < problem.n_layers - 1:  # (T, directions, B, H) -> (T, B, directions H)
@@ -117,14 +119,17 @@ def onnx_model(problem, with_state=False):
     return model.SerializeToString()
 
 
-def onnx_layer(w_ih, w_hh, bias):
-    """W, R, B of a direction: ONNX stacks the gates i, o, f, g and has two biases."""
+def onnx_layer(w_ih, w_hh, bias_ih, bias_hh):
+    """W, R, B of a direction: ONNX stacks an LSTM's gates i, o, f, g and a GRU's z, r, n."""
 
     def stacked(weights):
-        i, f, g, o = np.split(weights, 4)
-        return np.concatenate([i, o, f, g])
+        if len(w_ih) == 4 * w_hh.shape[1]:
+            i, f, g, o = np.split(weights, 4)
+            return np.concatenate([i, o, f, g])
+        r, z, n = np.split(weights, 3)
+        return np.concatenate([z, r, n])
 
-    return stacked(w_ih), stacked(w_hh), np.concatenate([stacked(bias), 0 * bias])
+    return stacked(w_ih), stacked(w_hh), np.concatenate([stacked(bias_ih), stacked(bias_hh)])
 
 
 def onnxruntime_session(model, n_threads):

@@ -15,7 +15,7 @@ from cylstm._training import Trainer
 class Problem:
     """Random sequences and targets, and the random weights of a network."""
 
-    def __init__(self, B, T, n_inputs, n_units, n_layers=1, n_directions=1):
+    def __init__(self, B, T, n_inputs, n_units, n_layers=1, n_directions=1, *, cell="lstm"):
         rng = np.random.default_rng(0)
         architecture = Architecture(
             n_inputs,
@@ -23,9 +23,10 @@ class Problem:
             1,
             "squared_error",
             "float32",
+            cell,
             bidirectional=n_directions == 2,
         )
-        self.n_units, self.n_layers = n_units, n_layers
+        self.cell, self.n_units, self.n_layers = cell, n_units, n_layers
         self.directions = architecture.directions
         self.X = rng.normal(size=(B, T, n_inputs)).astype(np.float32)
         self.y = rng.normal(size=(B, 1)).astype(np.float32)
@@ -42,16 +43,23 @@ class Problem:
         return sum(w.size for name, w in self.weights.items() if "weight_" in name)
 
     def layer(self, k, direction):
-        """weight_ih, weight_hh and bias of a layer in one direction."""
-        return [
-            self.weights[f"layers.{k}.{direction}{name}"]
-            for name in ("weight_ih", "weight_hh", "bias")
-        ]
+        """weight_ih, weight_hh, bias_ih and bias_hh of a layer in one direction, as other
+        programs have them: of a GRU's second bias only that of U h counts, of an LSTM's
+        nothing."""
+        w_ih, w_hh, bias, of_h = (
+            self.weights.get(f"layers.{k}.{direction}{name}")
+            for name in ("weight_ih", "weight_hh", "bias", "bias_hn")
+        )
+        bias_hh = np.zeros_like(bias)
+        if of_h is not None:
+            bias_hh[-len(of_h) :] = of_h
+        return w_ih, w_hh, bias, bias_hh
 
     def model(self, n_threads):
         """A fitted LSTMRegressor with these weights, which can go on training."""
         model = LSTMRegressor(
             [self.n_units] * self.n_layers,
+            cell=self.cell,
             bidirectional=len(self.directions) == 2,
             batch_size=len(self.X),
             n_jobs=n_threads,
@@ -93,6 +101,7 @@ def cylstm_batch(problem, n_threads):
         problem.n_units,
         n_threads,
         problem.n_layers,
+        cell=problem.cell,
         bidirectional=len(problem.directions) == 2,
     )
     rows = np.arange(len(problem.X))

@@ -1,5 +1,6 @@
 """Write golden_others.npz: outputs of onnxruntime's LSTM with peepholes and with the input
-gate coupled to the forget gate, of its GRU in both forms, of Keras' LSTM with relu and of its GRU.
+gate coupled to the forget gate, of its GRU in both forms, and of Keras' LSTM with relu and
+GRU.
 
 Run with onnx, onnxruntime, keras and a backend of it (KERAS_BACKEND) installed:
 ``python tests/make_golden_others.py``. The tests read the file and need none of them.

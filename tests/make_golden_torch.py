@@ -127,8 +127,8 @@ def main():
         (2, False, "ragged", "squared_error", False, torch.float64),
     ):
         name = (
-            f"{n_layers} layers, {'both directions' if bidirectional else 'forward'}, {shape}, "
-            f"{loss_name}, {str(dtype).removeprefix('torch.')}"
+            f"{n_layers} layers, {'both directions' if bidirectional else 'forward'}, "
+            f"{shape}, {loss_name}, {str(dtype).removeprefix('torch.')}"
         )
         arguments = n_layers, bidirectional, LENGTHS[shape], loss_name, per_step, dtype
         for key, value in case(*arguments, cell=torch.nn.GRU).items():

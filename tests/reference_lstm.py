@@ -2,8 +2,8 @@
 
 As slow and as close to the equations as can be: the kernels are compared to it, and it
 is compared to numerical derivatives. `a` is an Architecture, weights are its named
-arrays; a model without recurrent matrix has no weight_hh. A GRU's c is a copy of h, through which
-gradients of h go that bypass the products.
+arrays; a model without recurrent matrix has no weight_hh. A GRU's c is a copy of h, through
+which gradients of h go that bypass the products.
 """
 
 import numpy as np

@@ -70,7 +70,7 @@ def test_bad_sampling_arguments(arguments, message):
         ({"decay_rate": 0}, "decay_rate"),
         ({"decay_rate": 1.5}, "decay_rate"),
         ({"decay_after": -1}, "decay_after"),
-        ({"cell": "gru"}, "cell"),
+        ({"cell": "rnn"}, "cell"),
         ({"cell": "input_gated", "recurrent_dropout": 0.1}, "cannot be combined with"),
         ({"dtype": "float16"}, "dtype"),
         ({"learning_rate_init": 1e39, "clip_norm": None, "solver": "sgd"}, "NaN or infinite"),
