@@ -60,8 +60,7 @@ def torch_steps(problem, n_threads):
 
 def onnx_model(problem, with_state=False):
     """The network as bytes in the format of ONNX: X of shape (T, B, I), and with_state h0, c0,
-    h1, ... of each layer (a GRU has no c) -> scores, and with_state h0_out, c0_out, h1_out, ...
-    """
+    h1, ... of each layer (a GRU has no c) -> scores, and with_state h0_out, c0_out, ..."""
     from onnx import TensorProto, helper, numpy_helper
 
     B, T, n_inputs = problem.X.shape

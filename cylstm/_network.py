@@ -297,7 +297,8 @@ class Network:
         ]
         bias = places.pop(2)
         places[2] = bias or places[2]  # the first of one block
-        starts = [place.start if place else 0 for place in places]  # an absent one is never read
+        # An absent one is never read.
+        starts = [place.start if place else 0 for place in places]
         n_inputs = a.places[f"{prefix}weight_ih"].shape[1]
         return n_inputs, a.hidden_layer_sizes[k], *starts
 
