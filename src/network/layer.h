@@ -13,9 +13,9 @@
  * Design: products are computed in one of two ways.
  *
  * a) A packed layer has [W U] as the columns of one packed matrix. Its units stand in blocks of
- *    16, the last one padded (S units), the gates of a block side by side: a step multiplies x_t
- *    and h_{t-1} by the columns of some blocks and updates their cells while the sums are in
- *    cache.
+ *    16 (S in all), the gates of a block side by side, for fewer units in the last one (G columns;
+ *    kernels/blocks.h): a step multiplies x_t and h_{t-1} by the columns of some blocks and updates
+ *    their cells while the sums are in cache.
  * b) Otherwise (S = H, one block) BLAS multiplies. It is the reference.
  *
  * The members of a team share the blocks of a packed layer and wait for each other at each step.
@@ -39,7 +39,7 @@ typedef struct {
     int history;
     int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one;
                           * not in int8 */
-    real *gates;         /* (N, S n_gates) activated gates, in backward dL/dz */
+    real *gates;         /* (N, G) activated gates, in backward dL/dz */
     real *c;             /* (B + N, S) */
     real *h;             /* (B + N, H) */
     real *phi_c;         /* (N, S) */
@@ -62,7 +62,7 @@ static void layer_take_memory(layer *l, const task *t, arena *memory)
     l->inputs_first = l->plan->columns.packed && !l->plan->int8_depth &&
                       B <= INPUTS_FIRST_ROWS && t->max_steps > 1;
     l->gates = arena_take(
-        memory, (l->inputs_first ? N : kept) * S * l->plan->columns.n_gates, item, 1);
+        memory, (l->inputs_first ? N : kept) * l->plan->columns.n_columns, item, 1);
     l->c = arena_take(memory, (B + kept) * S, item, 1);
     l->h = arena_take(memory, (B + N) * H, item, 1);
     l->phi_c = arena_take(memory, kept * S, item, 1);
@@ -154,7 +154,7 @@ static void gates_of_blocks(
     ptrdiff_t first, ptrdiff_t last, real *z)
 {
     const packed_columns *c = &l->plan->columns;
-    const ptrdiff_t G = c->n_padded * c->n_gates, block_gates = c->width * c->n_gates;
+    const ptrdiff_t G = c->n_columns, block_gates = c->width * c->n_gates;
     const int done = l->inputs_first, n_operands = 1 + l->plan->recurrent - done;
     first *= block_gates;
     last *= block_gates;
@@ -224,7 +224,7 @@ static void layer_forward(
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, S = p->columns.n_padded;
-    const ptrdiff_t G = S * p->columns.n_gates, B = s->B;
+    const ptrdiff_t G = p->columns.n_columns, B = s->B;
     const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
     const ptrdiff_t T = s->T;
     ptrdiff_t before = 0, now = B, first, last;
@@ -285,15 +285,16 @@ static void layer_forward(
 /* The columns of dZ without their padding, at most 1 + MAX_GATES parts; return how many. */
 static int parts_of_dz(const layer_plan *p, const real *dz, columns *parts)
 {
-    const ptrdiff_t n_gates = p->columns.n_gates, stride = p->columns.n_padded * n_gates;
+    const ptrdiff_t n_gates = p->columns.n_gates, stride = p->columns.n_columns;
     const ptrdiff_t whole = p->columns.n_units / BLOCK_UNITS * BLOCK_UNITS;
     const ptrdiff_t left_over = p->columns.n_units - whole;
     parts[0] = (columns){dz, stride, 1, whole * n_gates};
     if (left_over == 0)
         return 1;
+    const ptrdiff_t units = units_of_block(&p->columns, p->columns.n_blocks - 1);
     for (int gate = 0; gate < n_gates; gate++)
-        parts[1 + gate] = (columns){
-            dz + whole * n_gates + gate * BLOCK_UNITS, stride, 1, left_over};
+        parts[1 + gate] =
+            (columns){dz + whole * n_gates + gate * units, stride, 1, left_over};
     return 1 + (int)n_gates;
 }
 
@@ -376,7 +377,7 @@ static void layer_weight_gradients(
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, N = s->N;
-    const ptrdiff_t G = p->columns.n_padded * p->columns.n_gates;
+    const ptrdiff_t G = p->columns.n_columns;
     const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
     ptrdiff_t first, last;
     if (!p->columns.packed) {
@@ -398,7 +399,7 @@ static void layer_weight_gradients(
         l->kernels->transposed_product(
             end - start, 1 + p->recurrent, widths, scratch->inputs, l->gates + start * G, G,
             l->gradients + p->columns.columns_at, block_gates, first * block_gates,
-            last * block_gates, start > 0 || !l->first_of_lane, scratch->panel);
+            min_of(last * block_gates, G), start > 0 || !l->first_of_lane, scratch->panel);
         barrier_wait(member);
     }
     if (dx) { /* dX = dZ W   (N x I) = (N x G) (G x I) */
@@ -416,7 +417,7 @@ static void layer_backward(
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t H = p->columns.n_units, S = p->columns.n_padded, B = s->B;
-    const ptrdiff_t G = S * p->columns.n_gates, width = p->columns.width;
+    const ptrdiff_t G = p->columns.n_columns, width = p->columns.width;
     ptrdiff_t now = s->N, first, last;
     share_blocks(member, p->columns.n_blocks, &first, &last);
     /* dh and dc wait in their rows until the step at which each row ends. */

@@ -608,7 +608,7 @@ static const network_case cases[] = {
      .vocabulary = 9, .loss = LOSS_softmax, .per_step = 1, .n_rows = 20, .lengths = RAGGED,
      .threads = 2},
     {.name = "input_gated, two directions", .cell = CELL_input_gated, .n_layers = 2,
-     .n_directions = 2, .n_inputs = 6, .units = {17, 3}, .n_scores = 4,
+     .n_directions = 2, .n_inputs = 6, .units = {17, 11}, .n_scores = 4,
      .loss = LOSS_squared_error, .n_rows = 20, .lengths = RAGGED},
     {.name = "teams", .cell = CELL_lstm, .n_layers = 2, .n_directions = 1, .n_inputs = 9,
      .units = {100, 70}, .n_scores = 3, .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3,
