@@ -93,10 +93,10 @@ PARAMETERS: dict[str, Parameter] = {
         cell state (Gers & Schmidhuber 2000); "peephole_lagged": the same, but the output gate
         sees the cell state of the previous step, as the other gates do; "coupled": f = 1 - i,
         without parameters for the forget gate (Greff et al. 2015); "input_gated": the gates
-        see only the inputs, not the hidden state; "gru": the gated recurrent unit with the reset
-        gate after the product, n = phi(W x + b + r * (U h + b_hn)), h = (1 - z) * n + z * h,
-        as in PyTorch, cuDNN and Keras; "gru_v1": with the reset gate before it,
-        n = phi(W x + U (r * h) + b) (Cho et al., arXiv:1406.1078).""",
+        see only the inputs, not the hidden state; "gru": the gated recurrent unit with the
+        reset gate after the product, n = phi(W x + b + r * (U h + b_hn)),
+        h = (1 - z) * n + z * h, as in PyTorch, cuDNN and Keras; "gru_v1": with the reset gate
+        before it, n = phi(W x + U (r * h) + b) (Cho et al., arXiv:1406.1078).""",
     ),
     "activation": choice(
         ["tanh", "relu"], "Activation function of the candidate and of the cell's output."

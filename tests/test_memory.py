@@ -24,14 +24,14 @@ def peak(function):
         tracemalloc.stop()
 
 
-def history(n_layers=1, directions=1, n_gates=4):
+def history(n_layers=1, directions=1, n_gates=4, n_units=H):
     """Bytes that backpropagation has to keep: of each step its inputs, gates, c, phi(c)
     and h, in float32."""
     per_step = 0
     n_inputs = I
     for _ in range(n_layers):
-        per_step += n_inputs + directions * (n_gates + 3) * H
-        n_inputs = H * directions
+        per_step += n_inputs + directions * (n_gates + 3) * n_units
+        n_inputs = n_units * directions
     return N * T * per_step * 4
 
 
@@ -40,6 +40,7 @@ def history(n_layers=1, directions=1, n_gates=4):
     [
         ({}, history()),
         ({"cell": "coupled"}, history(n_gates=3)),
+        ({"hidden_layer_sizes": 20}, history(n_units=20)),
         ({"bidirectional": True}, history(directions=2)),
         # dL/dh of every step is passed from layer to layer.
         ({"hidden_layer_sizes": (H, H)}, history(2) + N * T * H * 4),
@@ -50,7 +51,7 @@ def history(n_layers=1, directions=1, n_gates=4):
             history() / 10 + N * T * H / 10 * 4 + 6 * Y.nbytes,
         ),
     ],
-    ids=["plain", "coupled", "bidirectional", "two layers", "per step", "chunks"],
+    ids=["plain", "coupled", "few units", "bidirectional", "two layers", "per step", "chunks"],
 )
 def test_a_fit_holds_little_more_than_its_history(settings, needed):
     model = LSTMRegressor(**{"hidden_layer_sizes": H, "max_iter": 1, **settings})

@@ -156,73 +156,85 @@ INLINE void gru_v1_backward_unit(unit *u, const int relu)
     u->dc = d * z + u->drh * r;
 }
 
-/* The loops run over the units of blocks `first` to `last`, one row after the other, so that
- * the bits of a row never depend on the other rows of its batch.
+/* The loops run over the units from `first` to `last`, `lanes` at a time as long as so many are
+ * left, one row after the other, so that the bits of a row never depend on the other rows of its
+ * batch; they return the first unit that is left.
  *
- * n rows, H units in blocks of `width`, the last one padded. A row of `gates` holds block by
- * block G gates of `width` numbers each; `bias` and `peephole` are laid out likewise. A row of
- * c_prev, c, phi_c, drh, dh and dc holds all blocks; h and dy are (n, H). Without a cell state
- * besides h (`has_c`) c is a copy of h, and there is no phi_c.
+ * n rows, H units in blocks of `width`. A row of `gates` holds block by block G gates of `width`
+ * numbers each, in the last block of as many as have columns (blocks.h): `lanes` is `width`, or
+ * less there. `bias` and `peephole` are laid out likewise, but in whole blocks. A row of c_prev, c,
+ * phi_c, drh, dh and dc holds whole blocks; h and dy are (n, H). Without a cell state besides h
+ * (`has_c`) c is a copy of h, and there is no phi_c.
  *
  * gates: pre-activations on entry, activated gates on return. */
-INLINE void forward_rows(
+INLINE ptrdiff_t forward_rows(
     void (*unit_forward)(unit *, const int), const int relu, const int G,
-    const int peepholes, const int has_c, ptrdiff_t n, ptrdiff_t H, const ptrdiff_t width,
-    ptrdiff_t first, ptrdiff_t last, const real *restrict bias, const real *restrict peephole,
-    real *restrict gates, const real *restrict c_prev, real *restrict c,
-    real *restrict phi_c, real *restrict h)
+    const int peepholes, const int has_c, const ptrdiff_t lanes, ptrdiff_t n, ptrdiff_t H,
+    const ptrdiff_t width, ptrdiff_t first, ptrdiff_t last, const real *restrict bias,
+    const real *restrict peephole, real *restrict gates, const real *restrict c_prev,
+    real *restrict c, real *restrict phi_c, real *restrict h)
 {
     const ptrdiff_t stride = (H + width - 1) / width * width;
-    for (ptrdiff_t block = first; block < last; block++) {
-        const ptrdiff_t start = block * width;
-        const ptrdiff_t wanted = H - start < width ? H - start : width;
-        const real *b = bias + start * G, *p = peephole + start * peepholes;
+    const ptrdiff_t units = min_of(stride, units_with_columns(H, G));
+    ptrdiff_t start = first;
+    for (; start + lanes <= last; start += lanes) {
+        const ptrdiff_t in_block = start % width, block = start - in_block;
+        const ptrdiff_t apart = lanes < width ? units - block : width;
+        const ptrdiff_t wanted = min_of(lanes, H - start);
+        const real *b = bias + block * G + in_block;
+        const real *p = peephole + block * peepholes + in_block;
         real padded[BLOCK_UNITS];
         for (ptrdiff_t row = 0; row < n; row++) {
-            real *z = gates + row * stride * G + start * G;
+            real *z = gates + (row * units + block) * G + in_block;
             const ptrdiff_t at = row * stride + start;
-            real *out = wanted < width ? padded : h + row * H + start;
+            real *out = wanted < lanes ? padded : h + row * H + start;
 #pragma omp simd
-            for (ptrdiff_t j = 0; j < width; j++) {
+            for (ptrdiff_t j = 0; j < lanes; j++) {
                 unit u;
                 for (int k = 0; k < G; k++)
-                    u.z[k] = z[k * width + j] + b[k * width + j];
+                    u.z[k] = z[k * apart + j] + b[k * width + j];
                 for (int k = 0; k < peepholes; k++)
                     u.p[k] = p[k * width + j];
                 u.c_prev = c_prev[at + j];
                 unit_forward(&u, relu);
                 for (int k = 0; k < G; k++)
-                    z[k * width + j] = u.z[k];
+                    z[k * apart + j] = u.z[k];
                 c[at + j] = u.c;
                 if (has_c)
                     phi_c[at + j] = u.phi_c;
                 out[j] = u.h;
             }
-            if (wanted < width)
+            if (wanted < lanes)
                 memcpy(h + row * H + start, padded, (size_t)wanted * sizeof(real));
         }
     }
+    return start;
 }
 
 /* gates: activated gates on entry, dL/dz on return. dc: dL/dc of this step on entry, of the
  * step before on return. dy (or NULL) is added to dh. drh is read where a gate sees r h'
  * (`resets`). dbias and dpeephole accumulate sums over the rows. */
-INLINE void backward_rows(
+INLINE ptrdiff_t backward_rows(
     void (*unit_backward)(unit *, const int), const int relu, const int G,
-    const int peepholes, const int has_c, const int resets, ptrdiff_t n, ptrdiff_t H,
-    const ptrdiff_t width, ptrdiff_t first, ptrdiff_t last, const real *restrict peephole,
-    real *restrict gates, const real *restrict c_prev, const real *restrict c,
-    const real *restrict phi_c, const real *restrict drh, const real *restrict dy,
-    real *restrict dh, real *restrict dc, real *restrict dbias, real *restrict dpeephole)
+    const int peepholes, const int has_c, const int resets, const ptrdiff_t lanes, ptrdiff_t n,
+    ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+    const real *restrict peephole, real *restrict gates, const real *restrict c_prev,
+    const real *restrict c, const real *restrict phi_c, const real *restrict drh,
+    const real *restrict dy, real *restrict dh, real *restrict dc, real *restrict dbias,
+    real *restrict dpeephole)
 {
     const ptrdiff_t stride = (H + width - 1) / width * width;
-    for (ptrdiff_t block = first; block < last; block++) {
-        const ptrdiff_t start = block * width;
-        const ptrdiff_t wanted = H - start < width ? H - start : width;
-        const real *p = peephole + start * peepholes;
-        real *db = dbias + start * G, *dp = dpeephole + start * peepholes;
+    const ptrdiff_t units = min_of(stride, units_with_columns(H, G));
+    ptrdiff_t start = first;
+    for (; start + lanes <= last; start += lanes) {
+        const ptrdiff_t in_block = start % width, block = start - in_block;
+        const ptrdiff_t apart = lanes < width ? units - block : width;
+        const ptrdiff_t wanted = min_of(lanes, H - start);
+        const real *p = peephole + block * peepholes + in_block;
+        real *db = dbias + block * G + in_block;
+        real *dp = dpeephole + block * peepholes + in_block;
         for (ptrdiff_t row = 0; row < n; row++) {
-            real *z = gates + row * stride * G + start * G;
+            real *z = gates + (row * units + block) * G + in_block;
             const ptrdiff_t at = row * stride + start;
             if (dy) {
 #pragma omp simd
@@ -230,10 +242,10 @@ INLINE void backward_rows(
                     dh[at + j] += dy[row * H + start + j];
             }
 #pragma omp simd
-            for (ptrdiff_t j = 0; j < width; j++) {
+            for (ptrdiff_t j = 0; j < lanes; j++) {
                 unit u;
                 for (int k = 0; k < G; k++)
-                    u.z[k] = z[k * width + j];
+                    u.z[k] = z[k * apart + j];
                 for (int k = 0; k < peepholes; k++)
                     u.p[k] = p[k * width + j];
                 u.c_prev = c_prev[at + j];
@@ -248,7 +260,7 @@ INLINE void backward_rows(
                 unit_backward(&u, relu);
                 dc[at + j] = u.dc;
                 for (int k = 0; k < G; k++) {
-                    z[k * width + j] = u.z[k];
+                    z[k * apart + j] = u.z[k];
                     db[k * width + j] += u.z[k];
                 }
                 for (int k = 0; k < peepholes; k++)
@@ -256,22 +268,60 @@ INLINE void backward_rows(
             }
         }
     }
+    return start;
 }
 
-/* A width that is a constant unrolls into whole vectors. Without packing a layer is one block
- * as wide as its units. */
+/* ROWS(lanes, width) for all units of blocks `first` to `last`, from `unit` to `end`: whole blocks,
+ * then what the last one has. Lanes that are a constant unroll into whole vectors. Without packing a
+ * layer is one block as wide as its units. */
+#define ALL_ROWS(ROWS)                                                    \
+    const ptrdiff_t end = min_of(last * width, units_with_columns(H, G)); \
+    ptrdiff_t unit = first * width;                                       \
+    if (width != BLOCK_UNITS) {                                           \
+        ROWS(width, width);                                               \
+        return;                                                           \
+    }                                                                     \
+    unit = ROWS(BLOCK_UNITS, BLOCK_UNITS);                                \
+    if (units_together(G) <= 8)                                           \
+        unit = ROWS(8, BLOCK_UNITS);                                      \
+    if (units_together(G) <= 4)                                           \
+        ROWS(4, BLOCK_UNITS)
+
+INLINE void forward_blocks(
+    void (*unit_forward)(unit *, const int), const int relu, const int G,
+    const int peepholes, const int has_c, ptrdiff_t n, ptrdiff_t H, ptrdiff_t width,
+    ptrdiff_t first, ptrdiff_t last, const real *bias, const real *peephole, real *gates,
+    const real *c_prev, real *c, real *phi_c, real *h)
+{
+#define ROWS(lanes, width)                                                                \
+    forward_rows(unit_forward, relu, G, peepholes, has_c, lanes, n, H, width, unit, end, \
+                 bias, peephole, gates, c_prev, c, phi_c, h)
+    ALL_ROWS(ROWS);
+#undef ROWS
+}
+
+INLINE void backward_blocks(
+    void (*unit_backward)(unit *, const int), const int relu, const int G,
+    const int peepholes, const int has_c, const int resets, ptrdiff_t n, ptrdiff_t H,
+    ptrdiff_t width, ptrdiff_t first, ptrdiff_t last, const real *peephole, real *gates,
+    const real *c_prev, const real *c, const real *phi_c, const real *drh, const real *dy,
+    real *dh, real *dc, real *dbias, real *dpeephole)
+{
+#define ROWS(lanes, width)                                                                    \
+    backward_rows(unit_backward, relu, G, peepholes, has_c, resets, lanes, n, H, width, unit, \
+                  end, peephole, gates, c_prev, c, phi_c, drh, dy, dh, dc, dbias, dpeephole)
+    ALL_ROWS(ROWS);
+#undef ROWS
+}
+
 #define FORWARD(cell, activation, relu, G, peepholes, has_c)                                 \
     static void cell##_##activation##_forward(                                               \
         ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,          \
         const real *bias, const real *peephole, real *gates, const real *c_prev, real *c,    \
         real *phi_c, real *h)                                                                \
     {                                                                                        \
-        if (width == BLOCK_UNITS)                                                            \
-            forward_rows(cell##_forward_unit, relu, G, peepholes, has_c, n, H, BLOCK_UNITS,  \
-                         first, last, bias, peephole, gates, c_prev, c, phi_c, h);           \
-        else                                                                                 \
-            forward_rows(cell##_forward_unit, relu, G, peepholes, has_c, n, H, width, first, \
-                         last, bias, peephole, gates, c_prev, c, phi_c, h);                  \
+        forward_blocks(cell##_forward_unit, relu, G, peepholes, has_c, n, H, width, first,   \
+                       last, bias, peephole, gates, c_prev, c, phi_c, h);                    \
     }
 #define BACKWARD(cell, activation, relu, G, peepholes, has_c, resets)                        \
     static void cell##_##activation##_backward(                                              \
@@ -280,14 +330,9 @@ INLINE void backward_rows(
         const real *phi_c, const real *drh, const real *dy, real *dh, real *dc, real *dbias, \
         real *dpeephole)                                                                     \
     {                                                                                        \
-        if (width == BLOCK_UNITS)                                                            \
-            backward_rows(cell##_backward_unit, relu, G, peepholes, has_c, resets, n, H,     \
-                          BLOCK_UNITS, first, last, peephole, gates, c_prev, c, phi_c, drh,  \
-                          dy, dh, dc, dbias, dpeephole);                                     \
-        else                                                                                 \
-            backward_rows(cell##_backward_unit, relu, G, peepholes, has_c, resets, n, H,     \
-                          width, first, last, peephole, gates, c_prev, c, phi_c, drh, dy,    \
-                          dh, dc, dbias, dpeephole);                                         \
+        backward_blocks(cell##_backward_unit, relu, G, peepholes, has_c, resets, n, H,       \
+                        width, first, last, peephole, gates, c_prev, c, phi_c, drh, dy, dh,  \
+                        dc, dbias, dpeephole);                                               \
     }
 /* How many letters a string has, known when this is compiled. */
 #define COUNT(letters) ((int)sizeof(letters) - 1)
@@ -301,6 +346,7 @@ INLINE void backward_rows(
 CELLS(CELL)
 #undef CELL
 #undef COUNT
+#undef ALL_ROWS
 #undef BACKWARD
 #undef FORWARD
 

@@ -245,7 +245,7 @@ INLINE void any_int8_tile(
 #undef INT8_TILE
 
 /* Z (n x n_columns) for the columns from `first` to `last`, which are starts of blocks of `block`
- * columns; all blocks are whole. */
+ * columns, or beyond the last one. */
 INLINE void multiply_int8(
     const int vnni, ptrdiff_t n, int n_parts, const int8_rows *parts,
     const int8_columns *columns, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
@@ -254,8 +254,9 @@ INLINE void multiply_int8(
     ptrdiff_t depth = 0, width;
     for (int p = 0; p < n_parts; p++)
         depth += parts[p].depth;
+    last = min_of(last, n_columns);
     for (ptrdiff_t c = first; c < last; c += width) {
-        width = min_of(PANEL, block - c % block);
+        width = min_of(PANEL, min_of(block - c % block, n_columns - c));
         int rows;
         for (ptrdiff_t r = 0; r < n; r += rows) {
             const ptrdiff_t tiles = (n - r + INT8_ROWS - 1) / INT8_ROWS;

@@ -73,9 +73,9 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #include "../tuning.h"
 #include "kernels.h"
 
+#include "vectors.h"
 #include "activations.h"
 #include "cells.h"
-#include "vectors.h"
 #include "transpose.h"
 #include "products.h"
 #include "thin.h"

@@ -3,22 +3,20 @@
  * A gate that does not see an operand has no rows in its weights, and zeros in the packed
  * columns. */
 
-/* Columns that stand side by side in a panel, all of one gate. */
-enum { COLUMNS_TOGETHER = PANEL < BLOCK_UNITS ? PANEL : BLOCK_UNITS };
-
-/* Units of block b: the last one has what is left, padded. */
+/* Units of block b that have columns: the last one has what is left. */
 static inline ptrdiff_t block_units(const gate_shape *shape, ptrdiff_t b)
 {
-    const ptrdiff_t padded = (shape->H + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
-    return min_of(shape->units, padded - b * shape->units);
+    const ptrdiff_t all = units_with_columns(shape->H, shape->n_gates);
+    return min_of(shape->units, all - b * shape->units);
 }
 
-/* How many of COLUMNS_TOGETHER units from `unit` on a gate has weights for. */
-static inline ptrdiff_t units_there(const gate_shape *shape, ptrdiff_t gate, ptrdiff_t unit)
+/* How many of n units from `unit` on a gate has weights for. */
+static inline ptrdiff_t units_there(
+    const gate_shape *shape, ptrdiff_t gate, ptrdiff_t unit, ptrdiff_t n)
 {
     if (shape->stacked[gate] < 0 || unit >= shape->H)
         return 0;
-    return min_of(COLUMNS_TOGETHER, shape->H - unit);
+    return min_of(n, shape->H - unit);
 }
 
 /* Where column c of a block of n_columns starts in it, and how far apart its numbers are. */
@@ -32,7 +30,7 @@ static inline ptrdiff_t column_start(
 
 /* Block b of a packed matrix (depth x gates): its rows from `at` on hold the n columns of weights
  * (gates that see the operand * H, n), transposed. The columns of a block are gate by gate its
- * units; those of padding, units beyond H, are zeros. */
+ * units, in each panel as many as fit; those of padding, units beyond H, are zeros. */
 static void pack_gates(
     const gate_shape *shape, ptrdiff_t n, const real *weights, ptrdiff_t depth, ptrdiff_t at,
     real *packed, ptrdiff_t b)
@@ -40,18 +38,19 @@ static void pack_gates(
     const ptrdiff_t units = block_units(shape, b), first = b * shape->units;
     packed += depth * first * shape->n_gates;
     for (ptrdiff_t gate = 0; gate < shape->n_gates; gate++)
-        for (ptrdiff_t unit = 0; unit < units; unit += COLUMNS_TOGETHER) {
-            const ptrdiff_t there = units_there(shape, gate, first + unit);
+        for (ptrdiff_t unit = 0, n_units; unit < units; unit += n_units) {
+            const ptrdiff_t c = gate * units + unit;
             ptrdiff_t width;
-            real *p = packed + column_start(depth, units * shape->n_gates, gate * units + unit,
-                                            &width);
+            real *p = packed + column_start(depth, units * shape->n_gates, c, &width);
+            n_units = min_of(units - unit, PANEL - c % PANEL);
+            const ptrdiff_t there = units_there(shape, gate, first + unit, n_units);
             p += at * width;
             if (there > 0)
                 transpose_weights(
                     n, there, weights + (shape->stacked[gate] * shape->H + first + unit) * n, n,
                     p, width);
-            for (ptrdiff_t k = 0; k < n && there < COLUMNS_TOGETHER; k++)
-                for (ptrdiff_t j = there; j < COLUMNS_TOGETHER; j++)
+            for (ptrdiff_t k = 0; k < n && there < n_units; k++)
+                for (ptrdiff_t j = there; j < n_units; j++)
                     p[k * width + j] = 0;
         }
 }
@@ -64,11 +63,12 @@ static void unpack_gates(
     const ptrdiff_t units = block_units(shape, b), first = b * shape->units;
     packed += depth * first * shape->n_gates;
     for (ptrdiff_t gate = 0; gate < shape->n_gates; gate++)
-        for (ptrdiff_t unit = 0; unit < units; unit += COLUMNS_TOGETHER) {
-            const ptrdiff_t there = units_there(shape, gate, first + unit);
+        for (ptrdiff_t unit = 0, n_units; unit < units; unit += n_units) {
+            const ptrdiff_t c = gate * units + unit;
             ptrdiff_t width;
-            const real *p = packed + column_start(depth, units * shape->n_gates,
-                                                  gate * units + unit, &width);
+            const real *p = packed + column_start(depth, units * shape->n_gates, c, &width);
+            n_units = min_of(units - unit, PANEL - c % PANEL);
+            const ptrdiff_t there = units_there(shape, gate, first + unit, n_units);
             if (there > 0)
                 transpose_gradients(
                     n, there, weights + (shape->stacked[gate] * shape->H + first + unit) * n,

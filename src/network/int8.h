@@ -4,7 +4,7 @@
 /* Quads, scales and offsets one after the other. */
 static int8_columns columns_in_int8(const layer_plan *p, const real *packed)
 {
-    const ptrdiff_t G = p->columns.n_padded * p->columns.n_gates;
+    const ptrdiff_t G = p->columns.n_columns;
     real *start = (real *)packed + p->columns.columns_at;
     real *scales = start + G * p->int8_depth / 4;
     return (int8_columns){(int8_t *)start, scales, (int32_t *)(scales + 2 * G)};

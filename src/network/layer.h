@@ -15,9 +15,9 @@
  * Design: products are computed in one of two ways.
  *
  * a) A packed layer has [W U] as the columns of one packed matrix. Its units stand in blocks of
- *    16, the last one padded (S units), the gates of a block side by side: a step multiplies x_t
- *    and h_{t-1} by the columns of some blocks and updates their cells while the sums are in
- *    cache.
+ *    16 (S in all), the gates of a block side by side, for fewer units in the last one (G columns;
+ *    kernels/blocks.h): a step multiplies x_t and h_{t-1} by the columns of some blocks and updates
+ *    their cells while the sums are in cache.
  * b) Otherwise (S = H, one block) BLAS multiplies. It is the reference.
  *
  * The members of a team share the blocks of a packed layer and wait for each other at each step.
@@ -41,7 +41,7 @@ typedef struct {
     int history;
     int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one;
                           * not in int8 */
-    real *gates;         /* (N, S n_gates) activated gates, in backward dL/dz */
+    real *gates;         /* (N, G) activated gates, in backward dL/dz */
     real *c;             /* (B + N, S) */
     real *h;             /* (B + N, H) */
     real *phi_c;         /* (N, S) where there is a cell state besides h */
@@ -66,7 +66,7 @@ static void layer_take_memory(layer *l, const task *t, arena *memory)
     l->inputs_first = l->plan->columns.packed && !l->plan->int8_depth &&
                       B <= INPUTS_FIRST_ROWS && t->max_steps > 1;
     l->gates = arena_take(
-        memory, (l->inputs_first ? N : kept) * S * l->plan->columns.n_gates, item, 1);
+        memory, (l->inputs_first ? N : kept) * l->plan->columns.n_columns, item, 1);
     l->c = arena_take(memory, (B + kept) * S, item, 1);
     l->h = arena_take(memory, (B + N) * H, item, 1);
     l->phi_c = arena_take(memory, kept * S, item, l->plan->has_cell_state);
@@ -170,7 +170,7 @@ static void multiply_blocks(
     int accumulate, ptrdiff_t first, ptrdiff_t last, real *z)
 {
     const packed_columns *c = &l->plan->columns;
-    const ptrdiff_t G = c->n_padded * c->n_gates, block_gates = c->width * c->n_gates;
+    const ptrdiff_t G = c->n_columns, block_gates = c->width * c->n_gates;
     l->kernels->product(n, n_parts, a, c->depth, rows.at, accumulate, rows.seen,
                         l->weights + c->columns_at, block_gates, first * block_gates,
                         last * block_gates, G, z, G);
@@ -185,7 +185,7 @@ static void gates_of_blocks(
     const layer_plan *p = l->plan;
     const packed_columns *c = &p->columns;
     if (l->int8) {
-        const ptrdiff_t G = c->n_padded * c->n_gates, block_gates = c->width * c->n_gates;
+        const ptrdiff_t G = c->n_columns, block_gates = c->width * c->n_gates;
         const int8_columns packed = columns_in_int8(p, l->weights);
         l->int8->product(n, 1 + p->recurrent, quantized, &packed, block_gates,
                          first * block_gates, last * block_gates, G, z);
@@ -271,7 +271,7 @@ static void layer_forward(
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, S = p->columns.n_padded;
-    const ptrdiff_t G = S * p->columns.n_gates, B = s->B;
+    const ptrdiff_t G = p->columns.n_columns, B = s->B;
     const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
     const ptrdiff_t T = s->T;
     ptrdiff_t before = 0, now = B, first, last;
@@ -350,9 +350,10 @@ static void layer_forward(
 static int parts_of_dz(
     const layer_plan *p, const gates_seeing *seeing, const real *dz, columns *parts)
 {
-    const ptrdiff_t n_gates = p->columns.n_gates, stride = p->columns.n_padded * n_gates;
+    const ptrdiff_t n_gates = p->columns.n_gates, stride = p->columns.n_columns;
     const ptrdiff_t whole = p->columns.n_units / BLOCK_UNITS;
     const ptrdiff_t left_over = p->columns.n_units - whole * BLOCK_UNITS;
+    const ptrdiff_t units = left_over ? units_of_block(&p->columns, whole) : 0;
     const ptrdiff_t apart = n_gates * BLOCK_UNITS;
     const ptrdiff_t n_seeing = seeing->last - seeing->first;
     int n_parts = 0;
@@ -362,8 +363,8 @@ static int parts_of_dz(
         parts[n_parts++] = (columns){dz + seeing->first * BLOCK_UNITS, stride, 1,
                                      n_seeing * BLOCK_UNITS, whole - 1, apart};
     for (ptrdiff_t gate = seeing->first; left_over > 0 && gate < seeing->last; gate++)
-        parts[n_parts++] = (columns){
-            dz + whole * apart + gate * BLOCK_UNITS, stride, 1, left_over, 0, 0};
+        parts[n_parts++] =
+            (columns){dz + whole * apart + gate * units, stride, 1, left_over, 0, 0};
     return n_parts;
 }
 
@@ -449,7 +450,7 @@ static void layer_weight_gradients(
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t I = p->n_inputs, H = p->columns.n_units, N = s->N;
-    const ptrdiff_t G = p->columns.n_padded * p->columns.n_gates;
+    const ptrdiff_t G = p->columns.n_columns;
     const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
     ptrdiff_t first, last;
     if (!p->columns.packed) {
@@ -474,7 +475,7 @@ static void layer_weight_gradients(
         l->kernels->transposed_product(
             end - start, 1 + p->recurrent + p->resets, rows, p->columns.depth, scratch->inputs,
             l->gates + start * G, G, l->gradients + p->columns.columns_at, block_gates,
-            first * block_gates, last * block_gates,
+            first * block_gates, min_of(last * block_gates, G),
             start > 0 || !(l->first_of_lane && p->alike), scratch->panel);
         barrier_wait(member);
     }
@@ -518,7 +519,7 @@ static void layer_backward(
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t H = p->columns.n_units, S = p->columns.n_padded, B = s->B;
-    const ptrdiff_t G = S * p->columns.n_gates, width = p->columns.width;
+    const ptrdiff_t G = p->columns.n_columns, width = p->columns.width;
     ptrdiff_t now = s->N, first, last;
     share_blocks(member, p->columns.n_blocks, &first, &last);
     /* dh and dc wait in their rows until the step at which each row ends. */

@@ -179,19 +179,18 @@ static void write_traces(const network *n)
         const int direction = (int)(k % s->plan->n_directions);
         const layer *l = &n->stack.levels[k / s->plan->n_directions].directions[direction];
         const packed_columns *c = &l->plan->columns;
-        const ptrdiff_t H = c->n_units, S = c->n_padded, stride = (c->n_gates + 2) * H;
+        const ptrdiff_t H = c->n_units, stride = (c->n_gates + 2) * H;
         real *out = s->task->traces[k];
         for (ptrdiff_t block = 0; block < c->n_blocks; block++) {
-            const ptrdiff_t start = block * c->width;
-            const ptrdiff_t width = min_of(c->width, H - start);
+            const ptrdiff_t start = block * c->width, units = units_of_block(c, block);
             for (ptrdiff_t gate = 0; gate < c->n_gates; gate++)
-                scatter_steps(s->task, s->rows, s->steps, width,
-                              l->gates + (block * c->n_gates + gate) * c->width,
-                              S * c->n_gates, out + gate * H + start, stride, direction);
+                scatter_steps(s->task, s->rows, s->steps, min_of(units, H - start),
+                              l->gates + start * c->n_gates + gate * units, c->n_columns,
+                              out + gate * H + start, stride, direction);
         }
         out += c->n_gates * H;
-        scatter_steps(s->task, s->rows, s->steps, H, l->c + s->steps->B * S, S, out, stride,
-                      direction);
+        scatter_steps(s->task, s->rows, s->steps, H, l->c + s->steps->B * c->n_padded,
+                      c->n_padded, out, stride, direction);
         scatter_steps(s->task, s->rows, s->steps, H, layer_outputs(l, s->steps), H, out + H,
                       stride, direction);
     }

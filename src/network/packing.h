@@ -87,8 +87,8 @@ static void pack_layer_block(
     const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
     if (int8) {
         int8_columns of_x = columns_in_int8(l, packed), of_h = of_x;
-        of_h.scales += c->n_padded * c->n_gates;
-        of_h.offsets += c->n_padded * c->n_gates;
+        of_h.scales += c->n_columns;
+        of_h.offsets += c->n_columns;
         int8->pack(&ih, I, flat + l->weight_ih, l->int8_depth, 0, &of_x, block);
         if (l->recurrent)
             int8->pack(&hh, H, flat + l->weight_hh, l->int8_depth, in_quads(I), &of_h, block);

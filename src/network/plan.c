@@ -23,9 +23,11 @@ static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t
 {
     columns->width = width;
     columns->n_padded = ceil_div(columns->n_units, BLOCK_UNITS) * BLOCK_UNITS;
+    columns->n_columns =
+        units_with_columns(columns->n_units, columns->n_gates) * columns->n_gates;
     columns->n_blocks = ceil_div(columns->n_padded, width);
     columns->columns_at = at;
-    columns->bias_at = at + columns->n_padded * columns->n_gates * columns->per_column;
+    columns->bias_at = at + columns->n_columns * columns->per_column;
     return columns->bias_at + columns->n_padded * columns->n_gates;
 }
 
@@ -33,6 +35,7 @@ static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t
 static void keep_columns(packed_columns *columns, ptrdiff_t weight, ptrdiff_t bias)
 {
     columns->width = columns->n_padded = columns->n_units;
+    columns->n_columns = columns->n_units * columns->n_gates;
     columns->n_blocks = 1;
     columns->columns_at = weight;
     columns->bias_at = bias;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../kernels/blocks.h"
 #include "../kernels/cell_table.h"
 #include "../tuning.h"
 
@@ -32,13 +33,14 @@ typedef struct {
     ptrdiff_t n_gates;
     ptrdiff_t n_units;  /* H */
     int packed;         /* else BLAS multiplies, and all stands as in the flat vector */
-    ptrdiff_t width;    /* units of a block (the last one of a head may be narrower) */
+    ptrdiff_t width;    /* units of a block (the last one may have columns for fewer) */
     ptrdiff_t n_blocks;
     ptrdiff_t n_padded; /* S: H in whole BLOCK_UNITS, or H where it is not packed */
+    ptrdiff_t n_columns; /* G: those of units_with_columns, or of H where it is not packed */
     ptrdiff_t depth;    /* rows of the packed columns: numbers that a gate sees */
     ptrdiff_t per_column; /* numbers of memory that a packed column takes: depth, less in int8 */
-    /* The same places for weights and gradients: packed columns (depth x S gates), and biases
-     * block by block (n_gates, width). */
+    /* The same places for weights and gradients: packed columns (depth x G), and biases block
+     * by block (n_gates, width), S of each gate. */
     ptrdiff_t columns_at, bias_at;
 } packed_columns;
 
@@ -103,7 +105,7 @@ typedef struct {
     ptrdiff_t widest_units;      /* of any layer, padding included */
     ptrdiff_t widest_inputs;     /* of any layer */
     ptrdiff_t deepest;           /* numbers that a gate of any layer, or a score, sees */
-    ptrdiff_t most_weights;      /* of any layer, packed */
+    ptrdiff_t most_weights;      /* of any layer, packed, as if all blocks were whole */
     double layers_work;          /* floating-point operations of a step of a row, forward */
     int loss;
     const double *levels;        /* (K,) of the quantile loss */
@@ -125,6 +127,13 @@ typedef enum {
 static inline ptrdiff_t plan_n_layers(const network_plan *plan)
 {
     return plan->n_layers * plan->n_directions;
+}
+
+/* Units of a block that have columns. */
+static inline ptrdiff_t units_of_block(const packed_columns *columns, ptrdiff_t block)
+{
+    const ptrdiff_t left = columns->n_columns / columns->n_gates - block * columns->width;
+    return left < columns->width ? left : columns->width;
 }
 
 static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }

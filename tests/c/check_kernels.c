@@ -72,6 +72,14 @@ static real *copy(const real *x, ptrdiff_t n)
 static ptrdiff_t up_to(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / size * size; }
 static ptrdiff_t least(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 
+/* Units that have columns, whose number is a multiple of 16. */
+static ptrdiff_t with_columns(ptrdiff_t H, ptrdiff_t G)
+{
+    while (H * G % 16)
+        H++;
+    return H;
+}
+
 /* A sum of n products, however it is ordered and fused, is off by at most n u / (1 - n u) times
  * the sum of their sizes (Higham 2002, section 3.1); one more where it is added to something. */
 static exact sum_bound(ptrdiff_t n, exact sum_of_sizes)
@@ -93,10 +101,11 @@ static const cell_row cells[] = {
     CELLS(CELL_ROW)
 };
 
-/* Where unit j of gate g of a row stands: blocks of `width`, gate by gate. */
-static ptrdiff_t gate_place(ptrdiff_t j, int g, int G, ptrdiff_t width)
+/* Where unit j of gate g of a row of `units` stands: blocks of `width`, gate by gate. */
+static ptrdiff_t gate_place(ptrdiff_t j, int g, int G, ptrdiff_t width, ptrdiff_t units)
 {
-    return j / width * width * G + g * width + j % width;
+    const ptrdiff_t block = j / width * width;
+    return block * G + g * least(width, units - block) + j - block;
 }
 
 /* A few roundings each of numbers up to `size`, and the errors of two activations. */
@@ -110,9 +119,9 @@ static void check_cell_forward(
     ptrdiff_t last)
 {
     const int G = cells[cell].G, P = cells[cell].peepholes;
-    const ptrdiff_t S = up_to(H, width);
+    const ptrdiff_t S = up_to(H, width), units = least(S, with_columns(H, G)), row = units * G;
     real *bias = numbers(S * G, 1), *peephole = numbers(S * P, 1);
-    real *gates = numbers(n * S * G, 3), *z = copy(gates, n * S * G);
+    real *gates = numbers(n * row, 3), *z = copy(gates, n * row);
     real *c_prev = numbers(n * S, 2), *c = numbers(n * S, 9), *phi_c = numbers(n * S, 9);
     real *h = numbers(n * H, 9);
     real *old_c = copy(c, n * S), *old_h = copy(h, n * H);
@@ -124,22 +133,22 @@ static void check_cell_forward(
             dual in[MAX_GATES], p[MAX_PEEPHOLES];
             if (j < first * width || j >= last * width) { /* other blocks stay as they are */
                 for (int g = 0; g < G; g++)
-                    good &= gates[r * S * G + gate_place(j, g, G, width)] ==
-                            z[r * S * G + gate_place(j, g, G, width)];
+                    good &= gates[r * row + gate_place(j, g, G, width, units)] ==
+                            z[r * row + gate_place(j, g, G, width, units)];
                 good &= c[r * S + j] == old_c[r * S + j] && h[r * H + j] == old_h[r * H + j];
                 continue;
             }
             for (int g = 0; g < G; g++) {
-                const ptrdiff_t at = gate_place(j, g, G, width);
-                in[g] = number((exact)z[r * S * G + at] + bias[at]);
+                const exact before = z[r * row + gate_place(j, g, G, width, units)];
+                in[g] = number(before + bias[gate_place(j, g, G, width, S)]);
             }
             for (int q = 0; q < P; q++)
-                p[q] = number(peephole[gate_place(j, q, P, width)]);
+                p[q] = number(peephole[gate_place(j, q, P, width, S)]);
             const cell_step s =
                 reference_cell(cell, relu, in, p, number(c_prev[r * S + j]));
             for (int g = 0; g < G; g++)
-                good &= cell_near(gates[r * S * G + gate_place(j, g, G, width)], s.gates[g].v,
-                                  size_of(s.gates[g].v));
+                good &= cell_near(gates[r * row + gate_place(j, g, G, width, units)],
+                                  s.gates[g].v, size_of(s.gates[g].v));
             const exact size = 2 + 4 * size_of(c_prev[r * S + j]);
             good &= cell_near(c[r * S + j], s.c.v, size);
             if (cells[cell].has_c)
@@ -156,8 +165,9 @@ static void check_cell_backward(
 {
     const int G = cells[cell].G, P = cells[cell].peepholes;
     const ptrdiff_t S = up_to(H, width), blocks = S / width;
-    real *peephole = numbers(S * P, 1), *z = numbers(n * S * G, 3);
-    real *gates = allocate((size_t)(n * S * G) * sizeof(real));
+    const ptrdiff_t units = least(S, with_columns(H, G)), row = units * G;
+    real *peephole = numbers(S * P, 1), *z = numbers(n * row, 3);
+    real *gates = allocate((size_t)(n * row) * sizeof(real));
     real *c_prev = numbers(n * S, 2), *c = numbers(n * S, 0), *phi_c = numbers(n * S, 0);
     real *dy = numbers(n * H, 1), *dh = numbers(n * S, 1), *dc = numbers(n * S, 1);
     real *drh = numbers(n * S, 1);
@@ -174,15 +184,15 @@ static void check_cell_backward(
     enum { MOST = MAX_GATES + 1 + MAX_PEEPHOLES };
     exact *slopes = allocate((size_t)(n * S * MOST) * sizeof(exact));
     for (ptrdiff_t r = 0; r < n; r++)
-        for (ptrdiff_t j = 0; j < S; j++) {
+        for (ptrdiff_t j = 0; j < units; j++) {
             const exact dh_j =
                 (exact)dh[r * S + j] + (with_dy && j < H ? dy[r * H + j] : 0);
             for (int direction = 0; direction < G + 1 + P; direction++) {
                 dual in[MAX_GATES], p[MAX_PEEPHOLES], c0 = number(c_prev[r * S + j]);
                 for (int g = 0; g < G; g++)
-                    in[g] = number(z[r * S * G + gate_place(j, g, G, width)]);
+                    in[g] = number(z[r * row + gate_place(j, g, G, width, units)]);
                 for (int q = 0; q < P; q++)
-                    p[q] = number(peephole[gate_place(j, q, P, width)]);
+                    p[q] = number(peephole[gate_place(j, q, P, width, S)]);
                 if (direction < G)
                     in[direction].d = 1;
                 else if (direction == G)
@@ -191,7 +201,7 @@ static void check_cell_backward(
                     p[direction - G - 1].d = 1;
                 const cell_step s = reference_cell(cell, relu, in, p, c0);
                 for (int g = 0; g < G; g++)
-                    gates[r * S * G + gate_place(j, g, G, width)] = (real)s.gates[g].v;
+                    gates[r * row + gate_place(j, g, G, width, units)] = (real)s.gates[g].v;
                 c[r * S + j] = (real)s.c.v;
                 phi_c[r * S + j] = (real)s.phi_c.v;
                 slopes[(r * S + j) * MOST + direction] =
@@ -214,19 +224,19 @@ static void check_cell_backward(
     k->cell_backward[cell][relu](n, H, width, 0, blocks, peephole, gates, c_prev, c, phi_c, drh,
                                  with_dy ? dy : NULL, dh, dc, dbias, dpeephole);
     for (ptrdiff_t r = 0; r < n; r++)
-        for (ptrdiff_t j = 0; j < S; j++) {
+        for (ptrdiff_t j = 0; j < units; j++) {
             const exact *slope = slopes + (r * S + j) * MOST;
             const exact size = 1 + 4 * (size_of(old_dh[r * S + j]) + 1 +
                                         size_of(old_dc[r * S + j])) *
                                        (1 + size_of(c[r * S + j]) + size_of(c_prev[r * S + j]));
             for (int g = 0; g < G; g++) {
-                const ptrdiff_t at = gate_place(j, g, G, width);
-                good &= cell_near(gates[r * S * G + at], slope[g], size);
-                sum_dbias[at] += slope[g];
+                good &= cell_near(gates[r * row + gate_place(j, g, G, width, units)], slope[g],
+                                  size);
+                sum_dbias[gate_place(j, g, G, width, S)] += slope[g];
             }
             good &= cell_near(dc[r * S + j], slope[G], size);
             for (int q = 0; q < P; q++)
-                sum_dpeephole[gate_place(j, q, P, width)] += slope[G + 1 + q];
+                sum_dpeephole[gate_place(j, q, P, width, S)] += slope[G + 1 + q];
         }
     for (ptrdiff_t at = 0; at < S * G; at++)
         good &= cell_near(dbias[at], sum_dbias[at], 16 * (exact)n);
@@ -248,7 +258,7 @@ static void check_reset(ptrdiff_t n, ptrdiff_t H, ptrdiff_t width)
     k->reset_forward(n, H, width, 0, S / width, bias, gates, h_prev, rh);
     for (ptrdiff_t r = 0; r < n; r++)
         for (ptrdiff_t j = 0; j < S; j++) {
-            const ptrdiff_t at = gate_place(j, 0, G, width);
+            const ptrdiff_t at = gate_place(j, 0, G, width, S);
             const dual gate = logistic_of(number((exact)gates[r * S * G + at] + bias[at]));
             good &= cell_near(rh[r * S + j], gate.v * h_prev[r * S + j], 1);
         }
@@ -258,14 +268,14 @@ static void check_reset(ptrdiff_t n, ptrdiff_t H, ptrdiff_t width)
 
 static void check_cells(void)
 {
-    static const ptrdiff_t units[] = {1, 15, 16, 17, 40};
-    for (int u = 0; u < 5; u++) {
+    static const ptrdiff_t units[] = {1, 5, 11, 15, 16, 17, 40};
+    for (int u = 0; u < 7; u++) {
         check_reset(3, units[u], BLOCK_UNITS);
         check_reset(3, units[u], units[u]);
     }
     for (int cell = 0; cell < N_CELLS; cell++)
         for (int relu = 0; relu < 2; relu++)
-            for (int u = 0; u < 5; u++)
+            for (int u = 0; u < 7; u++)
                 for (ptrdiff_t n = 1; n < 6; n += 4) {
                     const ptrdiff_t H = units[u], blocks = up_to(H, BLOCK_UNITS) / BLOCK_UNITS;
                     check_cell_forward(cell, relu, n, H, BLOCK_UNITS, 0, blocks);
@@ -608,10 +618,10 @@ static void check_multiplies(void)
 
 /* -- Packing -- */
 
-static void check_packing(ptrdiff_t H, ptrdiff_t n, ptrdiff_t units, const signed char *stacked)
+static void check_packing(
+    int G, ptrdiff_t H, ptrdiff_t n, ptrdiff_t units, const signed char *stacked)
 {
-    const int G = 4;
-    const ptrdiff_t padded = up_to(H, BLOCK_UNITS), depth = n + 3, at = 2;
+    const ptrdiff_t padded = with_columns(H, G), depth = n + 3, at = 2;
     const gate_shape shape = {G, stacked, H, units};
     real *weights = numbers(G * H * n, 1), *back = numbers(G * H * n, 1);
     real *old = copy(back, G * H * n), *packed = numbers(padded * G * depth, 9);
@@ -647,7 +657,8 @@ static void check_packing(ptrdiff_t H, ptrdiff_t n, ptrdiff_t units, const signe
             const ptrdiff_t place = stacked[g] * H * n + j;
             accumulate &= back[place] == old[place] + weights[place];
         }
-    expect(pack, "pack_gates", SIZES("%td units of blocks of %td, %td numbers", H, units, n));
+    expect(pack, "pack_gates",
+           SIZES("%td units of blocks of %td, %d gates, %td numbers", H, units, G, n));
     expect(unpack, "unpack_gates", sizes);
     expect(accumulate, "unpack_gates, accumulating", sizes);
     free(weights), free(back), free(old), free(packed), free(old_packed);
@@ -685,12 +696,14 @@ static void check_pack_rows(ptrdiff_t H, ptrdiff_t n, ptrdiff_t block, const sig
 static void check_packings(void)
 {
     static const signed char stacked[][4] = {{0, 1, 2, 3}, {0, -1, 1, 2}, {-1, 0, -1, -1}};
-    static const ptrdiff_t units[] = {1, 15, 16, 17, 70};
+    static const ptrdiff_t units[] = {1, 5, 11, 15, 16, 17, 70};
     for (int s = 0; s < 3; s++)
-        for (int u = 0; u < 5; u++)
+        for (int u = 0; u < 7; u++)
             for (ptrdiff_t n = 1; n < 140; n += 46) {
-                check_packing(units[u], n, BLOCK_UNITS, stacked[s]);
-                check_packing(units[u], n, HEAD_BLOCK, stacked[s]);
+                for (int G = 1; G <= 4; G++) {
+                    check_packing(G, units[u], n, BLOCK_UNITS, stacked[s]);
+                    check_packing(G, units[u], n, HEAD_BLOCK, stacked[s]);
+                }
                 check_pack_rows(units[u], n, PORTION * BLOCK_UNITS, stacked[s]);
                 check_pack_rows(units[u], n, BLOCK_UNITS, stacked[s]);
             }
@@ -725,11 +738,12 @@ static int quantized(
 
 /* Where the quads of row 0 of a column start, and how far apart its quads are. */
 static const int8_t *int8_column(
-    const int8_columns *packed, ptrdiff_t depth, ptrdiff_t block, ptrdiff_t c, ptrdiff_t *apart)
+    const int8_columns *packed, ptrdiff_t depth, ptrdiff_t block, ptrdiff_t n_columns,
+    ptrdiff_t c, ptrdiff_t *apart)
 {
     const ptrdiff_t panel_columns = 4 * level_bytes / (ptrdiff_t)sizeof(real);
     const ptrdiff_t in_block = c % block, panel = in_block / panel_columns * panel_columns;
-    *apart = 4 * least(panel_columns, block - panel);
+    *apart = 4 * least(panel_columns, least(block, n_columns - c + in_block) - panel);
     return packed->quads + depth * (c - in_block + panel) + 4 * (in_block - panel);
 }
 
@@ -745,7 +759,8 @@ static int int8_sum(ptrdiff_t n, const int8_t *row, const int8_t *column, ptrdif
 static void check_int8(
     ptrdiff_t n, ptrdiff_t I, ptrdiff_t H, int n_gates, const signed char *stacked, double range)
 {
-    const ptrdiff_t G = up_to(H, BLOCK_UNITS) * n_gates, block = BLOCK_UNITS * n_gates;
+    const ptrdiff_t units = with_columns(H, n_gates);
+    const ptrdiff_t G = units * n_gates, block = BLOCK_UNITS * n_gates;
     const ptrdiff_t sizes_of[] = {I, H}, depths[] = {quads(I), quads(H)};
     const ptrdiff_t depth = depths[0] + depths[1];
     const gate_shape shape = {n_gates, stacked, H, BLOCK_UNITS};
@@ -779,16 +794,17 @@ static void check_int8(
         for (ptrdiff_t r = 0; r < n; r++)
             good &= quantized(size, x[p] + r * size, rows[p].values + r * depths[p], 4,
                               rows[p].scales[r]);
-        for (ptrdiff_t b = G / block; b-- > 0;)
+        for (ptrdiff_t b = up_to(G, block) / block; b-- > 0;)
             int8->pack(&shape, size, weights[p], depth, p * depths[0], &packed[p], b);
     }
     expect(good, "quantize_rows", SIZES("%td rows of %td and %td, up to %g", n, I, H, range));
     good = 1;
     for (ptrdiff_t c = 0; c < G; c++) {
-        const ptrdiff_t gate = c % block / BLOCK_UNITS;
-        const ptrdiff_t unit = c / block * BLOCK_UNITS + c % BLOCK_UNITS;
+        const ptrdiff_t first = c / block * BLOCK_UNITS;
+        const ptrdiff_t in_block = least(BLOCK_UNITS, units - first);
+        const ptrdiff_t gate = c % block / in_block, unit = first + c % block % in_block;
         ptrdiff_t apart;
-        const int8_t *q = int8_column(packed, depth, block, c, &apart);
+        const int8_t *q = int8_column(packed, depth, block, G, c, &apart);
         for (int p = 0; p < 2; p++, q += depths[0] / 4 * apart) {
             const int seen = stacked[gate] >= 0 && unit < H;
             real *zeros = allocate((size_t)sizes_of[p] * sizeof(real));
@@ -815,7 +831,7 @@ static void check_int8(
         for (ptrdiff_t c = 0; c < G; c++) {
             exact sum = 0, size = 0;
             ptrdiff_t apart;
-            const int8_t *q = int8_column(packed, depth, block, c, &apart);
+            const int8_t *q = int8_column(packed, depth, block, G, c, &apart);
             for (int p = 0; p < 2; p++, q += depths[0] / 4 * apart) {
                 const exact term = (exact)rows[p].scales[r] * packed[p].scales[c] *
                                    int8_sum(depths[p], row[p].values, q, apart);
@@ -836,9 +852,9 @@ static void check_int8(
 static void check_all_int8(void)
 {
     static const signed char stacked[][4] = {{0, 1, 2, 3}, {0, -1, 1, 2}, {0, 1, 2, -1}};
-    static const ptrdiff_t units[] = {1, 15, 16, 17, 70, 3 * INT8_AT_ONCE + 5};
+    static const ptrdiff_t units[] = {1, 5, 11, 15, 16, 17, 70, 3 * INT8_AT_ONCE + 5};
     for (int s = 0; s < 3; s++)
-        for (int u = 0; u < 6; u++)
+        for (int u = 0; u < 8; u++)
             for (ptrdiff_t n = 1; n < 8; n++)
                 for (int n_gates = s == 2 ? 1 : 3; n_gates <= (s == 2 ? 3 : 4); n_gates++)
                     check_int8(n, 1 + (n * n + 3 * u) % 41, units[u], n_gates, stacked[s],
