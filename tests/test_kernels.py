@@ -190,7 +190,7 @@ def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step, te
         cell=cell,
         bidirectional=bidirectional,
         per_step=per_step,
-        n_inputs=20,
+        n_inputs=120,
     )
     problem.network.parameters[:] *= 0.2
     assert_same_bits(problem)

@@ -11,8 +11,8 @@ LOSSES = {(<bytes> loss_names[k]).decode(): k for k in range(n_losses)}
 
 
 # A row of the table of cells: its number, and the letters of its gates (in the order in which
-# they are stacked), of those that see the inputs, the hidden state, the reset gate times it and
-# the cell state, and of the vectors of its state.
+# they are stacked), of those that see the inputs, the hidden state, the reset gate times that
+# state and the cell state, and of the vectors of its state.
 Cell = namedtuple("Cell", "number gates see_x see_h see_rh see_c state")
 
 CELLS = {
@@ -42,8 +42,8 @@ def check_int8(products, layers, cell, dtype):
     """Refuse int8 weights where there are no kernels for them."""
     if CELLS[cell].see_rh:
         raise ValueError(
-            f"weights='int8' is not possible with cell={cell!r}, whose candidate waits for its "
-            "reset gate; cell='gru' has no such gate."
+            f"weights='int8' is not possible with cell={cell!r}, whose candidate waits for "
+            "its reset gate; cell='gru' has no such gate."
         )
     if dtype.name != "float32":
         raise ValueError(
