@@ -21,9 +21,10 @@ from sklearn.utils.validation import check_is_fitted
 from ._arguments import as_array, check_64_bits, check_collection, reading_numbers, shown
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import fill_docstrings
+from ._imputer import SequenceImputer
 from ._sequences import flatten_steps, form_of
 
-__all__ = ["StepwiseTransformer", "make_windows"]
+__all__ = ["SequenceImputer", "StepwiseTransformer", "make_windows"]
 
 SEQUENCE_FORMS = "a 3-D array (n_samples, n_timesteps, n_features) or a list of 2-D arrays"
 
