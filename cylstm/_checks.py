@@ -141,40 +141,53 @@ def check_X(estimator: Any, X: Any, input_format: InputFormat) -> Sequences:
     """Read the X of a fitted model."""
     if input_format.form == "tokens":
         return tokens_to_sequences(X, input_format.vocabulary)
-    check_collection(X, "X", FORMS)
-    form = form_of(X)
-    name = type(estimator).__name__
-    if form == "columns" and input_format.form != "columns" and len(X):
-        raise ValueError(
-            f"X has shape {np.shape(X)}, but {name} was fitted on sequences: give a 3-D array "
-            "(n_samples, n_timesteps, n_features) or a list of 2-D arrays. For a single "
-            "sequence x that is X = [x]."
-        )
+    form = check_form(estimator, X, input_format.form)
     sequences = _READERS[form](
         estimator, X, np.dtype(input_format.dtype), input_format.n_step_features, False
     )
-    if sequences.n_features != input_format.n_features:
-        raise ValueError(
-            f"X has {sequences.n_features} features at every step, but {name} was fitted with "
-            f"{input_format.n_features}."
-        )
+    check_step_features(estimator, sequences.n_features, input_format.n_features)
     return sequences
 
 
-def _read_columns(estimator, X, dtype, n_step_features, reset):
+def check_form(estimator: Any, X: Any, fitted_form: str) -> str:
+    """The form of X, given to an estimator fitted on X of another form or the same."""
+    check_collection(X, "X", FORMS)
+    form = form_of(X)
+    if form == "columns" and fitted_form != "columns" and len(X):
+        raise ValueError(
+            f"X has shape {np.shape(X)}, but {type(estimator).__name__} was fitted on "
+            "sequences: give a 3-D array (n_samples, n_timesteps, n_features) or a list of "
+            "2-D arrays. For a single sequence x that is X = [x]."
+        )
+    return form
+
+
+def check_step_features(estimator: Any, n_features: int, n_fitted: int) -> None:
+    """Refuse steps that have other features than those of the first fit."""
+    if n_features != n_fitted:
+        raise ValueError(
+            f"X has {n_features} features at every step, but {type(estimator).__name__} was "
+            f"fitted with {n_fitted}."
+        )
+
+
+def read_columns(estimator: Any, X: Any, dtype: Any, reset: bool) -> np.ndarray:
+    """A 2-D X in C order, which may have NaN and infinity. Like scikit-learn's validate_data
+    it sets or checks n_features_in_ and feature_names_in_."""
     if isinstance(X, (list, tuple)) and len(X) == 0:
         raise ValueError("X is empty: found array with 0 sample(s), at least 1.")
     check_numeric(X, "X")
     with reading_numbers("X"):
-        X = validate_data(
+        return validate_data(
             estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
         )
-    return columns_to_sequences(X, n_step_features)
 
 
 # Form of X -> callable(estimator, X, dtype, n_step_features, reset) -> Sequences
 _READERS: dict[str, Callable[..., Sequences]] = {
-    "columns": _read_columns,
+    "columns": lambda estimator, X, dtype, n_step_features, reset: columns_to_sequences(
+        read_columns(estimator, X, dtype, reset), n_step_features
+    ),
     "steps": lambda estimator, X, dtype, *rest: steps_to_sequences(X, dtype),
     "ragged": lambda estimator, X, dtype, *rest: ragged_to_sequences(X, dtype),
 }

@@ -163,15 +163,20 @@ def columns_to_sequences(X, n_step_features):
 
     Columns k * n_step_features to (k + 1) * n_step_features are the features of step k.
     """
+    sequences = Sequences.from_equal_lengths(split_columns(X, n_step_features))
+    _check_finite(sequences)
+    return sequences
+
+
+def split_columns(X, n_step_features):
+    """A view of a 2-D array in C order as (n_samples, n_timesteps, n_step_features)."""
     n, n_columns = X.shape
     if n_columns % n_step_features:
         raise ValueError(
             f"X has {n_columns} columns, which is not a multiple of "
             f"n_step_features={n_step_features}: every step must have the same features."
         )
-    sequences = Sequences.from_equal_lengths(X.reshape(n, -1, n_step_features))
-    _check_finite(sequences)
-    return sequences
+    return X.reshape(n, -1, n_step_features)
 
 
 def _check_finite(sequences):
@@ -203,18 +208,34 @@ def steps_to_sequences(X, dtype):
     if _all_finite(X):
         return sequences
     sequences.lengths = _unpadded_lengths(X)
-    empty = np.flatnonzero(sequences.lengths == 0)
-    if len(empty):
-        raise ValueError(
-            f"X[{empty[0]}] has length 0: all of its steps are NaN, which is padding. "
-            "Every sequence needs at least one step."
-        )
+    check_not_empty(sequences.lengths)
     inside = np.arange(T) < sequences.lengths[:, None]
     bad = ~np.isfinite(X).all(axis=2) & inside
     if bad.any():
         sample, step = np.argwhere(bad)[0]
         _raise_not_finite(X[sample, step], sample, step)
     return sequences
+
+
+def check_not_empty(lengths):
+    """Refuse sequences of a 3-D X that are all padding."""
+    empty = np.flatnonzero(lengths == 0)
+    if len(empty):
+        raise ValueError(
+            f"X[{empty[0]}] has length 0: all of its steps are NaN, which is padding. "
+            "Every sequence needs at least one step."
+        )
+
+
+def check_not_infinite(rows, lengths):
+    """Refuse infinity, but not NaN, in the steps of sequences of these lengths."""
+    infinite = np.isinf(rows)
+    if infinite.any():
+        row = np.flatnonzero(infinite.any(axis=1))[0]
+        ends = np.cumsum(lengths)
+        sample = np.searchsorted(ends, row, side="right")
+        step = row - (ends[sample] - lengths[sample])
+        _raise_not_finite(rows[row, infinite[row]], sample, step)
 
 
 def _check_3d(X):
@@ -302,8 +323,14 @@ def _as_tokens(x, name, n_dimensions):
     return np.ascontiguousarray(x, dtype=np.int64)
 
 
-def flatten_steps(X):
+def flatten_steps(X, dtype=None):
     """All real steps of a 3-D or ragged X as the rows of one array, which may have NaN.
+
+    Parameters
+    ----------
+    X : array or list of arrays
+    dtype : dtype, list of dtypes or None
+        The dtype of the rows, as check_array takes it.
 
     Returns
     -------
@@ -315,15 +342,19 @@ def flatten_steps(X):
     """
     if form_of(X) == "steps":
         _check_3d(X)
-        X = check_array(X, dtype=None, allow_nd=True, ensure_all_finite=False, input_name="X")
+        with reading_numbers("X"):
+            X = check_array(
+                X, dtype=dtype, allow_nd=True, ensure_all_finite=False, input_name="X"
+            )
         lengths = _unpadded_lengths(X)
         inside = np.arange(X.shape[1]) < lengths[:, None]
 
         def rebuild(rows):
             if inside.all():
                 return rows.reshape(*inside.shape, rows.shape[1])
-            # Padding is NaN, which integers cannot represent.
-            dtype = np.result_type(rows.dtype, np.float32)
+            dtype = rows.dtype
+            if dtype.kind != "f":  # padding is NaN, which integers cannot represent
+                dtype = np.result_type(dtype, np.float32)
             out = np.full((*inside.shape, rows.shape[1]), np.nan, dtype=dtype)
             out[inside] = rows
             return out
@@ -342,7 +373,9 @@ def flatten_steps(X):
         out[:] = pieces
         return out
 
-    return np.concatenate(arrays), lengths, rebuild
+    # In C order, since sums over F-ordered rows round differently.
+    rows = check_array(np.concatenate(arrays), dtype=dtype, order="C", ensure_all_finite=False)
+    return rows, lengths, rebuild
 
 
 def _unpadded_lengths(X):
@@ -379,8 +412,10 @@ def _n_dimensions(x):
 
 def _as_steps(x, k):
     try:
-        x = np.asarray(x)
-        if x.dtype == object:
+        given, x = x, np.asarray(x)
+        if x.dtype == object and hasattr(given, "iloc"):  # pandas.NA is not a number
+            x = given.to_numpy(np.float64, na_value=np.nan)
+        elif x.dtype == object:
             x = x.astype(np.float64)
     except (OverflowError, TypeError, ValueError) as error:
         raise ValueError(
@@ -414,8 +449,8 @@ def _all_finite(values):
 def _raise_not_finite(step_values, sample, step):
     what = "NaN" if np.isnan(step_values).any() else "infinity or a value too large"
     hint = (
-        " Fill it in first, for example with StepwiseTransformer(SimpleImputer()) from "
-        "cylstm.preprocessing; steps of a 3-D X that are NaN in every feature are padding "
+        " Fill it in first, for example with SequenceImputer() from cylstm.preprocessing; "
+        "steps of a 3-D X that are NaN in every feature are padding "
         "only at the end of a sequence."
         if what == "NaN"
         else f" for {step_values.dtype}."

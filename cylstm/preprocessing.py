@@ -21,9 +21,10 @@ from sklearn.utils.validation import check_is_fitted
 from ._arguments import as_array, check_64_bits, check_collection, reading_numbers, shown
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import fill_docstrings
+from ._imputer import SequenceImputer
 from ._sequences import flatten_steps, form_of
 
-__all__ = ["StepwiseTransformer", "make_windows"]
+__all__ = ["SequenceImputer", "StepwiseTransformer", "make_windows"]
 
 SEQUENCE_FORMS = "a 3-D array (n_samples, n_timesteps, n_features) or a list of 2-D arrays"
 
@@ -85,8 +86,9 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         Parameters
         ----------
         %(X)s
-        y : array-like of shape (n_samples, ...), default=None
+        y : array-like of shape (n_samples, ...) or list of arrays, default=None
             Passed to the transformer, each target repeated for every step of its sequence.
+            Arrays of different lengths hold one target per step.
 
         Returns
         -------
@@ -189,7 +191,7 @@ class StepwiseTransformer(  # type: ignore[call-arg]
             check_collection(y, "y", "one target per sequence")
             if len(y) != len(lengths):
                 raise ValueError(f"y has {len(y)} samples, but X has {len(lengths)}.")
-            y = np.repeat(np.asarray(y), lengths, axis=0)
+            y = _targets_of_steps(y, lengths)
         return rows, y, rebuild
 
     def _apply(self, method, X):
@@ -204,6 +206,20 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         tags.input_tags.three_d_array = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _targets_of_steps(y, lengths):
+    """The targets of sequences of these lengths, one per step."""
+    is_list = isinstance(y, (list, tuple)) or getattr(y, "dtype", "") == "object"
+    if is_list and len({np.shape(targets)[:1] for targets in y}) > 1:
+        for k, (targets, length) in enumerate(zip(y, lengths, strict=True)):
+            if np.shape(targets)[:1] != (length,):
+                raise ValueError(
+                    f"y[{k}] has shape {np.shape(targets)}, but X[{k}] has {length} steps: y "
+                    "must have one target per sequence or one per step."
+                )
+        return np.concatenate(y)
+    return np.repeat(np.asarray(y), lengths, axis=0)
 
 
 def make_windows(

@@ -58,7 +58,7 @@ BAD_DATA = [
     (X, np.where(Y > 0, np.nan, Y), {}, "Input y contains NaN"),
     (X, X, {}, r"y has shape \(60, 7, 3\)"),
     (X, np.full(N, "a"), {}, "could not convert string to float"),
-    (PADDED[:, ::-1], Y, {}, r"Input X contains NaN.*StepwiseTransformer\(SimpleImputer"),
+    (PADDED[:, ::-1], Y, {}, r"Input X contains NaN.*SequenceImputer\(\)"),
     ([], [], {}, "X is empty: found array with 0 sample"),
     (np.zeros((0, 3)), [], {}, "0 sample"),
     (X[0, 0], Y[:3], {}, "Expected 2D array, got 1D array"),

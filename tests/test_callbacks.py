@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
-from cylstm.preprocessing import StepwiseTransformer
+from cylstm.preprocessing import SequenceImputer, StepwiseTransformer
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
 
@@ -97,7 +97,11 @@ def test_scoring_monitor(weights):
 
 
 def pipeline():
-    return make_pipeline(StepwiseTransformer(StandardScaler()), LSTMClassifier(2, max_iter=2))
+    return make_pipeline(
+        StepwiseTransformer(StandardScaler()),
+        SequenceImputer(),
+        LSTMClassifier(2, max_iter=2),
+    )
 
 
 @pytest.mark.parametrize(

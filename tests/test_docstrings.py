@@ -13,10 +13,10 @@ from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
 from cylstm.plotting import GateDisplay, LossCurveDisplay
-from cylstm.preprocessing import StepwiseTransformer, make_windows
+from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
 
 ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel]
-CLASSES = [*ESTIMATORS, StepwiseTransformer, GateDisplay, LossCurveDisplay]
+CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, GateDisplay, LossCurveDisplay]
 
 
 def own_methods(cls):

@@ -9,7 +9,7 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
-from cylstm.preprocessing import StepwiseTransformer, make_windows
+from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
 
 N, T, F = 12, 4, 2
 X = np.random.default_rng(0).normal(size=(N, T, F))
@@ -64,6 +64,8 @@ def test_X_is_an_array_or_a_list(bad_X, message):
     check(lambda: fitted.partial_fit(bad_X, Y), message)
     check(lambda: classifier(embedding_dim=2).fit(bad_X, LABELS), message)
     check(lambda: StepwiseTransformer(StepwiseTransformer(None)).fit(bad_X), message)
+    check(lambda: SequenceImputer().fit(bad_X), message)
+    check(lambda: SequenceImputer().fit(X).transform(bad_X), message)
     if bad_X is not None:
         check(lambda: fitted.fit(X, Y, X_val=bad_X, y_val=Y), f"In X_val: {message}")
 

@@ -95,6 +95,17 @@ def test_targets_are_repeated_for_every_step():
         StepwiseTransformer(selector).fit(RAGGED, y[:9])
 
 
+def test_targets_of_every_step():
+    y = [x[:, 2] for x in RAGGED]
+    selector = SelectKBest(f_regression, k=1)
+    transformer = StepwiseTransformer(selector).fit(RAGGED, y)
+    expected = clone(selector).fit(np.concatenate(RAGGED), np.concatenate(y))
+    np.testing.assert_array_equal(transformer.transformer_.scores_, expected.scores_)
+    y[3] = np.zeros(LENGTHS[3] + 1)
+    with pytest.raises(ValueError, match=rf"y\[3\] .* X\[3\] has {LENGTHS[3]} steps"):
+        transformer.fit(RAGGED, y)
+
+
 def test_sparse_and_data_frame_outputs_become_arrays():
     codes = RNG.integers(3, size=(6, 4, 1))
     assert StepwiseTransformer(OneHotEncoder()).fit_transform(codes).shape == (6, 4, 3)

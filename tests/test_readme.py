@@ -16,13 +16,15 @@ README = Path(__file__).parent.parent / "README.md"
 def test_examples(monkeypatch):
     monkeypatch.chdir(README.parent)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 8
+    assert len(blocks) == 9
     names = {}
     # The workers of pytest-xdist share the cores.
     with threadpool_limits(limits=1, user_api="openmp"):
         for block in blocks:
             exec(compile(block, str(README), "exec"), names)
     assert names["search"].best_score_ > 0.5
+    filled = names["pipeline"][1].transform(names["gaps"])
+    assert not any(np.isnan(x).any() for x in filled)
     assert names["tagger"].score(names["tokens"], names["tags"]) == 1
     assert names["model"].sample(9, prompt=["a"], temperature=0) == ["dog", "barks"]
     to_come = np.sin(400 / 5)

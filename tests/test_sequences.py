@@ -110,7 +110,7 @@ def with_value(value, sample=1, step=0):
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (np.nan, r"contains NaN.*SimpleImputer.*sample 1 at step 0"),
+        (np.nan, r"contains NaN.*SequenceImputer.*sample 1 at step 0"),
         (np.inf, r"contains infinity.*sample 1 at step 0"),
         (1e60, r"too large for float32.*sample 1 at step 0"),
     ],

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm.plotting import GateDisplay, LossCurveDisplay
-from cylstm.preprocessing import StepwiseTransformer, make_windows
+from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
 
 
 def usage() -> None:
@@ -31,6 +31,8 @@ def usage() -> None:
     tokens: Iterator[str] = model.iter_sample(5, prompt="a", random_state=0)
 
     windows, targets = make_windows(np.arange(9), window=3, targets=[0])
+    imputer: SequenceImputer = SequenceImputer("mean", add_indicator=True).fit(ragged)
+    names = imputer.get_feature_names_out(["a"]).tolist()
     scaled = StepwiseTransformer(None).fit(windows, targets).transform(windows)
     LossCurveDisplay.from_estimator(regressor).plot()
     GateDisplay.from_estimator(regressor, X[0], reverse=True)
@@ -40,4 +42,5 @@ def usage() -> None:
     regressor.fit(X)  # type: ignore[call-arg]
     classifier.partial_fit(X, list("abab"), weights=None)  # type: ignore[call-arg]
     model.sample("5")  # type: ignore[arg-type]
+    SequenceImputer(add_indicator="all")  # type: ignore[arg-type]
     make_windows(X, window="3")  # type: ignore[arg-type]
