@@ -37,8 +37,7 @@ typedef struct {
     /* History of a chunk; without it phi_c holds one step, c two, and gates one, unless inputs come
      * first. */
     int history;
-    int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one;
-                          * not in int8 */
+    int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one */
     real *gates;         /* (N, G) activated gates, in backward dL/dz */
     real *c;             /* (B + N, S) */
     real *h;             /* (B + N, H) */
@@ -54,13 +53,18 @@ typedef struct {
     real *dh, *dc;  /* (B, S) */
 } layer_scratch;
 
+/* In shards of few rows of a packed network. */
+static int inputs_come_first(const task *t)
+{
+    return t->max_rows <= INPUTS_FIRST_ROWS && t->max_steps > 1;
+}
+
 static void layer_take_memory(layer *l, const task *t, arena *memory)
 {
     const ptrdiff_t H = l->plan->columns.n_units, S = l->plan->columns.n_padded;
     const ptrdiff_t B = t->max_rows, N = t->max_packed, kept = t->history ? N : B;
     const size_t item = sizeof(real);
-    l->inputs_first = l->plan->columns.packed && !l->plan->int8_depth &&
-                      B <= INPUTS_FIRST_ROWS && t->max_steps > 1;
+    l->inputs_first = l->plan->columns.packed && inputs_come_first(t);
     l->gates = arena_take(
         memory, (l->inputs_first ? N : kept) * l->plan->columns.n_columns, item, 1);
     l->c = arena_take(memory, (B + kept) * S, item, 1);
@@ -147,26 +151,28 @@ static void layer_cells_forward(
         l->weights + p->peephole_at, z, c_prev, c, phi_c, h);
 }
 
-/* Packed, some blocks: Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G). Where the
- * weights are in int8, x_t and h_{t-1} are so as well. */
+/* Packed, some blocks: Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G), of the
+ * operands from `operand` on, 0 for x and 1 for h; those before are in Z. Where the weights are in
+ * int8, x_t and h_{t-1} are so as well. */
 static void gates_of_blocks(
-    const layer *l, ptrdiff_t n, const columns *operands, const int8_rows *quantized,
-    ptrdiff_t first, ptrdiff_t last, real *z)
+    const layer *l, ptrdiff_t n, int operand, int n_operands, const columns *operands,
+    const int8_rows *quantized, ptrdiff_t first, ptrdiff_t last, real *z)
 {
     const packed_columns *c = &l->plan->columns;
     const ptrdiff_t G = c->n_columns, block_gates = c->width * c->n_gates;
-    const int done = l->inputs_first, n_operands = 1 + l->plan->recurrent - done;
+    const ptrdiff_t I = l->plan->n_inputs;
     first *= block_gates;
     last *= block_gates;
+    if (n_operands == 0)
+        return;
     if (l->int8) {
-        const int8_columns packed = columns_in_int8(l->plan, l->weights);
-        l->int8->product(n, n_operands, quantized, &packed, block_gates, first, last, G, z);
+        const int8_columns packed = columns_in_int8(l->plan, l->weights, operand);
+        l->int8->product(n, n_operands, quantized + operand, l->plan->int8_depth,
+                         operand ? in_quads(I) : 0, &packed, block_gates, first, last, G, z);
         return;
     }
-    if (n_operands)
-        l->kernels->product(n, n_operands, operands + done, c->depth,
-                            done ? l->plan->n_inputs : 0, l->weights + c->columns_at,
-                            block_gates, first, last, G, z, G);
+    l->kernels->product(n, n_operands, operands + operand, c->depth, operand ? I : 0,
+                        l->weights + c->columns_at, block_gates, first, last, G, z, G);
 }
 
 /* Runs of gates that follow each other both in Z and in the weights, where rows[gate] is a gate's
@@ -235,11 +241,13 @@ static void layer_forward(
                 memset(l->gates + n * G + gate * H, 0, (size_t)H * sizeof(real));
         gates_by_blas(l, p->rows_ih, s->N, I, x, l->weights + p->weight_ih, 0, l->gates);
     }
-    const columns inputs = {x, I, 1, I};
-    if (l->inputs_first) /* Z = X W'   (N x G) = (N x I) (I x G) */
-        l->kernels->product(s->N, 1, &inputs, p->columns.depth, 0,
-                            l->weights + p->columns.columns_at, block_gates,
-                            first * block_gates, last * block_gates, G, l->gates, G);
+    if (l->inputs_first) { /* Z = X W'   (N x G) = (N x I) (I x G) */
+        const columns inputs = {x, I, 1, I};
+        int8_rows quantized;
+        if (l->int8)
+            quantized = quantize_inputs(p, l->int8, s->N, x, &scratch->int8);
+        gates_of_blocks(l, s->N, 0, 1, &inputs, &quantized, first, last, l->gates);
+    }
     for (ptrdiff_t t = 0; t < T; t++) {
         const ptrdiff_t n = s->counts[t];
         real *z = l->gates, *phi_c = l->phi_c;
@@ -258,11 +266,14 @@ static void layer_forward(
             const columns operands[] = {{x_t, I, 1, I}, {h_prev, H, 1, H}};
             const ptrdiff_t at_once = max_of(1, GATES_AT_ONCE / (n * block_gates));
             int8_rows quantized[2];
-            if (l->int8)
-                quantize_operands(p, l->int8, n, x_t, h_prev, &scratch->int8, quantized);
+            if (l->int8 && !l->inputs_first)
+                quantized[0] = quantize_inputs(p, l->int8, n, x_t, &scratch->int8);
+            if (l->int8 && p->recurrent)
+                quantized[1] = quantize_states(p, l->int8, n, h_prev, &scratch->int8);
             for (ptrdiff_t block = first, end; block < last; block = end) {
                 end = min_of(block + at_once, last);
-                gates_of_blocks(l, n, operands, quantized, block, end, z);
+                gates_of_blocks(l, n, l->inputs_first, 1 + p->recurrent - l->inputs_first,
+                                operands, quantized, block, end, z);
                 layer_cells_forward(l, n, block, end, z, c_prev, c, phi_c, h);
             }
         }
