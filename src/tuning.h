@@ -54,8 +54,8 @@ enum {
      * smallest first-level cache in use. */
     GATES_AT_ONCE = 4096,
     /* Rows of a shard up to which x W of all steps comes first, so that a step reads U and not W
-     * as well. At (1, 60, 256, 256) it is 1.3 times as fast, at (1, 60, 64, 256) 1.1; with two
-     * rows no faster, with 16 3% slower. */
+     * as well. At (1, 60, 256, 256) it is 1.3 times as fast, at (1, 60, 64, 256) 1.1 (in int8 1.25
+     * and 1.04); with two rows no faster, with 16 3% slower. */
     INPUTS_FIRST_ROWS = 1,
     /* Blocks of units that one panel of columns spans at most in products with dL/dz: 4 blocks
      * of 16 are one panel of AVX-512. */

@@ -170,7 +170,7 @@ INLINE ints add_dot(const int vnni, ints sum, spread_quad x, ints w)
 INLINE void int8_tile(
     const int vnni, const int rows, const int vectors, int n_parts, const int8_rows *parts,
     ptrdiff_t first_row, const int8_t *panel, ptrdiff_t width, const int8_columns *columns,
-    ptrdiff_t at, ptrdiff_t n_columns, real *out)
+    ptrdiff_t at, ptrdiff_t n_columns, real *out, int accumulate)
 {
     for (int p = 0; p < n_parts; p++) {
         const ptrdiff_t depth = parts[p].depth;
@@ -212,7 +212,7 @@ UNROLL(4)
                                   *(const vec_in_memory *)(scales + v * VECTOR_SIZE);
                 vec term = __builtin_convertvector(sum[r][v], vec) * scale;
                 ROUND_PRODUCT(term);
-                if (p > 0)
+                if (p > 0 || accumulate)
                     term += *z;
                 *z = term;
             }
@@ -222,7 +222,7 @@ UNROLL(4)
 #define INT8_TILE(rows, vectors)                                                            \
     case 4 * (rows) + (vectors):                                                            \
         int8_tile(vnni, rows, vectors, n_parts, parts, first_row, panel, width, columns, c, \
-                  n_columns, z);                                                            \
+                  n_columns, z, accumulate);                                                \
         break;
 #define INT8_TILES(rows) \
     INT8_TILE(rows, 1) INT8_TILE(rows, 2) INT8_TILE(rows, 3) INT8_TILE(rows, 4)
@@ -230,7 +230,7 @@ UNROLL(4)
 INLINE void any_int8_tile(
     const int vnni, int rows, int vectors, int n_parts, const int8_rows *parts,
     ptrdiff_t first_row, const int8_t *panel, ptrdiff_t width, const int8_columns *columns,
-    ptrdiff_t c, ptrdiff_t n_columns, real *z)
+    ptrdiff_t c, ptrdiff_t n_columns, real *z, int accumulate)
 {
     switch (4 * rows + vectors) {
         INT8_TILES(1)
@@ -245,15 +245,14 @@ INLINE void any_int8_tile(
 #undef INT8_TILE
 
 /* Z (n x n_columns) for the columns from `first` to `last`, which are starts of blocks of `block`
- * columns, or beyond the last one. */
+ * columns, or beyond the last one. The columns have `depth` rows, the operands those from
+ * `row_of_p` on; Z has the sums over those before, if there are any. */
 INLINE void multiply_int8(
-    const int vnni, ptrdiff_t n, int n_parts, const int8_rows *parts,
-    const int8_columns *columns, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
-    ptrdiff_t n_columns, real *z)
+    const int vnni, ptrdiff_t n, int n_parts, const int8_rows *parts, ptrdiff_t depth,
+    ptrdiff_t row_of_p, const int8_columns *columns, ptrdiff_t block, ptrdiff_t first,
+    ptrdiff_t last, ptrdiff_t n_columns, real *z)
 {
-    ptrdiff_t depth = 0, width;
-    for (int p = 0; p < n_parts; p++)
-        depth += parts[p].depth;
+    ptrdiff_t width;
     last = min_of(last, n_columns);
     for (ptrdiff_t c = first; c < last; c += width) {
         width = min_of(PANEL, min_of(block - c % block, n_columns - c));
@@ -262,18 +261,20 @@ INLINE void multiply_int8(
             const ptrdiff_t tiles = (n - r + INT8_ROWS - 1) / INT8_ROWS;
             rows = (int)((n - r + tiles - 1) / tiles);
             any_int8_tile(vnni, rows, (int)(width / VECTOR_SIZE), n_parts, parts, r,
-                          columns->quads + depth * c, width, columns, c, n_columns,
-                          z + r * n_columns + c);
+                          columns->quads + depth * c + row_of_p * width, width, columns, c,
+                          n_columns, z + r * n_columns + c, row_of_p > 0);
         }
     }
 }
 
 #define INT8_PRODUCT(name, vnni)                                                             \
     static void name(                                                                        \
-        ptrdiff_t n, int n_parts, const int8_rows *parts, const int8_columns *columns,       \
-        ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns, real *z)      \
+        ptrdiff_t n, int n_parts, const int8_rows *parts, ptrdiff_t depth,                   \
+        ptrdiff_t row_of_p, const int8_columns *columns, ptrdiff_t block, ptrdiff_t first,   \
+        ptrdiff_t last, ptrdiff_t n_columns, real *z)                                        \
     {                                                                                        \
-        multiply_int8(vnni, n, n_parts, parts, columns, block, first, last, n_columns, z);   \
+        multiply_int8(vnni, n, n_parts, parts, depth, row_of_p, columns, block, first, last, \
+                      n_columns, z);                                                         \
     }
 
 INT8_PRODUCT(int8_product, 0)

@@ -37,9 +37,10 @@ typedef struct {
     ptrdiff_t depth; /* in whole quads */
 } int8_rows;
 
-/* Packed columns in int8, of several operands. */
+/* Packed columns in int8, of several operands: of all of them the quads, of those from some operand
+ * on the rest. */
 typedef struct {
-    int8_t *quads;    /* (depth, columns) of all operands */
+    int8_t *quads;    /* (depth, columns) */
     real *scales;     /* (operands, columns) */
     int32_t *offsets; /* (operands, columns) -128 times the sum of a column */
 } int8_columns;
@@ -120,8 +121,9 @@ typedef struct {
         ptrdiff_t at, const int8_columns *packed, ptrdiff_t b);
     void (*quantize_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, const int8_rows *out);
     void (*product)(
-        ptrdiff_t n, int n_parts, const int8_rows *parts, const int8_columns *columns,
-        ptrdiff_t block, ptrdiff_t first, ptrdiff_t last, ptrdiff_t n_columns, real *z);
+        ptrdiff_t n, int n_parts, const int8_rows *parts, ptrdiff_t depth, ptrdiff_t row_of_p,
+        const int8_columns *columns, ptrdiff_t block, ptrdiff_t first, ptrdiff_t last,
+        ptrdiff_t n_columns, real *z);
 } int8_kernels;
 
 #endif

@@ -39,8 +39,7 @@ typedef struct {
     /* History of a chunk; without it phi_c holds one step, c two, and gates one, unless inputs come
      * first. */
     int history;
-    int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one;
-                          * not in int8 */
+    int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one */
     real *gates;         /* (N, G) activated gates, in backward dL/dz */
     real *c;             /* (B + N, S) */
     real *h;             /* (B + N, H) */
@@ -58,13 +57,18 @@ typedef struct {
     real *dn, *drh; /* (B, S) dL/dz of a gate that sees r h, and dL/d(r h) */
 } layer_scratch;
 
+/* In shards of few rows of a packed network. */
+static int inputs_come_first(const task *t)
+{
+    return t->max_rows <= INPUTS_FIRST_ROWS && t->max_steps > 1;
+}
+
 static void layer_take_memory(layer *l, const task *t, arena *memory)
 {
     const ptrdiff_t H = l->plan->columns.n_units, S = l->plan->columns.n_padded;
     const ptrdiff_t B = t->max_rows, N = t->max_packed, kept = t->history ? N : B;
     const size_t item = sizeof(real);
-    l->inputs_first = l->plan->columns.packed && !l->plan->int8_depth &&
-                      B <= INPUTS_FIRST_ROWS && t->max_steps > 1;
+    l->inputs_first = l->plan->columns.packed && inputs_come_first(t);
     l->gates = arena_take(
         memory, (l->inputs_first ? N : kept) * l->plan->columns.n_columns, item, 1);
     l->c = arena_take(memory, (B + kept) * S, item, 1);
@@ -176,30 +180,27 @@ static void multiply_blocks(
                         last * block_gates, G, z, G);
 }
 
-/* Packed, some blocks: Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G). Where the
- * weights are in int8, x_t and h_{t-1} are so as well. */
+/* Packed, some blocks: Z_t = x_t W' + h_{t-1} U'   (n x G) = (n x (I + H)) ((I + H) x G), of the
+ * operands from `operand` on, 0 for x and 1 for h; those before are in Z. Where the weights are in
+ * int8, x_t and h_{t-1} are so as well. */
 static void gates_of_blocks(
-    const layer *l, ptrdiff_t n, const columns *operands, const int8_rows *quantized,
-    ptrdiff_t first, ptrdiff_t last, real *z)
+    const layer *l, ptrdiff_t n, int operand, int n_operands, const columns *operands,
+    const int8_rows *quantized, ptrdiff_t first, ptrdiff_t last, real *z)
 {
     const layer_plan *p = l->plan;
     const packed_columns *c = &p->columns;
-    if (l->int8) {
-        const ptrdiff_t G = c->n_columns, block_gates = c->width * c->n_gates;
-        const int8_columns packed = columns_in_int8(p, l->weights);
-        l->int8->product(n, 1 + p->recurrent, quantized, &packed, block_gates,
-                         first * block_gates, last * block_gates, G, z);
+    if (l->int8 && n_operands > 0) {
+        const ptrdiff_t block_gates = c->width * c->n_gates;
+        const int8_columns packed = columns_in_int8(p, l->weights, operand);
+        l->int8->product(n, n_operands, quantized + operand, p->int8_depth,
+                         operand ? in_quads(p->n_inputs) : 0, &packed, block_gates,
+                         first * block_gates, last * block_gates, c->n_columns, z);
         return;
     }
-    const packed_rows of_x = rows_of_operand(p, &p->x), of_h = rows_of_operand(p, &p->h);
-    if (p->alike && p->recurrent && !l->inputs_first) {
-        multiply_blocks(l, n, 2, operands, of_x, 0, first, last, z);
-        return;
-    }
-    if (!l->inputs_first)
-        multiply_blocks(l, n, 1, operands, of_x, 0, first, last, z);
-    if (p->recurrent)
-        multiply_blocks(l, n, 1, operands + 1, of_h, 1, first, last, z);
+    const packed_rows rows[] = {rows_of_operand(p, &p->x), rows_of_operand(p, &p->h)};
+    const int at_once = p->alike ? n_operands : 1;
+    for (int k = operand; k < operand + n_operands; k += at_once)
+        multiply_blocks(l, n, at_once, operands + k, rows[k], k > 0, first, last, z);
 }
 
 /* Some blocks of r h_{t-1}, as products take it; the reset gate is not activated yet. */
@@ -282,10 +283,13 @@ static void layer_forward(
                 memset(l->gates + n * G + gate * H, 0, (size_t)H * sizeof(real));
         gates_by_blas(l, p->x.rows, s->N, I, x, l->weights + p->weight_ih, 0, l->gates);
     }
-    const columns inputs = {x, I, 1, I, 0, 0};
-    if (l->inputs_first) /* Z = X W'   (N x G) = (N x I) (I x G) */
-        multiply_blocks(l, s->N, 1, &inputs, rows_of_operand(p, &p->x), 0, first, last,
-                        l->gates);
+    if (l->inputs_first) { /* Z = X W'   (N x G) = (N x I) (I x G) */
+        const columns inputs = {x, I, 1, I, 0, 0};
+        int8_rows quantized;
+        if (l->int8)
+            quantized = quantize_inputs(p, l->int8, s->N, x, &scratch->int8);
+        gates_of_blocks(l, s->N, 0, 1, &inputs, &quantized, first, last, l->gates);
+    }
     for (ptrdiff_t t = 0; t < T; t++) {
         const ptrdiff_t n = s->counts[t];
         real *z = l->gates, *phi_c = l->phi_c, *rh = l->rh;
@@ -305,11 +309,14 @@ static void layer_forward(
             const columns operands[] = {{x_t, I, 1, I, 0, 0}, {h_prev, H, 1, H, 0, 0}};
             const ptrdiff_t at_once = max_of(1, GATES_AT_ONCE / (n * block_gates));
             int8_rows quantized[2];
-            if (l->int8)
-                quantize_operands(p, l->int8, n, x_t, h_prev, &scratch->int8, quantized);
+            if (l->int8 && !l->inputs_first)
+                quantized[0] = quantize_inputs(p, l->int8, n, x_t, &scratch->int8);
+            if (l->int8 && p->recurrent)
+                quantized[1] = quantize_states(p, l->int8, n, h_prev, &scratch->int8);
             for (ptrdiff_t block = first, end; block < last; block = end) {
                 end = min_of(block + at_once, last);
-                gates_of_blocks(l, n, operands, quantized, block, end, z);
+                gates_of_blocks(l, n, l->inputs_first, 1 + p->recurrent - l->inputs_first,
+                                operands, quantized, block, end, z);
                 if (p->resets)
                     reset_states(l, n, block, end, z, c_prev, rh);
                 else

@@ -86,9 +86,8 @@ static void pack_layer_block(
     const ptrdiff_t I = l->n_inputs, H = c->n_units;
     const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
     if (int8) {
-        int8_columns of_x = columns_in_int8(l, packed), of_h = of_x;
-        of_h.scales += c->n_columns;
-        of_h.offsets += c->n_columns;
+        const int8_columns of_x = columns_in_int8(l, packed, 0);
+        const int8_columns of_h = columns_in_int8(l, packed, 1);
         int8->pack(&ih, I, flat + l->weight_ih, l->int8_depth, 0, &of_x, block);
         if (l->recurrent)
             int8->pack(&hh, H, flat + l->weight_hh, l->int8_depth, in_quads(I), &of_h, block);

@@ -54,7 +54,7 @@ static void stack_take_memory(
         real *masked_h = arena_take(memory, B * plan->widest_units, item, masked);
         real *panel = arena_take(memory, PANEL_SCRATCH, item, t->training && plan->packed);
         int8_scratch int8;
-        int8_take_memory(&int8, plan, B, memory);
+        int8_take_memory(&int8, plan, inputs_come_first(t) ? N : B, B, memory);
         if (k == member) {
             st->scratch.int8 = int8;
             st->scratch.masked_h = masked_h;

@@ -822,12 +822,18 @@ static void check_int8(
     }
     expect(good, "pack in int8", SIZES("%td and %td, %d gates", I, H, n_gates));
     good = 1;
-    int8->product(n, 2, rows, packed, block, 0, least(block, G), G, z);
-    int8->product(n, 2, rows, packed, block, least(block, G), G, G, z);
+    int8->product(n, 2, rows, depth, 0, packed, block, 0, least(block, G), G, z);
+    if (n % 2)
+        int8->product(n, 2, rows, depth, 0, packed, block, least(block, G), G, G, z);
+    else { /* one operand after the other */
+        int8->product(n, 1, rows, depth, 0, packed, block, least(block, G), G, G, z);
+        int8->product(n, 1, rows + 1, depth, depths[0], packed + 1, block, least(block, G), G, G,
+                      z);
+    }
     for (ptrdiff_t r = 0; r < n; r++) {
         for (int p = 0; p < 2; p++)
             row[p] = (int8_rows){rows[p].values + r * depths[p], rows[p].scales + r, depths[p]};
-        int8->product(1, 2, row, packed, block, 0, G, G, alone);
+        int8->product(1, 2, row, depth, 0, packed, block, 0, G, G, alone);
         for (ptrdiff_t c = 0; c < G; c++) {
             exact sum = 0, size = 0;
             ptrdiff_t apart;
