@@ -55,7 +55,8 @@ class Architecture:
     vocabulary : int
         Tokens of the embedding; 0 where the inputs are numbers.
     levels : tuple of float
-        One level for each score, for the quantile loss.
+        One level for each score, for the quantile loss; scores of the same target follow
+        each other.
     tied : bool
         The first K rows of the embedding are the weights of the head as well.
     weights : "int8" or None

@@ -308,9 +308,9 @@ PARAMETERS: dict[str, Parameter] = {
     "quantile": Parameter(
         [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "float or sequence of float",
-        """Level of loss="quantile", between 0 and 1. With several levels, y must be
-        one-dimensional; predictions then have one column per level, sorted so that they do
-        not cross (Chernozhukov et al. 2010).""",
+        """Level of loss="quantile", between 0 and 1. With several levels, predictions have a
+        last axis of one entry per level, sorted so that they do not cross (Chernozhukov et
+        al. 2010).""",
     ),
     "class_weight": Parameter(
         [dict, StrOptions({"balanced"}), None],
@@ -324,7 +324,7 @@ PARAMETERS: dict[str, Parameter] = {
 REGRESSION_LOSS: Parameter = choice(
     REGRESSION_LOSSES,
     f"""Loss of a sample with target y and prediction p, where r = y - p, averaged over
-    outputs. {listed(REGRESSION_LOSSES)}.""",
+    outputs and quantiles. {listed(REGRESSION_LOSSES)}.""",
 )
 
 CLASSIFICATION_LOSS: Parameter = choice(

@@ -294,8 +294,6 @@ def sequences(draw, p, lengths, rng):
 def numbers(draw, p, n, rng):
     """y of a regressor, flat."""
     y = rng.integers(5, size=(n, draw(one_of(1, 2))))
-    if p["loss"] == "quantile" and np.ndim(p["quantile"]):
-        y = y[:, :1]
     if draw(st.booleans()):
         y = y * 0.7 - (0 if p["loss"] == "poisson" else 1)
     return y.ravel() if y.shape[1] == 1 and draw(st.booleans()) else y

@@ -8,12 +8,13 @@ from cylstm import _engine
 from cylstm._network import Architecture, Network
 from cylstm._sequences import ragged_to_sequences, tokens_to_sequences
 
+LEVELS = (0.1, 0.5, 0.8)
 N_SCORES = {
     "squared_error": 3,
     "absolute_error": 2,
     "huber": 3,
     "poisson": 2,
-    "quantile": 3,
+    "quantile": 6,
     "logistic": 2,
     "softmax": 4,
 }
@@ -39,8 +40,10 @@ class Problem:
     ):
         rng = np.random.default_rng(0)
         n, n_scores = len(lengths), n_scores or N_SCORES[loss]
+        n_outputs = n_scores
         if loss == "quantile":
-            architecture["levels"] = (0.1, 0.5, 0.8)
+            n_outputs //= len(LEVELS)
+            architecture["levels"] = LEVELS * n_outputs
         self.architecture = Architecture(
             n_inputs, sizes, n_scores, loss, dtype, **architecture
         )
@@ -55,7 +58,7 @@ class Problem:
         elif loss == "poisson":
             ys = rng.poisson(2, size=(n_targets, n_scores)).astype(float)
         else:
-            ys = rng.normal(size=(n_targets, n_scores))
+            ys = rng.normal(size=(n_targets, n_outputs))
         weights = rng.uniform(0.5, 2, size=n_targets)
         weights[n_targets // 2] = 0 if n_targets > 1 else 1
         self.ys, self.weights = ys, weights

@@ -16,10 +16,9 @@ from cylstm._sequences import Sequences
 
 LENGTHS = {"equal": [5] * 9, "ragged": [4, 9, 1, 6, 2, 9, 3, 8, 5], "single": [7]}
 SIZES = {"one layer": (5,), "two layers": (4, 3), "three layers": (3, 5, 2)}
-FIRST_LOSSES = ["squared_error", "logistic", "softmax"]
 
 
-@pytest.mark.parametrize("loss", FIRST_LOSSES)
+@pytest.mark.parametrize("loss", ["squared_error", "logistic", "softmax", "quantile"])
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_gradients_equal_central_differences(sizes, lengths, loss):

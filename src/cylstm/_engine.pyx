@@ -304,8 +304,8 @@ def loss_and_gradients(
         Sequence k is values[starts[k]:starts[k] + lengths[k]], or those tokens where the
         network has an embedding.
     targets
-        What the loss expects of each sequence, or per step of each row: K numbers, or one
-        that all scores share.
+        What the loss expects of each sequence, or per step of each row: K numbers, or fewer,
+        each of which K / n_targets scores in a row share.
     weights
         The loss is sum(weight loss) / sum(weight) over the batch (and its steps), 0 where
         all weights are.

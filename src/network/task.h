@@ -56,7 +56,7 @@ typedef struct {
     ptrdiff_t n_rows;          /* B */
     /* Indexed by sequence; per step by the rows of values: */
     const void *targets;       /* (*, n_targets) */
-    ptrdiff_t n_targets;       /* K, or 1 that all scores share */
+    ptrdiff_t n_targets;       /* K, or a divisor of it (losses.h) */
     const void *weights;       /* (*,) */
     double weight_scale;       /* 1 / sum of the batch's weights */
     const void *state_in;      /* (B, n_state), or NULL for zeros */
