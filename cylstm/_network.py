@@ -366,8 +366,8 @@ class Network:
         traces : list of arrays of shape (n_rows, n_gates * H + 2 * H), optional
             Written: gates, c and h of each layer and direction.
         **dropout
-            dropout, recurrent_dropout, seed, update, first_step, for the forward half of
-            learning alone.
+            Rates and what the masks are drawn from, as _engine.loss_and_gradients takes
+            them, for the forward half of learning alone.
 
         Returns
         -------
@@ -532,7 +532,7 @@ class Network:
         classes : int64 array, optional
             The only classes of the softmax that are looked at, the targets among them.
         **options
-            dropout, recurrent_dropout, seed, update, first_step, state_in, state_out,
+            Rates of dropout and what masks are drawn from, state_in, state_out,
             input_gradients, log_shares, as _engine.loss_and_gradients takes them.
 
         Returns

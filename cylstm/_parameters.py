@@ -185,6 +185,23 @@ PARAMETERS: dict[str, Parameter] = {
         1,
         "left",
     ),
+    "weight_dropout": real(
+        """Fraction of the recurrent weights (weight_hh of every layer) that is set to 0 in
+        training, with a new mask for each step of the solver (Merity et al.,
+        arXiv:1708.02182; DropConnect, Wan et al. 2013).""",
+        0,
+        1,
+        "left",
+    ),
+    "embedding_dropout": real(
+        """Fraction of the tokens of the vocabulary whose embedding vectors are set to 0
+        wherever they occur as inputs in training, with a new mask for each step of the
+        solver (Merity et al., arXiv:1708.02182; Gal & Ghahramani 2016). With tie_weights the
+        output matrix is not affected.""",
+        0,
+        1,
+        "left",
+    ),
     "alpha": real(
         """Strength of the penalty on the weight matrices w (not on biases, peepholes or the
         embedding): alpha * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2) is added to the

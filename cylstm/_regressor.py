@@ -86,6 +86,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         embedding_dim: int | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
         loss: str = "squared_error",
         quantile: float | Sequence[float] = 0.5,
         alpha: float = 0.0,
@@ -123,6 +124,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         self.embedding_dim = embedding_dim
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.weight_dropout = weight_dropout
         self.loss = loss
         self.quantile = quantile
         self.alpha = alpha

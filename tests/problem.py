@@ -35,6 +35,8 @@ class Problem:
         n_scores=None,
         dropout=0.0,
         recurrent_dropout=0.0,
+        weight_dropout=0.0,
+        embedding_dropout=0.0,
         first_step=0,
         **architecture,
     ):
@@ -69,7 +71,9 @@ class Problem:
         else:
             self.xs = [rng.normal(size=(T, n_inputs)) for T in lengths]
             self.sequences = ragged_to_sequences(self.xs, dtype)
-        self.dropout = reference.Dropout(dropout, recurrent_dropout, 7, 3, first_step)
+        self.dropout = reference.Dropout(
+            dropout, recurrent_dropout, 7, 3, first_step, weight_dropout, embedding_dropout, 5
+        )
 
     def loss_and_gradients(self, n_threads=1, batch=None, **options):
         dtype = self.network.dtype
@@ -87,8 +91,11 @@ class Problem:
             n_threads,
             dropout=self.dropout.rate,
             recurrent_dropout=self.dropout.recurrent_rate,
+            weight_dropout=self.dropout.weight_rate,
+            embedding_dropout=self.dropout.embedding_rate,
             seed=self.dropout.seed,
             update=self.dropout.update,
+            parameter_update=self.dropout.parameter_update,
             first_step=self.dropout.first_step,
             **options,
         )
@@ -141,10 +148,14 @@ class Problem:
 class Recorder:
     """Takes gradients down and moves nothing."""
 
-    n_steps = 3
+    first = 3
 
     def __init__(self):
         self.gradients = []
+
+    @property
+    def n_steps(self):
+        return self.first + len(self.gradients)
 
     def step(self, parameters, gradients, n_threads):
         self.gradients.append(gradients.flat.copy())

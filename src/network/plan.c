@@ -86,9 +86,7 @@ void plan_layout(network_plan *plan)
         plan->layers_work += 2.0 * (double)(layer->columns.n_gates * layer->columns.n_units) *
                              (double)(layer->n_inputs + layer->columns.n_units + 8);
     }
-    /* In the flat vector the head follows the layers. */
-    plan->n_layer_gradients =
-        plan->packed ? at : plan->tied ? head->bias : head->weight;
+    plan->n_layer_gradients = plan->packed ? at : plan_n_layer_parameters(plan);
     head->columns.packed = plan->packed;
     head->columns.n_gates = 1;
     head->columns.n_units = head->n_scores;
