@@ -306,6 +306,7 @@ class NetworkEstimator(
             memory=memory,
             dropout=self.dropout,
             recurrent_dropout=self.recurrent_dropout,
+            weight_dropout=self.weight_dropout,
             seed=self._dropout_seed,
         )
         tasks = FitTasks(self, *given, n_epochs)

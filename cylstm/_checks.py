@@ -84,7 +84,7 @@ def check_settings(estimator: Any) -> None:
             f"vocabulary_size={size} is too large; at most {MAX_VOCABULARY} different tokens "
             "are supported."
         )
-    check_recurrent_dropout(estimator)
+    check_dropout(estimator)
     if estimator.bptt_steps is not None and estimator.bidirectional:
         raise ValueError(
             f"bptt_steps={estimator.bptt_steps} cannot be combined with bidirectional=True: "
@@ -93,13 +93,19 @@ def check_settings(estimator: Any) -> None:
         )
 
 
-def check_recurrent_dropout(estimator: Any) -> None:
-    """Refuse dropout on a hidden state that no gate sees."""
-    if estimator.recurrent_dropout and not CELLS[estimator.cell].see_h:
-        raise ValueError(
-            f"recurrent_dropout={estimator.recurrent_dropout} cannot be combined with "
-            f'cell="{estimator.cell}", whose gates see no hidden state.'
-        )
+def check_dropout(estimator: Any) -> None:
+    """Refuse dropout of a hidden state that no gate sees, and of weights that do not exist."""
+    if CELLS[estimator.cell].see_h:
+        return
+    for name, reason in {
+        "recurrent_dropout": "whose gates see no hidden state",
+        "weight_dropout": "which has no recurrent weights",
+    }.items():
+        if getattr(estimator, name):
+            raise ValueError(
+                f"{name}={getattr(estimator, name)} cannot be combined with "
+                f'cell="{estimator.cell}", {reason}.'
+            )
 
 
 def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:

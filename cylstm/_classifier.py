@@ -96,6 +96,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         embedding_dim: int | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
         loss: str = "log_loss",
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
@@ -133,6 +134,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.embedding_dim = embedding_dim
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.weight_dropout = weight_dropout
         self.loss = loss
         self.alpha = alpha
         self.l1_ratio = l1_ratio

@@ -20,11 +20,11 @@ weights_ : dict of str to array
     ``layers.0.weight_ih (4H, I)``,
     ``layers.0.weight_hh (4H, H)``, ``layers.0.bias (4H,)``,
     ``layers.0.peephole (3, H)`` in the order i, f, o, ``layers.0.reverse.weight_ih``,
-    ..., ``head.weight (n_outputs, D)``, ``head.bias (n_outputs,)`` (one row per level
-    where there are several quantiles), ``embedding.weight (V, E)``. "coupled" stacks i,
-    g, o: (3H, ...); "input_gated" has no weight_hh. "gru" and "gru_v1" stack r, z, n:
-    (3H, ...), and "gru" adds ``layers.0.bias_hn (H,)``, the bias that the reset gate
-    multiplies.
+    ..., ``head.weight (n_outputs, D)``, ``head.bias (n_outputs,)`` (with several
+    quantiles n_outputs * n_quantiles rows: those of the first output, by rising level,
+    then those of the next one), ``embedding.weight (V, E)``. "coupled" stacks i, g, o:
+    (3H, ...); "input_gated" has no weight_hh. "gru" and "gru_v1" stack r, z, n: (3H, ...),
+    and "gru" adds ``layers.0.bias_hn (H,)``, the bias that the reset gate multiplies.
 """,
     "loss_": """\
 loss_ : float

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._base import NetworkEstimator, check_layer_sizes, hold_out, rollback_on_error
 from ._callbacks import with_callbacks
-from ._checks import check_recurrent_dropout
+from ._checks import check_dropout
 from ._docs import documented
 from ._generation import GenerationMixin
 from ._optimizers import SCHEDULES, SOLVERS
@@ -122,6 +122,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         init_scale: float | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         solver: str = "adam",
@@ -161,6 +163,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         self.init_scale = init_scale
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.weight_dropout = weight_dropout
+        self.embedding_dropout = embedding_dropout
         self.alpha = alpha
         self.l1_ratio = l1_ratio
         self.solver = solver
@@ -288,6 +292,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             n_sampled=self.softmax_samples,
             shuffle=self.shuffle,
             random_state=self._random_state,
+            embedding_dropout=self.embedding_dropout,
         )
         self._started = time.perf_counter(), self._history.t
         try:
@@ -304,7 +309,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             del self._started
 
     def _check_settings(self):
-        check_recurrent_dropout(self)
+        check_dropout(self)
         only_decays = SOLVERS[self.solver].decays_weights and self.l1_ratio == 0
         if self.softmax_samples is not None and self.alpha and not only_decays:
             raise ValueError(

@@ -11,21 +11,22 @@ from sklearn.metrics import accuracy_score, d2_pinball_score, r2_score
 
 
 def score_regression(y, predicted, levels, weights):
-    """R^2, or for several quantiles the mean of D^2 of the pinball loss.
+    """R^2, or for several quantiles the mean of D^2 of the pinball loss over outputs and
+    levels.
 
     Parameters
     ----------
     y : array of shape (n,) or (n, n_outputs)
-    predicted : array of the shape of y, or (n, n_levels)
+    predicted : array of the shape of y, or (n, n_levels), (n, n_outputs, n_levels)
     levels : sequence of float
-        The level of each column of `predicted`; empty unless there are several quantiles.
+        The levels of the last axis of `predicted`; empty unless there are several quantiles.
     weights : array of shape (n,) or None
     """
     if not len(levels):
         return r2_score(y, predicted, sample_weight=weights)
     return np.mean(
         [
-            d2_pinball_score(y, predicted[:, k], sample_weight=weights, alpha=level)
+            d2_pinball_score(y, predicted[..., k], sample_weight=weights, alpha=level)
             for k, level in enumerate(levels)
         ]
     )

@@ -55,7 +55,8 @@ class Architecture:
     vocabulary : int
         Tokens of the embedding; 0 where the inputs are numbers.
     levels : tuple of float
-        One level for each score, for the quantile loss.
+        One level for each score, for the quantile loss; scores of the same target follow
+        each other.
     tied : bool
         The first K rows of the embedding are the weights of the head as well.
     weights : "int8" or None
@@ -381,8 +382,8 @@ class Network:
         traces : list of arrays of shape (n_rows, n_gates * H + 2 * H), optional
             Written: gates, c and h of each layer and direction.
         **dropout
-            dropout, recurrent_dropout, seed, update, first_step, for the forward half of
-            learning alone.
+            Rates and what the masks are drawn from, as _engine.loss_and_gradients takes
+            them, for the forward half of learning alone.
 
         Returns
         -------
@@ -547,7 +548,7 @@ class Network:
         classes : int64 array, optional
             The only classes of the softmax that are looked at, the targets among them.
         **options
-            dropout, recurrent_dropout, seed, update, first_step, state_in, state_out,
+            Rates of dropout and what masks are drawn from, state_in, state_out,
             input_gradients, log_shares, as _engine.loss_and_gradients takes them.
 
         Returns

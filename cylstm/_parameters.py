@@ -188,6 +188,23 @@ PARAMETERS: dict[str, Parameter] = {
         1,
         "left",
     ),
+    "weight_dropout": real(
+        """Fraction of the recurrent weights (weight_hh of every layer) that is set to 0 in
+        training, with a new mask for each step of the solver (Merity et al.,
+        arXiv:1708.02182; DropConnect, Wan et al. 2013).""",
+        0,
+        1,
+        "left",
+    ),
+    "embedding_dropout": real(
+        """Fraction of the tokens of the vocabulary whose embedding vectors are set to 0
+        wherever they occur as inputs in training, with a new mask for each step of the
+        solver (Merity et al., arXiv:1708.02182; Gal & Ghahramani 2016). With tie_weights the
+        output matrix is not affected.""",
+        0,
+        1,
+        "left",
+    ),
     "alpha": real(
         """Strength of the penalty on the weight matrices w (not on biases, peepholes or the
         embedding): alpha * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2) is added to the
@@ -311,9 +328,9 @@ PARAMETERS: dict[str, Parameter] = {
     "quantile": Parameter(
         [Interval(Real, 0, 1, closed="neither"), "array-like"],
         "float or sequence of float",
-        """Level of loss="quantile", between 0 and 1. With several levels, y must be
-        one-dimensional; predictions then have one column per level, sorted so that they do
-        not cross (Chernozhukov et al. 2010).""",
+        """Level of loss="quantile", between 0 and 1. With several levels, predictions have a
+        last axis of one entry per level, sorted so that they do not cross (Chernozhukov et
+        al. 2010).""",
     ),
     "class_weight": Parameter(
         [dict, StrOptions({"balanced"}), None],
@@ -327,7 +344,7 @@ PARAMETERS: dict[str, Parameter] = {
 REGRESSION_LOSS: Parameter = choice(
     REGRESSION_LOSSES,
     f"""Loss of a sample with target y and prediction p, where r = y - p, averaged over
-    outputs. {listed(REGRESSION_LOSSES)}.""",
+    outputs and quantiles. {listed(REGRESSION_LOSSES)}.""",
 )
 
 CLASSIFICATION_LOSS: Parameter = choice(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -87,6 +86,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         embedding_dim: int | None = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
         loss: str = "squared_error",
         quantile: float | Sequence[float] = 0.5,
         alpha: float = 0.0,
@@ -124,6 +124,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         self.embedding_dim = embedding_dim
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
+        self.weight_dropout = weight_dropout
         self.loss = loss
         self.quantile = quantile
         self.alpha = alpha
@@ -181,7 +182,9 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         Returns
         -------
         y : float64 array of shape (n_samples,) or (n_samples, n_outputs), as in fit
-            With return_sequences the same for every step, in the form of X.
+            With several quantiles (n_samples, n_quantiles), or of several outputs
+            (n_samples, n_outputs, n_quantiles). With return_sequences the same for every
+            step, in the form of X.
         """
         return self._predict(X, "predict")
 
@@ -190,7 +193,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
     ) -> float:
         """R^2 of the predictions; with return_sequences over all real steps.
 
-        With several quantiles it is the mean of sklearn's d2_pinball_score over them.
+        With several quantiles it is the mean of sklearn's d2_pinball_score over all outputs
+        and levels.
 
         Parameters
         ----------
@@ -207,18 +211,22 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
     def _decode(self, scores, method):
         """Predictions from scores; predict is the only method."""
         predicted = self._loss.predict(scores)
-        if self._several_quantiles():
-            return np.sort(predicted, axis=1)
+        n_quantiles = len(self._several_levels())
+        if n_quantiles:
+            outputs = (self.n_outputs_,) if self.n_outputs_ > 1 else ()
+            return np.sort(predicted.reshape(len(predicted), *outputs, n_quantiles), axis=-1)
         return predicted.ravel() if self._y_is_1d else predicted
 
     def _score_predictions(self, scores, y, weights):
-        several = self._several_quantiles()
-        levels = self._network.architecture.levels if several else ()
-        return self._loss.score(y, self._decode(scores, "predict"), levels, weights)
+        return self._loss.score(
+            y, self._decode(scores, "predict"), self._several_levels(), weights
+        )
 
-    def _several_quantiles(self):
-        """Whether the fitted model has a score for each of several levels."""
-        return self._network.architecture.n_scores > self.n_outputs_
+    def _several_levels(self):
+        """The fitted levels of one output, empty unless there are several."""
+        architecture = self._network.architecture
+        n_quantiles = architecture.n_scores // self.n_outputs_
+        return architecture.levels[:n_quantiles] if n_quantiles > 1 else ()
 
     @property
     def _loss(self):
@@ -226,11 +234,9 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         return REGRESSION_LOSSES[self._network.architecture.loss]
 
     def _levels(self):
-        """The levels if several quantiles are asked for, else None."""
-        if not REGRESSION_LOSSES[self.loss].has_levels or isinstance(self.quantile, Real):
-            return None
+        """The quantiles that are asked for."""
         try:
-            levels = np.asarray(self.quantile, dtype=np.float64)
+            levels = np.atleast_1d(np.asarray(self.quantile, dtype=np.float64))
         except (OverflowError, TypeError, ValueError):
             levels = np.empty(0)
         if levels.ndim != 1 or levels.size == 0 or not ((levels > 0) & (levels < 1)).all():
@@ -281,11 +287,6 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         """Targets of the loss, with a column per output."""
         self._check_outputs(y, name)
         REGRESSION_LOSSES[self.loss].check_domain(y, name)
-        if self._levels() is not None and self.n_outputs_ > 1:
-            raise ValueError(
-                f"{name} has {self.n_outputs_} outputs, but several quantiles need "
-                "one-dimensional targets."
-            )
         return y.reshape(len(y), self.n_outputs_)
 
     def _class_weights(self, targets, weights):
@@ -296,7 +297,5 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         loss = REGRESSION_LOSSES[self.loss]
         if not loss.has_levels:
             return loss.kernel, self.n_outputs_, ()
-        levels = self._levels()
-        if levels is None:
-            levels = np.full(self.n_outputs_, self.quantile)
-        return loss.kernel, len(levels), tuple(np.sort(levels).tolist())
+        levels = np.tile(np.sort(self._levels()), self.n_outputs_)
+        return loss.kernel, len(levels), tuple(levels.tolist())

@@ -199,8 +199,9 @@ class BaseLSTM(NetworkEstimator):
         %(X)s
         output : int, default=0
             Which score (row of head.weight). Of a regressor it is the prediction (for
-            loss="poisson" its logarithm; with several quantiles in the order of their
-            levels, before sorting), of a classifier the decision function.
+            loss="poisson" its logarithm; with several quantiles row
+            ``k * n_quantiles + q`` is that of output k and the q-th lowest level, before
+            sorting), of a classifier the decision function.
         step : int or None, default=None
             With return_sequences: the step whose score is meant, negative from the end of
             each sequence. If None, the sum over all steps.

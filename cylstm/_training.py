@@ -109,7 +109,7 @@ class BatchTrainer:
     memory : TrainingMemory, optional
         To work in; one trainer at a time.
     **dropout
-        dropout, recurrent_dropout, seed.
+        Rates of dropout, and seed.
     """
 
     epoch_is_a_step = False  # whether an epoch is a single step of the optimizer
@@ -131,10 +131,16 @@ class BatchTrainer:
         self.l1 = l1
         self.l2 = l2
         self.n_threads = n_threads
-        self.dropout = dropout
+        self._dropout = dropout
         memory = memory or TrainingMemory()
         self._workspace = memory.workspace
         self._gradients = memory.gradients(network, max_tokens)
+
+    @property
+    def dropout(self):
+        """Rates and what masks are drawn from. Those of parameters are the same until the
+        next step of the optimizer."""
+        return {**self._dropout, "parameter_update": self.optimizer.n_steps}
 
     def _train_on(self, sequences, targets, weights, batch, **options):
         """One step of the optimizer; return objective and weight of the batch."""

@@ -92,8 +92,11 @@ enum {
     /* Polls of a barrier before the waiting thread yields its core: between two steps some
      * microseconds pass, too short to sleep. */
     BARRIER_SPINS = 2000,
-    /* Gradients that one thread adds up over the lanes at a time: 16 KB. */
+    /* Gradients that one thread adds up over the lanes at a time, and parameters that it copies:
+     * 16 KB. */
     REDUCTION_BLOCK = 4096,
+    /* Rows of recurrent weights that one thread drops at a time. */
+    WEIGHT_ROWS_AT_ONCE = 64,
 
     /* -- Prediction -- */
 

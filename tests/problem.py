@@ -8,12 +8,13 @@ from cylstm import _engine
 from cylstm._network import Architecture, Network
 from cylstm._sequences import ragged_to_sequences, tokens_to_sequences
 
+LEVELS = (0.1, 0.5, 0.8)
 N_SCORES = {
     "squared_error": 3,
     "absolute_error": 2,
     "huber": 3,
     "poisson": 2,
-    "quantile": 3,
+    "quantile": 6,
     "logistic": 2,
     "softmax": 4,
 }
@@ -34,13 +35,17 @@ class Problem:
         n_scores=None,
         dropout=0.0,
         recurrent_dropout=0.0,
+        weight_dropout=0.0,
+        embedding_dropout=0.0,
         first_step=0,
         **architecture,
     ):
         rng = np.random.default_rng(0)
         n, n_scores = len(lengths), n_scores or N_SCORES[loss]
+        n_outputs = n_scores
         if loss == "quantile":
-            architecture["levels"] = (0.1, 0.5, 0.8)
+            n_outputs //= len(LEVELS)
+            architecture["levels"] = LEVELS * n_outputs
         self.architecture = Architecture(
             n_inputs, sizes, n_scores, loss, dtype, **architecture
         )
@@ -55,7 +60,7 @@ class Problem:
         elif loss == "poisson":
             ys = rng.poisson(2, size=(n_targets, n_scores)).astype(float)
         else:
-            ys = rng.normal(size=(n_targets, n_scores))
+            ys = rng.normal(size=(n_targets, n_outputs))
         weights = rng.uniform(0.5, 2, size=n_targets)
         weights[n_targets // 2] = 0 if n_targets > 1 else 1
         self.ys, self.weights = ys, weights
@@ -66,7 +71,9 @@ class Problem:
         else:
             self.xs = [rng.normal(size=(T, n_inputs)) for T in lengths]
             self.sequences = ragged_to_sequences(self.xs, dtype)
-        self.dropout = reference.Dropout(dropout, recurrent_dropout, 7, 3, first_step)
+        self.dropout = reference.Dropout(
+            dropout, recurrent_dropout, 7, 3, first_step, weight_dropout, embedding_dropout, 5
+        )
 
     def loss_and_gradients(self, n_threads=1, batch=None, **options):
         dtype = self.network.dtype
@@ -84,8 +91,11 @@ class Problem:
             n_threads,
             dropout=self.dropout.rate,
             recurrent_dropout=self.dropout.recurrent_rate,
+            weight_dropout=self.dropout.weight_rate,
+            embedding_dropout=self.dropout.embedding_rate,
             seed=self.dropout.seed,
             update=self.dropout.update,
+            parameter_update=self.dropout.parameter_update,
             first_step=self.dropout.first_step,
             **options,
         )
@@ -138,10 +148,14 @@ class Problem:
 class Recorder:
     """Takes gradients down and moves nothing."""
 
-    n_steps = 3
+    first = 3
 
     def __init__(self):
         self.gradients = []
+
+    @property
+    def n_steps(self):
+        return self.first + len(self.gradients)
 
     def step(self, parameters, gradients, n_threads):
         self.gradients.append(gradients.flat.copy())

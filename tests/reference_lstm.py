@@ -166,18 +166,32 @@ def hash_round(x):
 
 
 class Dropout:
-    """The masks of one update: numbers to multiply with, 0 or 1 / (1 - rate)."""
+    """The masks of one update: numbers to multiply with, 0 or 1 / (1 - rate). Those of weights
+    and tokens are drawn from `parameter_update`."""
 
-    def __init__(self, rate=0.0, recurrent_rate=0.0, seed=0, update=0, first_step=0):
+    def __init__(
+        self,
+        rate=0.0,
+        recurrent_rate=0.0,
+        seed=0,
+        update=0,
+        first_step=0,
+        weight_rate=0.0,
+        embedding_rate=0.0,
+        parameter_update=0,
+    ):
         self.first_step = first_step
         self.rate = rate
         self.recurrent_rate = recurrent_rate
         self.seed = seed
         self.update = update
+        self.weight_rate = weight_rate
+        self.embedding_rate = embedding_rate
+        self.parameter_update = parameter_update
 
-    def mask(self, rate, place, row, step, width):
+    def mask(self, rate, place, row, step, width, update=None):
         key = hash_round(self.seed)
-        for part in (self.update, place, row, step):
+        for part in (self.update if update is None else update, place, row, step):
             key = hash_round(key ^ part)
         bits = (key + np.arange(width, dtype=object) * (key >> 32 | 1)) % 2**32
         bits = ((bits ^ (bits >> 16)) * 0x85EBCA6B) % 2**32
@@ -199,6 +213,25 @@ class Dropout:
             return np.ones(width)
         return self.mask(self.recurrent_rate, 128 + direction, row, 0, width)
 
+    def token(self, token):
+        if self.embedding_rate == 0:
+            return 1.0
+        return self.mask(self.embedding_rate, 384, int(token), 0, 1, self.parameter_update)[0]
+
+    def weights(self, a, named):
+        """The weights, those of the hidden state dropped; or their gradients."""
+        names = [f"layers.{k}.{d}weight_hh" for k, _ in enumerate(a.hidden_layer_sizes)
+                 for d in a.directions]  # fmt: skip
+        dropped = dict(named)
+        for place, name in enumerate(names, start=256):
+            if self.weight_rate and name in named:
+                n_rows, width = named[name].shape
+                dropped[name] = named[name] * [
+                    self.mask(self.weight_rate, place, row, 0, width, self.parameter_update)
+                    for row in range(n_rows)
+                ]
+        return dropped
+
 
 # The whole network
 
@@ -216,12 +249,15 @@ def of_layer(named, layer, direction):
 
 def forward(a, weights, x, state=None, row=0, dropout=None):
     """Scores of one sequence (n_steps, n_inputs) or of its tokens (n_steps,): an array
-    (K,) of its last step or (n_steps, K); and what backward needs."""
+    (K,) of its last step or (n_steps, K); and what backward needs. The weights are those
+    that the layers see: with weight dropout dropout.weights."""
     dropout = dropout or Dropout()
     n_steps = len(x)
     masks = {}
     if a.vocabulary:
-        masks[0] = [dropout.inputs(0, row, t, a.n_inputs) for t in range(n_steps)]
+        masks[0] = [
+            dropout.inputs(0, row, t, a.n_inputs) * dropout.token(k) for t, k in enumerate(x)
+        ]
         outputs = [
             weights["embedding.weight"][k] * m for k, m in zip(x, masks[0], strict=True)
         ]
@@ -264,8 +300,8 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
 
 
 def loss_and_gradient(a, scores, y):
-    """Of one vector of scores."""
-    r = scores - y
+    """Of one vector of scores; the quantiles of an output follow each other."""
+    r = scores - np.repeat(y, len(scores) // len(y))
     if a.loss == "squared_error":
         return np.mean(r**2) / 2, r / len(r)
     if a.loss == "absolute_error":
@@ -281,8 +317,8 @@ def loss_and_gradient(a, scores, y):
         slopes = np.where(r > 0, 1 - q, -q)
         return np.mean(slopes * r), slopes / len(r)
     if a.loss == "logistic":
-        p = sigmoid(scores)
-        return -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p)), p - y
+        # -(y log p + (1 - y) log(1 - p)) of p = sigmoid(score)
+        return np.sum(np.logaddexp(0, scores) - y * scores), sigmoid(scores) - y
     p = np.exp(scores) / np.exp(scores).sum()
     label = int(y[0])
     return -np.log(p[label]), p - np.eye(len(scores))[label]
@@ -291,6 +327,8 @@ def loss_and_gradient(a, scores, y):
 def batch_loss(a, weights, xs, ys, sample_weights, states=None, dropout=None):
     """sum(weight * loss) / sum(weight), over sequences or over all of their steps.
     Per step, ys and sample_weights hold an array for each sequence."""
+    dropout = dropout or Dropout()
+    weights = dropout.weights(a, weights)
     total = total_weight = 0
     for row, (x, y, s) in enumerate(zip(xs, ys, sample_weights, strict=True)):
         state = None if states is None else states[row]
@@ -310,6 +348,8 @@ def per_score(a, scores, y, sample_weight):
 def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=None):
     """Name -> gradient of batch_loss, by backpropagation through time; under "x" that of
     the inputs of each sequence."""
+    dropout = dropout or Dropout()
+    weights = dropout.weights(a, weights)
     total_weight = sum(np.sum(s) for s in sample_weights)
     gradients = {name: np.zeros_like(w) for name, w in weights.items()}
     input_gradients = []
@@ -351,4 +391,4 @@ def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=Non
         if a.vocabulary:
             for token, dx in zip(x, dys, strict=True):
                 gradients["embedding.weight"][token] += dx
-    return {**gradients, "x": input_gradients}
+    return {**dropout.weights(a, gradients), "x": input_gradients}

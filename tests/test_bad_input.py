@@ -203,6 +203,12 @@ def test_batches_too_large_for_memory():
             RAGGED,
             "recurrent_dropout=0.1 cannot be combined with",
         ),
+        ({"weight_dropout": 1.0}, RAGGED, "'weight_dropout' parameter"),
+        (
+            {"cell": "input_gated", "weight_dropout": 0.1},
+            RAGGED,
+            'weight_dropout=0.1 cannot be combined with cell="input_gated", which has no rec',
+        ),
         ({"embedding_dim": 2, "vocabulary_size": 2**40}, TOKENS, "is too large; at most"),
         ({"embedding_dim": 2}, [[2**62]], "token 4611686018427387904 in sample 0"),
     ],

@@ -151,8 +151,27 @@ def test_bits_do_not_depend_on_threads(lengths, dtype):
         n_inputs=12,
         dropout=0.2,
         recurrent_dropout=0.2,
+        weight_dropout=0.3,
+        embedding_dropout=0.1,
     )
     assert_same_bits(problem)
+
+
+# More rows of recurrent weights than a thread drops at a time, and units left over.
+@pytest.mark.parametrize("cell", [*_plan.CELLS])
+def test_dropped_weights_and_tokens_equal_the_oracle(cell, products):
+    problem = Problem(
+        (37, 19),
+        [7, 3, 5, 1, 9] * 3,
+        "squared_error",
+        cell=cell,
+        bidirectional=True,
+        vocabulary=9,
+        weight_dropout=0.5,
+        embedding_dropout=0.4,
+    )
+    problem.network.parameters[:] *= 0.3
+    problem.check_oracle(n_threads=3)
 
 
 def assert_same_bits(problem, **options):
@@ -201,7 +220,7 @@ def test_teams_do_not_change_the_bits(lengths, cell, bidirectional, per_step, te
 @pytest.mark.parametrize("n_scores", [1, 5, 130])
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
 def test_teams_share_heads_and_draw_the_same_masks(per_step, n_scores, teams):
-    dropout = {"dropout": 0.2, "recurrent_dropout": 0.3}
+    dropout = {"dropout": 0.2, "recurrent_dropout": 0.3, "weight_dropout": 0.2}
     problem = Problem(
         (130, 90),
         [60, 31, 60, 7],
@@ -311,6 +330,13 @@ HEADS = {
     "bidirectional": {"bidirectional": True},
     "dropout": {"vocabulary": 7, "dropout": 0.3, "recurrent_dropout": 0.2, "first_step": 5},
     "tied, dropout": {"vocabulary": 4, "n_inputs": 3, "tied": True, "dropout": 0.3},
+    "tied, dropout of parameters": {
+        "vocabulary": 6,
+        "n_inputs": 3,
+        "tied": True,
+        "weight_dropout": 0.4,
+        "embedding_dropout": 0.3,
+    },
 }
 
 

@@ -72,6 +72,8 @@ def test_bad_sampling_arguments(arguments, message):
         ({"decay_after": -1}, "decay_after"),
         ({"cell": "rnn"}, "cell"),
         ({"cell": "input_gated", "recurrent_dropout": 0.1}, "cannot be combined with"),
+        ({"cell": "input_gated", "weight_dropout": 0.1}, "cannot be combined with"),
+        ({"embedding_dropout": 1.0}, "embedding_dropout"),
         ({"dtype": "float16"}, "dtype"),
         ({"learning_rate_init": 1e39, "clip_norm": None, "solver": "sgd"}, "NaN or infinite"),
     ],

@@ -20,11 +20,23 @@ def test_it_learns(texts):
     assert fitted.t_ == 30 * n_tokens
 
 
+RATES = dict.fromkeys(
+    ["dropout", "recurrent_dropout", "weight_dropout", "embedding_dropout"], 0.2
+)
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_dropout_applies_only_in_training(name):
+    plain, dropped = model().fit(TEXT), model(**{name: 0.2}).fit(TEXT)
+    assert dropped.loss_ != plain.loss_
+    plain._network.parameters[:] = dropped._network.parameters
+    plain._network.changed()
+    assert dropped.score(TEXT) == plain.score(TEXT)
+
+
 @pytest.mark.parametrize("X", [TEXT, DOCUMENTS], ids=["one sequence", "documents"])
 def test_bits_do_not_depend_on_threads(X):
-    fitted = [
-        model(n_jobs=n, dropout=0.2, recurrent_dropout=0.2).fit(X).weights_ for n in (1, 2, 3)
-    ]
+    fitted = [model(n_jobs=n, **RATES).fit(X).weights_ for n in (1, 2, 3)]
     for other in fitted[1:]:
         for name, weight in fitted[0].items():
             np.testing.assert_array_equal(other[name], weight)
@@ -33,7 +45,7 @@ def test_bits_do_not_depend_on_threads(X):
 @pytest.mark.parametrize("learning_rate", ["constant", "cosine", "exponential"])
 @pytest.mark.parametrize("X", [TEXT, DOCUMENTS], ids=["one sequence", "documents"])
 def test_parts_of_a_training_equal_the_whole(X, learning_rate):
-    settings = {"learning_rate": learning_rate, "max_iter": 4, "decay_after": 1}
+    settings = {"learning_rate": learning_rate, "max_iter": 4, "decay_after": 1, **RATES}
     whole = model(**settings).fit(X)
     parts = model(**settings)
     for _ in range(4):

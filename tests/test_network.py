@@ -16,10 +16,9 @@ from cylstm._sequences import Sequences
 
 LENGTHS = {"equal": [5] * 9, "ragged": [4, 9, 1, 6, 2, 9, 3, 8, 5], "single": [7]}
 SIZES = {"one layer": (5,), "two layers": (4, 3), "three layers": (3, 5, 2)}
-FIRST_LOSSES = ["squared_error", "logistic", "softmax"]
 
 
-@pytest.mark.parametrize("loss", FIRST_LOSSES)
+@pytest.mark.parametrize("loss", ["squared_error", "logistic", "softmax", "quantile"])
 @pytest.mark.parametrize("lengths", ["equal", "ragged"])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_gradients_equal_central_differences(sizes, lengths, loss):
@@ -71,6 +70,8 @@ def problems(draw):
         vocabulary=vocabulary,
         dropout=draw(st.sampled_from([0.0, 0.4])),
         recurrent_dropout=draw(st.sampled_from([0.0, 0.3])),
+        weight_dropout=draw(st.sampled_from([0.0, 0.4])),
+        embedding_dropout=draw(st.sampled_from([0.0, 0.3])),
         first_step=draw(st.sampled_from([0, 6])),
     )
 
@@ -186,6 +187,27 @@ def test_gradients_of_inputs(bidirectional, vocabulary):
     np.testing.assert_allclose(out, np.concatenate(expected["x"]), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("products", ["packed", "blas"])
+def test_passes_with_and_without_dropped_weights_do_not_mix(products, monkeypatch):
+    monkeypatch.setenv("CYLSTM_PRODUCTS", products)
+    problem = Problem(
+        (20, 5), LENGTHS["ragged"], "squared_error", states=False, weight_dropout=0.5
+    )
+    a, network, masks = problem.architecture, problem.network, problem.dropout
+    options = {"weight_dropout": 0.5, "seed": masks.seed}
+    weights = problem.reference_weights()
+    for update in (None, 5, None, 6, 5, None):
+        masks.parameter_update = update
+        of_layers, dropped = weights, {}
+        if update is not None:
+            of_layers = masks.weights(a, weights)
+            dropped = {**options, "parameter_update": update}
+        scores, _ = network.forward(problem.sequences, 2, **dropped)
+        for x, score in zip(problem.xs, scores, strict=True):
+            expected, _ = reference.forward(a, of_layers, x)
+            np.testing.assert_allclose(score, expected, rtol=0, atol=1e-10)
+
+
 def test_dropout_keeps_its_share_and_the_mean():
     dropout = reference.Dropout(0.3, seed=7, update=3)
     masks = np.array([dropout.mask(0.3, 1, row, 0, 1000) for row in range(300)])
@@ -202,7 +224,7 @@ def test_masks_differ_between_rows_steps_units_layers_and_updates():
         tuple(reference.Dropout(0.5, 0.5, seed, update).mask(0.5, place, row, step, 64))
         for seed in (1, 2)
         for update in (0, 1)
-        for place in (0, 1, 128)
+        for place in (0, 1, 128, 256, 384)
         for row in (0, 1)
         for step in (0, 1)
     ]

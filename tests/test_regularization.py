@@ -16,15 +16,16 @@ def test_alpha_shrinks_weights_and_counts_in_the_loss():
 
 
 def test_dropout_applies_only_in_training():
-    model = regressor(dropout=0.5, recurrent_dropout=0.5, hidden_layer_sizes=(6, 6))
+    rates = dict.fromkeys(["dropout", "recurrent_dropout", "weight_dropout"], 0.5)
+    model = regressor(**rates, hidden_layer_sizes=(6, 6))
     model.fit(X, SUMS[:, -1])
-    undropped = clone(model).set_params(dropout=0, recurrent_dropout=0, max_iter=1)
+    undropped = clone(model).set_params(**dict.fromkeys(rates, 0), max_iter=1)
     undropped.fit(X, SUMS[:, -1])
     undropped._network.parameters[:] = model._network.parameters
     np.testing.assert_array_equal(model.predict(X), undropped.predict(X))
     plain = regressor(hidden_layer_sizes=(6, 6)).fit(X, SUMS[:, -1])
     assert weights_of(plain) != weights_of(model)
-    for rate in ("dropout", "recurrent_dropout"):
+    for rate in rates:
         other = regressor(hidden_layer_sizes=(6, 6), **{rate: 0.5}).fit(X, SUMS[:, -1])
         assert weights_of(other) not in (weights_of(plain), weights_of(model))
 

@@ -28,6 +28,7 @@ EVERYTHING = {
     "bidirectional": True,
     "dropout": 0.2,
     "recurrent_dropout": 0.2,
+    "weight_dropout": 0.2,
     "alpha": 1e-3,
     "l1_ratio": 0.5,
     "solver": "adamw",

@@ -79,17 +79,19 @@ TEXTS = {
 @pytest.mark.parametrize("lengths", TEXTS.values(), ids=TEXTS)
 def test_gradients_through_carried_states_equal_the_oracle(lengths, dropout):
     texts = texts_of(*lengths)
-    trainer = text_trainer(texts, dropout=dropout, recurrent_dropout=dropout)
+    names = ("dropout", "recurrent_dropout", "weight_dropout", "embedding_dropout")
+    trainer = text_trainer(texts, **dict.fromkeys(names, dropout))
     losses = list(trainer.steps_in_chunks(*trainer._lay_out()))
     network = trainer.network
     a, named = network.architecture, network.weights
-    masks = reference.Dropout(dropout, dropout, 7, Recorder.n_steps, 0)
     states = {}
     shift = np.random.RandomState(0).randint(trainer.batch_size)
     chunks = list(plain_chunks(texts, trainer.batch_size, 4, shift))
     assert len(losses) == len(chunks)
     recorded = trainer.optimizer.gradients
-    for (loss, weight), flat, pieces in zip(losses, recorded, chunks, strict=True):
+    steps = zip(losses, recorded, chunks, strict=True)
+    for step, ((loss, weight), flat, pieces) in enumerate(steps, start=Recorder.first):
+        masks = reference.Dropout(dropout, dropout, 7, step, 0, dropout, dropout, step)
         xs = [inputs for _, inputs, _, _ in pieces]
         ys = [np.array(targets)[:, None] for _, _, targets, _ in pieces]
         before = [
@@ -104,7 +106,9 @@ def test_gradients_through_carried_states_equal_the_oracle(lengths, dropout):
         expected = np.concatenate([gradients[name].ravel() for name in named])
         np.testing.assert_allclose(flat, expected, rtol=0, atol=1e-10)
         for row, (stream, inputs, _, _) in enumerate(pieces):
-            _, (layers, *_) = reference.forward(a, named, inputs, before[row], row, masks)
+            _, (layers, *_) = reference.forward(
+                a, masks.weights(a, named), inputs, before[row], row, masks
+            )
             last = [steps[-1][name] for layer in layers for steps in layer for name in "hc"]
             states[stream] = np.concatenate(last)
 

@@ -185,6 +185,7 @@ def test_gradients_of_chunks_equal_the_oracle_from_detached_states(cell, per_ste
         bptt_steps=3,
         dropout=dropout,
         recurrent_dropout=dropout,
+        weight_dropout=dropout,
         seed=7,
     )
     losses = [loss for loss, _ in trainer.steps_in_chunks(np.arange(6))]
@@ -194,7 +195,10 @@ def test_gradients_of_chunks_equal_the_oracle_from_detached_states(cell, per_ste
     states = dict.fromkeys(order)
     expected_losses, expected_gradients = [], []
     for first in range(0, 11, 3):
-        masks = reference.Dropout(dropout, dropout, 7, 3, first)
+        # Weights are dropped anew for each step of the optimizer, states for each batch.
+        step = recorder.first + len(expected_losses)
+        masks = reference.Dropout(dropout, dropout, 7, 3, first, dropout, 0, step)
+        dropped = masks.weights(a, named)
         running = [k for k in order if lengths[k] > first]
         chunks = [xs[k][first : first + 3] for k in running]
         ends = [lengths[k] <= first + 3 for k in running]
@@ -210,7 +214,9 @@ def test_gradients_of_chunks_equal_the_oracle_from_detached_states(cell, per_ste
             expected_losses.append(reference.batch_loss(*arguments))
             expected_gradients.append(reference.batch_gradients(*arguments))
         for row, k in enumerate(running):
-            _, (layers, *_) = reference.forward(a, named, chunks[row], before[row], row, masks)
+            _, (layers, *_) = reference.forward(
+                a, dropped, chunks[row], before[row], row, masks
+            )
             last = [steps[-1][name] for layer in layers for steps in layer for name in "hc"]
             states[k] = np.concatenate(last)
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-10)

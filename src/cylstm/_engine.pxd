@@ -46,8 +46,8 @@ cdef extern from "network/task.h" nogil:
         void* gradients
         const int* slots
         Py_ssize_t n_touched
-        double dropout, recurrent_dropout
-        uint64_t seed, update
+        double dropout, recurrent_dropout, weight_dropout, embedding_dropout
+        uint64_t seed, update, parameter_update
         int64_t first_step
         int training
         gemm_function* gemm
@@ -59,6 +59,7 @@ cdef extern from "network/task.h" nogil:
         Py_ssize_t max_packed
         int has_packed
         wide_head* wide
+        void* dropped_parameters
         void* packed_weights
         char* workers
         Py_ssize_t worker_bytes

@@ -28,7 +28,13 @@ from libc.string cimport memset
 import numpy as np
 
 from _blas cimport gemm_double, gemm_float
-from cylstm._plan cimport LOSS_softmax, MAX_LAYERS, Plan, network_plan
+from cylstm._plan cimport (
+    LOSS_softmax,
+    MAX_LAYERS,
+    Plan,
+    network_plan,
+    plan_n_layer_parameters,
+)
 
 # A fused function by the type of its numbers: forward[PRECISIONS[dtype]].
 PRECISIONS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -108,7 +114,7 @@ cdef class Workspace:
     """What the kernels work in, kept from one call to the next; for one caller at a
     time."""
 
-    cdef Memory schedule, threads, head
+    cdef Memory schedule, threads, head, dropped
     cdef PackedWeights weights
     cdef wide_head wide
     cdef readonly Py_ssize_t n_members  # of a team, in the last call
@@ -118,12 +124,13 @@ cdef class Workspace:
     def __cinit__(self):
         self.slots = self.class_slots = np.empty(0, dtype=np.intc)
         self.schedule, self.threads = Memory(), Memory()
-        self.weights, self.head = PackedWeights(), Memory()
+        self.weights, self.head, self.dropped = PackedWeights(), Memory(), Memory()
 
     @property
     def n_bytes(self):
         """Bytes that it holds, packed weights not counted."""
-        return self.schedule.n_bytes + self.threads.n_bytes + self.head.n_bytes
+        return (self.schedule.n_bytes + self.threads.n_bytes + self.head.n_bytes
+                + self.dropped.n_bytes)
 
 
 cdef const engine* engine_of(Py_ssize_t item) noexcept nogil:
@@ -190,13 +197,17 @@ cdef int run(
         n_workers * t.worker_bytes + t.n_lanes * t.lane_bytes)
     t.lanes = t.workers + n_workers * t.worker_bytes
     t.packed_weights = <void*> t.parameters
+    if t.weight_dropout > 0:
+        t.dropped_parameters = workspace.dropped.reserve(
+            plan_n_layer_parameters(p) * t.item)
     if p.packed:
-        t.has_packed = packed.filled
+        t.has_packed = packed.filled and t.weight_dropout == 0
         t.packed_weights = packed.memory.reserve(
             (p.n_weights if t.training else p.n_columns) * t.item)
     with nogil:
         run_phases(e, p, t)
-    packed.filled = not t.training  # whose next call has other parameters
+    # The next call of training has other parameters, another update other masks.
+    packed.filled = not t.training and t.weight_dropout == 0
     return 0
 
 
@@ -213,8 +224,11 @@ cdef void set_common_arguments(
     floating[:, ::1] state_out,
     double dropout,
     double recurrent_dropout,
+    double weight_dropout,
+    double embedding_dropout,
     uint64_t seed,
     uint64_t update,
+    uint64_t parameter_update,
     int64_t first_step,
 ) except *:
     """Set the arguments common to training and prediction, and everything else to zero."""
@@ -223,6 +237,7 @@ cdef void set_common_arguments(
     t.parameters = &parameters[0]
     if plan.vocabulary > 0:
         t.tokens = &tokens[0]
+        t.embedding_dropout = embedding_dropout
     else:
         t.values = &values[0, 0]
     t.starts = &starts[0]
@@ -235,8 +250,10 @@ cdef void set_common_arguments(
         t.state_out = &state_out[0, 0]
     t.dropout = dropout
     t.recurrent_dropout = recurrent_dropout
+    t.weight_dropout = weight_dropout
     t.seed = seed
     t.update = update
+    t.parameter_update = parameter_update
     t.first_step = first_step
 
 
@@ -283,8 +300,11 @@ def loss_and_gradients(
     Py_ssize_t n_threads,
     double dropout=0,
     double recurrent_dropout=0,
+    double weight_dropout=0,
+    double embedding_dropout=0,
     uint64_t seed=0,
     uint64_t update=0,
+    uint64_t parameter_update=0,
     int64_t first_step=0,
     const floating[:, ::1] state_in=None,  # IN (B, n_state)
     floating[:, ::1] state_out=None,       # OUT (B, n_state)
@@ -304,8 +324,8 @@ def loss_and_gradients(
         Sequence k is values[starts[k]:starts[k] + lengths[k]], or those tokens where the
         network has an embedding.
     targets
-        What the loss expects of each sequence, or per step of each row: K numbers, or one
-        that all scores share.
+        What the loss expects of each sequence, or per step of each row: K numbers, or fewer,
+        each of which K / n_targets scores in a row share.
     weights
         The loss is sum(weight loss) / sum(weight) over the batch (and its steps), 0 where
         all weights are.
@@ -318,9 +338,13 @@ def loss_and_gradients(
         The different tokens of the batch; there must be room for all.
     n_threads
         Maximum number of threads; small batches run on one.
-    dropout, recurrent_dropout, seed, update, first_step
-        Rates, and what the masks are drawn from besides row, step and unit. first_step:
-        where the batch starts within its sequences.
+    dropout, recurrent_dropout, weight_dropout, embedding_dropout
+        Rates: of inputs of the layers and the head, of hidden states, of weight_hh, and of
+        tokens.
+    seed, update, parameter_update, first_step
+        What the masks are drawn from besides row, step and unit; those of weight_hh and of
+        tokens, which all rows and steps share, from parameter_update instead of update.
+        first_step: where the batch starts within its sequences.
     state_in, state_out
         Initial and final state of each layer and direction in turn, in the batch's order.
     input_gradients
@@ -346,7 +370,8 @@ def loss_and_gradients(
     cdef int64_t longest
     set_common_arguments(
         p, &t, parameters, values, tokens, starts, lengths, batch, state_in, state_out,
-        dropout, recurrent_dropout, seed, update, first_step)
+        dropout, recurrent_dropout, weight_dropout, embedding_dropout, seed, update,
+        parameter_update, first_step)
     total_weight = sum_weights(p, &t, weights)
     if total_weight == 0:
         return 0.0, 0.0, 0
@@ -411,8 +436,11 @@ def forward(
     double[::1] losses=None,               # OUT (n_rows,)
     double dropout=0,
     double recurrent_dropout=0,
+    double weight_dropout=0,
+    double embedding_dropout=0,
     uint64_t seed=0,
     uint64_t update=0,
+    uint64_t parameter_update=0,
     int64_t first_step=0,
 ):
     """Fill what is given: scores, features, final states, traces (gates, c and h of each
@@ -427,7 +455,8 @@ def forward(
     cdef void* trace_starts[2 * MAX_LAYERS]
     set_common_arguments(
         p, &t, parameters, values, tokens, starts, lengths, batch, state_in, state_out,
-        dropout, recurrent_dropout, seed, update, first_step)
+        dropout, recurrent_dropout, weight_dropout, embedding_dropout, seed, update,
+        parameter_update, first_step)
     if scores is not None:
         t.scores = &scores[0, 0]
     if features is not None:

@@ -44,6 +44,7 @@ cdef extern from "network/plan.h" nogil:
         const void* int8
 
     void plan_layout(network_plan* plan)
+    Py_ssize_t plan_n_layer_parameters(const network_plan* plan)
 
 cdef extern from "network/losses.h" nogil:
     enum:

@@ -137,18 +137,20 @@ static double sample_loss(
 {
     if (plan->loss == LOSS_softmax)
         return k->softmax(K, scores, (ptrdiff_t)targets[0], weight);
+    const ptrdiff_t of_target = K / n_targets; /* scores */
     double total = 0, share = 1;
 #define MEAN share = 1.0 / (double)K
 #define SUM
 #define LOSS_OF_SCORES(name, reduction)                                                     \
     case LOSS_##name:                                                                       \
         reduction;                                                                          \
-        for (ptrdiff_t j = 0; j < K; j++) {                                                 \
-            double slope;                                                                   \
-            total += name(scores[j], targets[n_targets == K ? j : 0],                       \
-                          plan->levels ? plan->levels[j] : 0, &slope);                      \
-            scores[j] = (real)(slope * share * weight);                                     \
-        }                                                                                   \
+        for (ptrdiff_t j = 0, target = 0; target < n_targets; target++)                     \
+            for (const ptrdiff_t end = j + of_target; j < end; j++) {                       \
+                double slope;                                                               \
+                total += name(scores[j], targets[target],                                   \
+                              plan->levels ? plan->levels[j] : 0, &slope);                  \
+                scores[j] = (real)(slope * share * weight);                                 \
+            }                                                                               \
         break;
     switch (plan->loss) {
         SCORE_LOSSES(LOSS_OF_SCORES)

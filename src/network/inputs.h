@@ -1,5 +1,24 @@
 /* The inputs of the first layer: steps of the sequences, or vectors of their tokens. */
 
+/* Dropout of whole tokens (embedding dropout of Merity et al., arXiv:1708.02182): the vectors of a
+ * chunk's steps (N, I), or their gradients, are scaled or set to 0, those of a token alike in the
+ * whole batch. */
+static void drop_tokens(const shard *s, real *x)
+{
+    const task *t = s->task;
+    const ptrdiff_t I = s->plan->n_inputs;
+    for (ptrdiff_t step = 0; t->embedding_dropout > 0 && step < s->steps->T; step++)
+        for (ptrdiff_t r = 0; r < s->steps->counts[step]; r++) {
+            const int64_t at = source_row(t, &s->rows[r]) + s->steps->first + step;
+            real mask = 1;
+            s->kernels->dropout(1, &mask, parameter_key(t, PLACE_OF_TOKENS, t->tokens[at]),
+                                t->embedding_dropout);
+            for (ptrdiff_t j = 0; j < I; j++)
+                x[j] *= mask;
+            x += I;
+        }
+}
+
 /* x (N, I) of a chunk. */
 static void inputs_forward(const shard *s, real *x)
 {

@@ -1,7 +1,8 @@
 /* The table of losses with their derivatives, in double. Targets are as the estimators encode them.
  *
- * X(name, reduction over the K scores). The softmax (kernels/softmax.h) is
- * one loss of all scores together. */
+ * X(name, reduction over the K scores). Where there are fewer targets than scores, K / n_targets
+ * scores in a row share one: the quantiles of an output. The softmax (kernels/softmax.h) is one
+ * loss of all scores together. */
 #ifndef CYLSTM_LOSSES
 #define CYLSTM_LOSSES
 

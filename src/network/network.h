@@ -87,7 +87,7 @@ static void network_bind(
         l->kernels = plan->kernels;
         l->int8 = plan->int8;
         l->gemm = t->gemm;
-        l->weights = t->packed_weights;
+        l->weights = plan->packed ? t->packed_weights : layer_parameters(t);
         l->gradients = gradients.of_weights;
         l->first_of_lane = first_of_lane;
         l->history = t->history;
@@ -107,8 +107,10 @@ static void network_take_shard(network *n, ptrdiff_t number)
 
 static void network_forward(network *n)
 {
-    if (is_leader(&n->shard))
+    if (is_leader(&n->shard)) {
         inputs_forward(&n->shard, n->stack.levels[0].inputs);
+        drop_tokens(&n->shard, n->stack.levels[0].inputs);
+    }
     stack_forward(&n->shard, &n->stack);
 }
 
@@ -159,6 +161,8 @@ static double train_shard(network *n, ptrdiff_t number, int stages)
             drop_dfeatures(s, &n->head, n->stack.dy);
         }
         stack_backward(s, &n->stack, n->head.dfeatures);
+        if (leads)
+            drop_tokens(s, n->stack.dy);
         if (leads && s->plan->vocabulary > 0 && !t->wide)
             embedding_backward(s, n->stack.dy, n->embedding_gradients);
         if (leads && t->input_gradients)

@@ -116,10 +116,10 @@ static void unpack_layer_block(
     unpack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
 }
 
-/* Piece of count_pieces, from the flat vector to its packed place. */
+/* Piece of count_pieces, from the flat vector to its packed place; layers from one of their own. */
 static void pack_piece(
     const network_plan *plan, pack_purpose purpose, ptrdiff_t portion, ptrdiff_t piece,
-    const real *flat, real *packed)
+    const real *of_layers, const real *flat, real *packed)
 {
     const kernels *kernels = plan->kernels;
     const head_plan *h = &plan->head;
@@ -131,25 +131,25 @@ static void pack_piece(
         const gate_shape of_rh = shape_of(&l->columns, l->rh.rows);
         const layer_pieces n = count_layer_pieces(plan, k, purpose, portion);
         if (piece < n.blocks) {
-            pack_layer_block(kernels, plan->int8, l, flat, packed, piece);
+            pack_layer_block(kernels, plan->int8, l, of_layers, packed, piece);
             return;
         }
         piece -= n.blocks;
         if (piece < n.rows_h) {
-            kernels->pack_rows(&of_h, l->columns.n_units, flat + l->weight_hh,
+            kernels->pack_rows(&of_h, l->columns.n_units, of_layers + l->weight_hh,
                                packed + l->rows_h_at, portion * BLOCK_UNITS, piece);
             return;
         }
         piece -= n.rows_h;
         if (piece < n.rows_rh) {
-            kernels->pack_rows(&of_rh, l->columns.n_units, flat + l->weight_hh,
+            kernels->pack_rows(&of_rh, l->columns.n_units, of_layers + l->weight_hh,
                                packed + l->rows_rh_at, portion * BLOCK_UNITS, piece);
             return;
         }
         piece -= n.rows_rh;
         if (piece < n.rows_x) {
-            kernels->pack_rows(&of_x, l->n_inputs, flat + l->weight_ih, packed + l->rows_x_at,
-                               portion * BLOCK_UNITS, piece);
+            kernels->pack_rows(&of_x, l->n_inputs, of_layers + l->weight_ih,
+                               packed + l->rows_x_at, portion * BLOCK_UNITS, piece);
             return;
         }
         piece -= n.rows_x;

@@ -1,4 +1,5 @@
-/* The phases of a call: pack the weights, go through all shards, sum the gradients, unpack them.
+/* The phases of a call: pack the weights, go through all shards, sum the gradients, unpack them;
+ * with weight dropout, drop weights first and their gradients last.
  * Lanes take their shards one after the other, and what they have gathered is added in their
  * order; shards and lanes depend on data and network alone, so that the bits do not depend on the
  * number of threads. */
@@ -25,7 +26,8 @@ static ptrdiff_t count_pack(const network_plan *plan, const task *t)
 static void pack(const network_plan *plan, const task *t, ptrdiff_t piece, int thread)
 {
     (void)thread;
-    pack_piece(plan, purpose_of(plan, t), t->portion, piece, t->parameters, t->packed_weights);
+    pack_piece(plan, purpose_of(plan, t), t->portion, piece, layer_parameters(t), t->parameters,
+               t->packed_weights);
 }
 
 static ptrdiff_t count_gather(const network_plan *plan, const task *t)
@@ -235,6 +237,8 @@ static void unpack(const network_plan *plan, const task *t, ptrdiff_t piece, int
 }
 
 static const phase phases[] = {
+    {count_copies, copy_parameters, 1, NULL},
+    {count_dropped, drop_weights, 1, NULL},
     {count_pack, pack, 1, NULL},
     {count_gather, gather_classes, 1, NULL},
     {lanes_before_head, forward_lane, 0, forward_team},
@@ -245,6 +249,7 @@ static const phase phases[] = {
     {count_embedding, add_embedding_gradients, 1, NULL},
     {count_sums, add_lanes, 1, NULL},
     {count_unpack, unpack, 1, NULL},
+    {count_dropped_gradients, drop_gradients, 1, NULL},
 };
 
 /* -- Memory -- */

@@ -121,9 +121,7 @@ void plan_layout(network_plan *plan)
                                           layer->columns.n_units +
                                       8 * layer->columns.n_gates);
     }
-    /* In the flat vector the head follows the layers. */
-    plan->n_layer_gradients =
-        plan->packed ? at : plan->tied ? head->bias : head->weight;
+    plan->n_layer_gradients = plan->packed ? at : plan_n_layer_parameters(plan);
     head->columns.packed = plan->packed;
     head->columns.n_gates = 1;
     head->columns.n_units = head->n_scores;

@@ -136,6 +136,12 @@ static inline ptrdiff_t units_of_block(const packed_columns *columns, ptrdiff_t 
     return left < columns->width ? left : columns->width;
 }
 
+/* Parameters of the layers, which the flat vector starts with; the head follows. */
+static inline ptrdiff_t plan_n_layer_parameters(const network_plan *plan)
+{
+    return plan->tied ? plan->head.bias : plan->head.weight;
+}
+
 static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static inline ptrdiff_t max_of(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 static inline ptrdiff_t ceil_div(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / size; }

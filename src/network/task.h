@@ -56,7 +56,7 @@ typedef struct {
     ptrdiff_t n_rows;          /* B */
     /* Indexed by sequence; per step by the rows of values: */
     const void *targets;       /* (*, n_targets) */
-    ptrdiff_t n_targets;       /* K, or 1 that all scores share */
+    ptrdiff_t n_targets;       /* K, or a divisor of it (losses.h) */
     const void *weights;       /* (*,) */
     double weight_scale;       /* 1 / sum of the batch's weights */
     const void *state_in;      /* (B, n_state), or NULL for zeros */
@@ -69,8 +69,9 @@ typedef struct {
     void *gradients;           /* (n_dense + n_touched I,) */
     const int *slots;          /* (vocabulary,) where each token's gradient stands */
     ptrdiff_t n_touched;       /* tokens of the batch */
-    double dropout, recurrent_dropout;
-    uint64_t seed, update;     /* what masks are drawn from, besides row, step and unit */
+    double dropout, recurrent_dropout, weight_dropout, embedding_dropout;
+    uint64_t seed, update;     /* what masks are drawn from, besides row, step and unit; */
+    uint64_t parameter_update; /* in the place of `update` those of weights and tokens */
     int64_t first_step;        /* of the batch within its sequences */
     int training;
     gemm_function *gemm;
@@ -94,6 +95,7 @@ typedef struct {
     wide_head *wide;           /* or NULL */
 
     /* -- Memory -- */
+    void *dropped_parameters;  /* (plan_n_layer_parameters,) with weight_dropout, else NULL */
     void *packed_weights;      /* (n_weights,), or the parameters where nothing is packed */
     int has_packed;            /* they are there already */
     char *workers;             /* history and buffers of each worker */

@@ -32,7 +32,7 @@ typedef struct {
     int cell, relu, n_layers, n_directions;
     ptrdiff_t n_inputs, units[2], n_scores, vocabulary;
     int loss, per_step, wide, sampled;
-    double dropout, recurrent_dropout;
+    double dropout, recurrent_dropout, weight_dropout, embedding_dropout;
     ptrdiff_t n_rows;
     int64_t lengths[24];
     int threads, members; /* at least so many must have taken part, and been a team */
@@ -243,6 +243,8 @@ static task new_task(const problem *p)
     t.state_in = p->states;
     t.dropout = p->what->dropout;
     t.recurrent_dropout = p->what->recurrent_dropout;
+    t.weight_dropout = p->what->weight_dropout;
+    t.embedding_dropout = p->what->embedding_dropout;
     t.seed = 5;
     t.item = sizeof(real);
     return t;
@@ -287,6 +289,9 @@ static double run(const problem *p, task *t, int n_threads)
     t->workers = reserve(n_threads_bytes);
     t->lanes = t->workers + of_workers;
     t->packed_weights = reserve(n_weights);
+    const ptrdiff_t n_dropped = plan_n_layer_parameters(plan) * (ptrdiff_t)sizeof(real);
+    if (t->weight_dropout > 0)
+        t->dropped_parameters = reserve(n_dropped);
     run_phases(plan, t);
     for (ptrdiff_t lane = 0; !t->wide && lane < t->n_lanes; lane++)
         loss += t->losses[lane];
@@ -297,6 +302,8 @@ static double run(const problem *p, task *t, int n_threads)
     give_back(t->packed_weights, n_weights);
     if (head)
         give_back(head, n_head);
+    if (t->dropped_parameters)
+        give_back(t->dropped_parameters, n_dropped);
     return loss;
 }
 
@@ -652,10 +659,12 @@ static const network_case cases[] = {
     {.name = "sampled classes, dropout", .cell = CELL_coupled, .n_layers = 2,
      .n_directions = 1, .n_inputs = 8, .units = {20, 24}, .n_scores = 403, .vocabulary = 9,
      .loss = LOSS_softmax, .per_step = 1, .wide = 1, .sampled = 1, .dropout = 0.2,
-     .recurrent_dropout = 0.3, .n_rows = 24, .lengths = RAGGED, .threads = 5},
+     .recurrent_dropout = 0.3, .weight_dropout = 0.4, .embedding_dropout = 0.2, .n_rows = 24,
+     .lengths = RAGGED, .threads = 5},
     {.name = "dropout, lanes", .cell = CELL_peephole, .n_layers = 2, .n_directions = 2,
      .n_inputs = 8, .units = {20, 24}, .n_scores = 3, .vocabulary = 9, .loss = LOSS_softmax,
-     .dropout = 0.2, .recurrent_dropout = 0.3, .n_rows = 24, .lengths = RAGGED, .threads = 2},
+     .dropout = 0.2, .recurrent_dropout = 0.3, .weight_dropout = 0.4, .embedding_dropout = 0.2,
+     .n_rows = 24, .lengths = RAGGED, .threads = 2},
 };
 
 /* With an argument only the highest level. */
