@@ -1,7 +1,7 @@
 /* The table of losses with their derivatives, in double. Targets are as the estimators encode them.
  *
  * X(name, reduction over the K scores). The softmax (kernels/softmax.h) is
- * one loss of all scores together. */
+ * one loss of all scores together, the CRF (kernels/crf.h) one of all steps of a sequence. */
 #ifndef CYLSTM_LOSSES
 #define CYLSTM_LOSSES
 
@@ -15,7 +15,7 @@
     X(quantile, MEAN)          \
     X(logistic, SUM)           \
     X(linear, SUM)
-#define LOSSES(X) SCORE_LOSSES(X) X(softmax, JOINT)
+#define LOSSES(X) SCORE_LOSSES(X) X(softmax, JOINT) X(crf, JOINT)
 
 enum loss {
 #define LOSS_NUMBER(name, ...) LOSS_##name,
