@@ -22,7 +22,9 @@ weights_ : dict of str to array
     ``layers.0.peephole (3, H)`` in the order i, f, o, ``layers.0.reverse.weight_ih``,
     ..., ``head.weight (n_outputs, D)``, ``head.bias (n_outputs,)`` (one row per level
     where there are several quantiles), ``embedding.weight (V, E)``. "coupled" stacks i,
-    g, o: (3H, ...); "input_gated" has no weight_hh.
+    g, o: (3H, ...); "input_gated" has no weight_hh. loss="crf" adds ``crf.transitions
+    (n_classes, n_classes)`` from a label (row) to the next, ``crf.start (n_classes,)`` and
+    ``crf.end (n_classes,)``.
 """,
     "loss_": """\
 loss_ : float

@@ -204,14 +204,14 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         """
         return self._score(X, y, sample_weight)
 
-    def _decode(self, scores, method):
+    def _decode(self, scores, method, lengths=None):
         """Predictions from scores; predict is the only method."""
         predicted = self._loss.predict(scores)
         if self._several_quantiles():
             return np.sort(predicted, axis=1)
         return predicted.ravel() if self._y_is_1d else predicted
 
-    def _score_predictions(self, scores, y, weights):
+    def _score_predictions(self, scores, y, weights, lengths):
         several = self._several_quantiles()
         levels = self._network.architecture.levels if several else ()
         return self._loss.score(y, self._decode(scores, "predict"), levels, weights)
