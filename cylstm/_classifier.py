@@ -391,4 +391,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _kernel_loss(self):
         """Name of the loss, number of scores, level of each score."""
+        if self.loss != self._fitted_loss:
+            raise ValueError(
+                "Training cannot continue: loss changed since the first fit, from "
+                f'"{self._fitted_loss}" to "{self.loss}".'
+            )
         return self._loss.kernel, self.n_outputs_, ()

@@ -393,6 +393,8 @@ def test_a_crf_has_one_label_per_step_and_one_weight_per_sequence():
     # Scores weight single steps, also those of validation data.
     model.fit(X, TOKENS, X_val=X, y_val=TOKENS, sample_weight_val=weights)
     assert model.validation_scores_ == [model.score(X, TOKENS, weights)]
+    message = 'loss changed since the first fit, from "crf" to "log_loss"'
+    check(lambda: model.set_params(loss="log_loss").partial_fit(X, TOKENS), message)
     check(lambda: regressor(loss="crf").fit(X, Y), "'loss' parameter of LSTMRegressor")
 
 

@@ -220,7 +220,7 @@ def golden(name):
     return cases
 
 
-GOLDEN_TORCH, GOLDEN_OTHERS = golden("torch"), golden("others")
+GOLDEN_TORCH, GOLDEN_OTHERS = golden("torch") | golden("crf"), golden("others")
 
 
 @pytest.mark.parametrize("case", GOLDEN_TORCH)
@@ -267,6 +267,9 @@ def test_outputs_and_gradients_equal_torch(case):
     named.parameters[:] = gradients.flat
     for name, view in named.weights.items():
         assert_close_to_largest(view.ravel(), expected[name], tolerance, name)
+    if "best_paths" in arrays:
+        paths = network.best_paths(scores.astype(np.float64), arrays["lengths"], 1)
+        np.testing.assert_array_equal(paths, arrays["best_paths"])
 
 
 @pytest.mark.parametrize("case", GOLDEN_OTHERS)
