@@ -33,7 +33,12 @@ SANITIZE = os.environ.get("CYLSTM_SANITIZE", "")
 EXTENSIONS = {
     "_simd": ["kernels/*.c"],
     "_plan": ["network/plan.c"],
-    "_engine": ["network/schedule.c", "network/float.c", "network/double.c"],
+    "_engine": [
+        "network/schedule.c",
+        "network/float.c",
+        "network/double.c",
+        "network/decode.c",
+    ],
     "_updates": [],
 }
 

@@ -74,17 +74,16 @@ def cylstm_trainer(sequences, y, n_units, n_threads, n_layers=1, **architecture)
     """A Trainer that fits a new network to the sequences with Adam."""
     rng = np.random.RandomState(0)
     n_inputs = architecture.pop("n_inputs", None) or sequences.n_features
+    architecture = {"n_scores": 1, "loss": "squared_error", **architecture}
     network = Network(
-        Architecture(
-            n_inputs, [n_units] * n_layers, 1, "squared_error", "float32", **architecture
-        )
+        Architecture(n_inputs, [n_units] * n_layers, dtype="float32", **architecture)
     )
     network.initialize(rng, scale=n_units**-0.5)
     return Trainer(
         network,
         Optimizer(Adam(0.9, 0.999, 1e-8), "constant", 1e-3, clip_norm=1.0),
-        Dataset(sequences, y, np.ones(len(y), np.float32)),
-        batch_size=len(y),
+        Dataset(sequences, y, np.ones(len(y), np.float32), network.architecture.per_step),
+        batch_size=len(sequences),
         shuffle=False,
         l1=0.0,
         l2=0.0,

@@ -85,6 +85,8 @@ def check_settings(estimator: Any) -> None:
             "are supported."
         )
     check_dropout(estimator)
+    if estimator.loss == "crf":
+        check_crf(estimator)
     if estimator.bptt_steps is not None and estimator.bidirectional:
         raise ValueError(
             f"bptt_steps={estimator.bptt_steps} cannot be combined with bidirectional=True: "
@@ -106,6 +108,43 @@ def check_dropout(estimator: Any) -> None:
                 f"{name}={getattr(estimator, name)} cannot be combined with "
                 f'cell="{estimator.cell}", {reason}.'
             )
+
+
+def check_crf(estimator: Any) -> None:
+    """Refuse what a loss of all labels of a sequence together cannot be combined with."""
+    of_sequence = "its loss is that of all labels of a sequence"
+    conflicts = {
+        "return_sequences": (
+            not estimator.return_sequences,
+            "a CRF scores the transitions between the labels of successive steps",
+        ),
+        "bptt_steps": (
+            estimator.bptt_steps is not None,
+            f"{of_sequence}, which must not be cut into chunks",
+        ),
+        "class_weight": (
+            estimator.class_weight is not None,
+            f"{of_sequence}, not of single ones",
+        ),
+    }
+    for name, (conflicting, reason) in conflicts.items():
+        if conflicting:
+            raise ValueError(
+                f"{name}={getattr(estimator, name)!r} cannot be combined with "
+                f'loss="crf": {reason}.'
+            )
+
+
+def check_whole_sequences(weights: np.ndarray, sequences: Sequences, name: str) -> None:
+    """Refuse weights of real steps that differ within a sequence."""
+    starts = np.cumsum(sequences.lengths) - sequences.lengths
+    differ = weights != np.repeat(weights[starts], sequences.lengths)
+    if differ.any():
+        k = np.searchsorted(starts, np.argmax(differ), side="right") - 1
+        raise ValueError(
+            f'{name} differs between the steps of sample {k}, but loss="crf" is one loss of '
+            "all labels of a sequence. Give one weight per sequence."
+        )
 
 
 def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:

@@ -12,6 +12,7 @@ from sklearn.base import ClassifierMixin
 from ._arguments import shown
 from ._base import rollback_on_error
 from ._callbacks import with_callbacks
+from ._checks import check_whole_sequences
 from ._docs import documented
 from ._labels import (
     check_known,
@@ -23,6 +24,7 @@ from ._labels import (
 from ._losses import CLASSIFICATION_LOSSES
 from ._parameters import CLASSIFICATION_LOSS
 from ._supervised import BaseLSTM
+from ._threads import effective_n_threads
 
 
 @documented({"loss": CLASSIFICATION_LOSS})
@@ -62,10 +64,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     %(feature_names_in_)s
 
     n_outputs_ : int
-        Number of scores: 1 for two classes, otherwise one per class or label.
+        Number of scores: 1 for two classes, otherwise one per class or label; with loss="crf"
+        one per class.
 
     out_activation_ : str
-        "logistic" or "softmax".
+        "logistic", "softmax" or "crf".
 
     See Also
     --------
@@ -204,12 +207,14 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         y : array of shape (n_samples,), or an indicator matrix as in fit
-            With return_sequences the same for every step, in the form of X.
+            With return_sequences the same for every step, in the form of X. With loss="crf"
+            the labels of a sequence that are the most probable together.
         """
         return self._predict(X, "predict")
 
     def decision_function(self, X: npt.ArrayLike) -> Any:
-        """Scores before the logistic or softmax function.
+        """Scores before the logistic or softmax function; with loss="crf" those of the labels
+        of each step, without transitions.
 
         Parameters
         ----------
@@ -218,7 +223,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         Returns
         -------
         scores : float64 array of shape (n_samples,) for two classes, otherwise (n_samples, \\
-                n_classes)
+                n_classes), as always with loss="crf"
             With return_sequences the same for every step, in the form of X.
         """
         return self._predict(X, "decision_function")
@@ -234,7 +239,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         -------
         p : float64 array of shape (n_samples, n_classes)
             With return_sequences the same for every step, in the form of X. For an
-            indicator matrix: the probability that each label is 1.
+            indicator matrix: the probability that each label is 1. With loss="crf" given the
+            whole sequence: the marginals of its labels.
         """
         return self._predict(X, "predict_proba")
 
@@ -280,8 +286,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         """Row of the fitted model's loss."""
         return CLASSIFICATION_LOSSES[self._fitted_loss][self.out_activation_]
 
-    def _decode(self, scores, method):
+    def _decode(self, scores, method, lengths=None):
         """What `method` returns for these scores."""
+        if self.out_activation_ == "crf":
+            return self._decode_chains(scores, method, lengths)
         binary = self.n_outputs_ == 1
         if method == "predict":
             if self._multilabel:
@@ -297,8 +305,24 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
             return self._loss.log_probabilities(scores)
         return self._loss.probabilities(scores)
 
-    def _score_predictions(self, scores, y, weights):
-        return self._loss.score(y, self._decode(scores, "predict"), weights)
+    def _decode_chains(self, scores, method, lengths):
+        """The same for a CRF: `lengths` of the sequences whose steps have these scores."""
+        if method == "decision_function":
+            return scores
+        arguments = scores, lengths, effective_n_threads(self.n_jobs)
+        if method == "predict":
+            return self.classes_[self._network.best_paths(*arguments)]
+        return self._network.marginals(*arguments, logs=method == "predict_log_proba")
+
+    def _score_predictions(self, scores, y, weights, lengths):
+        return self._loss.score(y, self._decode(scores, "predict", lengths), weights)
+
+    def _read_data(self, sequences, y, sample_weight, suffix=""):
+        data = super()._read_data(sequences, y, sample_weight, suffix)
+        # Those of validation data weight the steps of a score.
+        if self.loss == "crf" and not suffix:
+            check_whole_sequences(data.weights, sequences, "sample_weight")
+        return data
 
     def _read_y(self, y, name):
         return read_labels(y, name)
@@ -306,6 +330,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _set_targets(self, y, classes):
         self._fitted_loss = self.loss
         self._multilabel = y.ndim == 2
+        if self._multilabel and self.loss == "crf":
+            raise ValueError(
+                'loss="crf" cannot be combined with an indicator matrix y: each step of a '
+                "chain has one label."
+            )
         if self._multilabel:
             if classes is not None:
                 raise ValueError(
@@ -316,8 +345,14 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         else:
             self.classes_ = find_classes(y, classes)
         logistic = self._multilabel or len(self.classes_) == 2
-        self.n_outputs_ = 1 if logistic and not self._multilabel else len(self.classes_)
-        self.out_activation_ = "logistic" if logistic else "softmax"
+        self.n_outputs_ = len(self.classes_)
+        if self.loss == "crf":
+            self.out_activation_ = "crf"
+        elif logistic:
+            self.out_activation_ = "logistic"
+            self.n_outputs_ = len(self.classes_) if self._multilabel else 1
+        else:
+            self.out_activation_ = "softmax"
 
     def _check_classes(self, classes):
         """The classes given to a later call must be those of the first."""
@@ -358,4 +393,9 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     def _kernel_loss(self):
         """Name of the loss, number of scores, level of each score."""
+        if self.loss != self._fitted_loss:
+            raise ValueError(
+                "Training cannot continue: loss changed since the first fit, from "
+                f'"{self._fitted_loss}" to "{self.loss}".'
+            )
         return self._loss.kernel, self.n_outputs_, ()

@@ -25,6 +25,8 @@ weights_ : dict of str to array
     then those of the next one), ``embedding.weight (V, E)``. "coupled" stacks i, g, o:
     (3H, ...); "input_gated" has no weight_hh. "gru" and "gru_v1" stack r, z, n: (3H, ...),
     and "gru" adds ``layers.0.bias_hn (H,)``, the bias that the reset gate multiplies.
+    loss="crf" adds ``crf.transitions (n_classes, n_classes)`` from a label (row) to the next,
+    ``crf.start (n_classes,)`` and ``crf.end (n_classes,)``.
 """,
     "loss_": """\
 loss_ : float

@@ -110,19 +110,20 @@ class ClassificationLoss:
     out_activation : str
         Name of the function that turns scores into probabilities.
     probabilities, log_probabilities : callable(scores) -> array
+        None where they follow from the scores of all steps of a sequence.
     score : callable(y, predicted, weights) -> float
         What LSTMClassifier.score returns; higher is better.
     """
 
     kernel: str
     out_activation: str
-    probabilities: Callable
-    log_probabilities: Callable
+    probabilities: Callable | None
+    log_probabilities: Callable | None
     score: Callable = score_classification
 
 
 # Public name -> by whether each score has a probability of its own (two classes, or an
-# indicator matrix) or all scores share one distribution.
+# indicator matrix), all scores share one distribution, or those of all steps of a sequence do.
 CLASSIFICATION_LOSSES: dict[str, dict[str, ClassificationLoss]] = {
     "log_loss": {
         "logistic": ClassificationLoss("logistic", "logistic", expit, log_expit),
@@ -132,5 +133,6 @@ CLASSIFICATION_LOSSES: dict[str, dict[str, ClassificationLoss]] = {
             lambda scores: softmax(scores, axis=-1),
             lambda scores: log_softmax(scores, axis=-1),
         ),
-    }
+    },
+    "crf": {"crf": ClassificationLoss("crf", "crf", None, None)},
 }

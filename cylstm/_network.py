@@ -62,6 +62,9 @@ class Architecture:
     weights : "int8" or None
         What the layers multiply by: their matrices quantized when they are packed, for
         prediction alone; or as they are.
+    chain : bool or None
+        Whether there are scores of the transitions between the labels of steps, as of a CRF.
+        None: where that is the loss.
     """
 
     n_inputs: int
@@ -77,8 +80,11 @@ class Architecture:
     levels: tuple = ()
     tied: bool = False
     weights: str | None = None
+    chain: bool | None = None
 
     def __post_init__(self):
+        if self.chain is None:
+            self.chain = self.loss == "crf"
         self.hidden_layer_sizes = tuple(self.hidden_layer_sizes)
         self.dtype = np.dtype(self.dtype).name
 
@@ -156,6 +162,9 @@ class Architecture:
         if not self.tied:
             shapes["head.weight"] = (self.n_scores, self.n_features)
         shapes["head.bias"] = (self.n_scores,)
+        if self.chain:
+            shapes["crf.transitions"] = (self.n_scores, self.n_scores)
+            shapes["crf.start"] = shapes["crf.end"] = (self.n_scores,)
         if self.vocabulary:
             shapes["embedding.weight"] = (self.vocabulary, self.n_inputs)
         return shapes
@@ -327,7 +336,8 @@ class Network:
 
         Each gate has a matrix of its own: Glorot uniform from the inputs, orthogonal
         from the hidden state. Biases are 0, but 1 for the forget gate (Gers 2000);
-        peepholes are 0. Embeddings are uniform between -0.05 and 0.05.
+        peepholes are 0, as are the transitions of a CRF. Embeddings are uniform between
+        -0.05 and 0.05.
         """
         self.changed()
         if scale is not None:
@@ -425,6 +435,33 @@ class Network:
         losses = np.full(sequences.n_rows, np.nan)
         self._fill(sequences, n_threads, targets=targets, losses=losses)
         return losses
+
+    def best_paths(self, scores, lengths, n_threads):
+        """Labels (n_rows,) with the highest score of each sequence, by the Viterbi algorithm.
+
+        Parameters
+        ----------
+        scores : float64 array of shape (n_rows, n_scores)
+            Of sequences one after the other.
+        lengths : int64 array of shape (n_sequences,)
+        n_threads : int
+        """
+        labels = np.empty(len(scores), dtype=np.int64)
+        self._decode(scores, lengths, n_threads, labels=labels)
+        return labels
+
+    def marginals(self, scores, lengths, n_threads, logs=False):
+        """Probabilities (n_rows, n_scores) of the labels of each step, or their logarithms;
+        arguments as of best_paths."""
+        marginals = np.empty_like(scores)
+        self._decode(scores, lengths, n_threads, marginals=marginals, logs=logs)
+        return marginals
+
+    def _decode(self, scores, lengths, n_threads, **wanted):
+        names = ("crf.transitions", "crf.start", "crf.end")
+        chain = np.concatenate([self.weights[name].ravel() for name in names])
+        starts = np.cumsum(lengths) - lengths
+        _engine.decode(scores, starts, lengths, chain.astype(np.float64), n_threads, **wanted)
 
     def changed(self):
         """The parameters are other ones now."""

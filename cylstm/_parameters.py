@@ -206,9 +206,9 @@ PARAMETERS: dict[str, Parameter] = {
         "left",
     ),
     "alpha": real(
-        """Strength of the penalty on the weight matrices w (not on biases, peepholes or the
-        embedding): alpha * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2) is added to the
-        loss.""",
+        """Strength of the penalty on the weight matrices w (not on biases, peepholes, the
+        transitions of a CRF or the embedding): alpha * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2
+        * |w|_2^2) is added to the loss.""",
         0,
         None,
         "left",
@@ -349,7 +349,12 @@ REGRESSION_LOSS: Parameter = choice(
 
 CLASSIFICATION_LOSS: Parameter = choice(
     CLASSIFICATION_LOSSES,
-    """Cross-entropy in nats: of a logistic output for two classes, of a softmax with one
-    output per class for more; for an indicator matrix, of one logistic output per label,
-    summed over labels.""",
+    """"log_loss": cross-entropy in nats: of a logistic output for two classes, of a softmax
+    with one output per class for more; for an indicator matrix, of one logistic output per
+    label, summed over labels. "crf", with return_sequences: a linear-chain conditional random
+    field (Lafferty et al. 2001; on an LSTM Lample et al., arXiv:1603.01360), which also learns
+    a score for each pair of successive labels, and for the first and the last label. The loss
+    is the negative log-likelihood of all labels of a sequence, per step; `predict` returns the
+    most probable labels of the whole sequence (Viterbi 1967), `predict_proba` the
+    probabilities of each step's labels, given the whole sequence.""",
 )

@@ -208,7 +208,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         """
         return self._score(X, y, sample_weight)
 
-    def _decode(self, scores, method):
+    def _decode(self, scores, method, lengths=None):
         """Predictions from scores; predict is the only method."""
         predicted = self._loss.predict(scores)
         n_quantiles = len(self._several_levels())
@@ -217,7 +217,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
             return np.sort(predicted.reshape(len(predicted), *outputs, n_quantiles), axis=-1)
         return predicted.ravel() if self._y_is_1d else predicted
 
-    def _score_predictions(self, scores, y, weights):
+    def _score_predictions(self, scores, y, weights, lengths):
         return self._loss.score(
             y, self._decode(scores, "predict"), self._several_levels(), weights
         )

@@ -34,6 +34,12 @@ class Stream:
                 "A bidirectional network cannot stream: its backward direction starts at the "
                 "end of a sequence, which is still to come."
             )
+        if estimator._network.architecture.chain and method != "decision_function":
+            raise ValueError(
+                f'method="{method}" cannot stream with loss="crf": it needs the whole '
+                "sequence, of which steps are still to come. "
+                'method="decision_function" can.'
+            )
         self._estimator = (
             estimator._copy_to_predict() if weights is None else estimator.quantize(weights)
         )

@@ -38,8 +38,8 @@ class BaseLSTM(NetworkEstimator):
     A subclass reads y (_read_y), sets the fitted attributes that follow from it
     (_set_targets), compares a later y with them (_check_targets), encodes it as targets of
     the loss (_encode), multiplies class weights into the weights (_class_weights), names the
-    loss (_kernel_loss), turns scores into predictions (_decode) and scores those
-    (_score_predictions).
+    loss (_kernel_loss), turns scores of sequences of some lengths into predictions (_decode)
+    and scores those (_score_predictions).
     """
 
     @rollback_on_error
@@ -245,7 +245,7 @@ class BaseLSTM(NetworkEstimator):
 
     def _predict(self, X, method):
         sequences, scores = self._scores(X)
-        return self._shape_like_X(sequences, self._decode(scores, method))
+        return self._shape_like_X(sequences, self._decode(scores, method, sequences.lengths))
 
     def _score(self, X, y, sample_weight):
         sequences, scores = self._scores(X)
@@ -256,7 +256,7 @@ class BaseLSTM(NetworkEstimator):
             sample_weight = check_weights(
                 sample_weight, sequences, per_step, self._input_format.dtype, "sample_weight"
             )
-        return self._score_predictions(scores, y, sample_weight)
+        return self._score_predictions(scores, y, sample_weight, sequences.lengths)
 
     def _real_rows(self, sequences, output):
         if output is None or not self._network.architecture.per_step:
@@ -375,4 +375,6 @@ class BaseLSTM(NetworkEstimator):
     def _validate(self, data):
         scores, _ = self._forward_sequences(data.sequences)
         scores = self._real_rows(data.sequences, scores).astype(np.float64)
-        return self._score_predictions(scores, data.targets, data.weights)
+        return self._score_predictions(
+            scores, data.targets, data.weights, data.sequences.lengths
+        )

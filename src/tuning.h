@@ -45,6 +45,8 @@ enum {
     MULTIPLY_DEPTH = 256,
     /* Its scratch: a panel of the widest instruction set and columns of the left operand. */
     MULTIPLY_SCRATCH = MULTIPLY_DEPTH * (WIDEST_PANEL + ROWS_AT_ONCE),
+    /* Rows of a chain's scratch (kernels/crf.h). */
+    CHAIN_ROWS = 5,
     /* Scratch of a gradient of weights: a panel. */
     PANEL_SCRATCH = STEPS_AT_ONCE * WIDEST_PANEL,
 

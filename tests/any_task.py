@@ -69,7 +69,7 @@ PARAMETERS = {
     },
     LSTMClassifier: SUPERVISED
     | {
-        "loss": one_of("log_loss"),
+        "loss": one_of("log_loss", "log_loss", "crf"),
         # Of the first two classes; the labels are put in when they are drawn.
         "class_weight": one_of(None, "balanced", (), (2.0,), (1, 0.5)),
     },
@@ -96,6 +96,8 @@ def reconcile(p):
         p["recurrent_dropout"] = p["weight_dropout"] = 0.0
     if p["beta_2"] == 0:  # m / |g| has no bound where m remembers what g does not
         p["beta_1"] = 0.0
+    if p.get("loss") == "crf":
+        p |= {"return_sequences": True, "bptt_steps": None, "class_weight": None}
     if p.get("bidirectional"):
         p["bptt_steps"] = None
     if p["embedding_dim"] is None and "vocabulary_size" in p:
@@ -262,6 +264,8 @@ def supervised_tasks(draw, estimator, n_copies):
     y = draw(numbers(p, n, rng) if estimator is LSTMRegressor else labels(p, n, rng))
     y = draw(steps(y, lengths, shape) if per_step else containers(y))
     weights = draw(one_of(None, "of sequences", "of targets"))
+    if p["loss"] == "crf" and weights:
+        weights = "of sequences"
     if weights is not None:
         by_step = per_step and weights == "of targets"
         weights = rng.integers(1 if set_aside else 0, 3, n if by_step else len(lengths))
@@ -305,7 +309,7 @@ def numbers(draw, p, n, rng):
 def labels(draw, p, n, rng):
     """y of a classifier, flat."""
     n_labels = draw(one_of(0, 0, 0, 2, 3))
-    if n_labels:
+    if n_labels and p["loss"] != "crf":
         p["class_weight"] = None
         return rng.integers(2, size=(n, n_labels))
     classes = draw(

@@ -1,15 +1,17 @@
 """Write golden_torch.npz and golden_torch_gru.npz: outputs and gradients of torch.nn.LSTM and
-torch.nn.GRU on packed sequences.
+torch.nn.GRU on packed sequences; and golden_crf.npz: the same with a CRF, and best paths.
 
-Run with PyTorch installed: ``python tests/make_golden_torch.py``. The tests read the
-files and need no PyTorch.
+Run with PyTorch and pytorch-crf installed: ``python tests/make_golden_torch.py``. The tests
+read the files and need neither.
 """
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torchcrf import CRF
 
 LENGTHS = {"equal": [6, 6, 6, 6, 6], "ragged": [3, 9, 1, 6, 4, 9, 2]}
 DIRECTIONS = {"": "", "reverse.": "_reverse"}
@@ -18,7 +20,7 @@ DIRECTIONS = {"": "", "reverse.": "_reverse"}
 def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torch.nn.LSTM):
     torch.manual_seed(0)
     n, T, n_inputs, n_units = len(lengths), max(lengths), 4, 6
-    n_scores = {"squared_error": 2, "logistic": 1, "softmax": 3}[loss_name]
+    n_scores = {"squared_error": 2, "logistic": 1, "softmax": 3, "crf": 3}[loss_name]
     directions = list(DIRECTIONS.items())[: 1 + bidirectional]
     network = cell(
         n_inputs,
@@ -45,20 +47,36 @@ def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torc
     else:
         features = torch.cat(list(h[-len(directions) :]), dim=1)
     scores = head(features)
+    extra, parameters = {}, {"head.weight": head.weight, "head.bias": head.bias}
     if loss_name == "squared_error":
         y = torch.randn(*scores.shape, dtype=dtype)
         loss = ((scores - y) ** 2).mean() / 2
     elif loss_name == "logistic":
         y = torch.randint(2, scores.shape).to(dtype)
         loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, y)
+    elif loss_name == "crf":
+        crf = CRF(n_scores, batch_first=True).to(dtype)
+        with torch.no_grad():
+            for parameter in crf.parameters():
+                parameter.normal_()
+        y = torch.randint(n_scores, (len(scores), 1))
+        padded = torch.zeros(n, T, dtype=torch.int64)
+        padded[real] = y[:, 0]
+        emissions = torch.zeros(n, T, n_scores, dtype=dtype)
+        emissions[real] = scores
+        loss = -crf(emissions, padded, mask=real, reduction="token_mean")
+        extra = {"best_paths": np.concatenate(crf.decode(emissions, mask=real))}
+        parameters["crf.transitions"] = crf.transitions
+        parameters["crf.start"] = crf.start_transitions
+        parameters["crf.end"] = crf.end_transitions
+        y = y.to(dtype)
     else:
         y = torch.randint(n_scores, (len(scores), 1))
         loss = torch.nn.functional.cross_entropy(scores, y[:, 0])
         y = y.to(dtype)
     loss.backward()
+    pairs = {name: (parameter, parameter.grad) for name, parameter in parameters.items()}
     gradients = {name: p.grad for name, p in network.named_parameters()}
-    pairs = {"head.weight": (head.weight, head.weight.grad)}
-    pairs["head.bias"] = (head.bias, head.bias.grad)
     for k in range(n_layers):
         for ours, suffix in directions:
             for name, theirs in (("weight_ih",) * 2, ("weight_hh",) * 2, ("bias", "bias_ih")):
@@ -81,6 +99,7 @@ def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torc
         "loss": loss.detach().numpy(),
         "scores": scores.detach().numpy(),
         "features": features.detach().numpy(),
+        **extra,
     }
     # All weights in one array each: fewer, larger arrays make a smaller file.
     names = sorted(pairs)
@@ -92,52 +111,40 @@ def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torc
     return arrays
 
 
-def main():
+LOSSES = (
+    ("squared_error", False, torch.float32),
+    ("squared_error", True, torch.float64),
+    ("logistic", False, torch.float64),
+    ("softmax", False, torch.float64),
+    ("softmax", True, torch.float32),
+)
+LOSSES_OF_CRF = (("crf", True, torch.float64), ("crf", True, torch.float32))
+
+
+GRU_CASES = (
+    (1, False, "equal", ("squared_error", False, torch.float32)),
+    (2, True, "ragged", ("softmax", True, torch.float64)),
+    (2, False, "ragged", ("squared_error", False, torch.float64)),
+)
+
+
+def write(name, cases, cell=torch.nn.LSTM):
     arrays = {}
-    for n_layers in (1, 2, 3):
-        for bidirectional in (False, True):
-            for shape, lengths in LENGTHS.items():
-                for loss_name, per_step, dtype in (
-                    ("squared_error", False, torch.float32),
-                    ("squared_error", True, torch.float64),
-                    ("logistic", False, torch.float64),
-                    ("softmax", False, torch.float64),
-                    ("softmax", True, torch.float32),
-                ):
-                    name = (
-                        f"{n_layers} layers, {'both ways' if bidirectional else 'one way'}, "
-                        f"{shape}, {loss_name}, {'every' if per_step else 'last'} step, "
-                        f"{str(dtype).removeprefix('torch.')}"
-                    )
-                    arguments = (
-                        n_layers,
-                        bidirectional,
-                        lengths,
-                        loss_name,
-                        per_step,
-                        dtype,
-                    )
-                    for key, value in case(*arguments).items():
-                        arrays[f"{name}/{key}"] = value
-    save("golden_torch.npz", arrays)
-    arrays = {}
-    for n_layers, bidirectional, shape, loss_name, per_step, dtype in (
-        (1, False, "equal", "squared_error", False, torch.float32),
-        (2, True, "ragged", "softmax", True, torch.float64),
-        (2, False, "ragged", "squared_error", False, torch.float64),
-    ):
-        name = (
-            f"{n_layers} layers, {'both directions' if bidirectional else 'forward'}, "
-            f"{shape}, {loss_name}, {str(dtype).removeprefix('torch.')}"
+    for n_layers, bidirectional, shape, (loss_name, per_step, dtype) in cases:
+        label = (
+            f"{n_layers} layers, {'both ways' if bidirectional else 'one way'}, "
+            f"{shape}, {loss_name}, {'every' if per_step else 'last'} step, "
+            f"{str(dtype).removeprefix('torch.')}"
         )
-        arguments = n_layers, bidirectional, LENGTHS[shape], loss_name, per_step, dtype
-        for key, value in case(*arguments, cell=torch.nn.GRU).items():
-            arrays[f"{name}/{key}"] = value
-    save("golden_torch_gru.npz", arrays)
+        made = case(n_layers, bidirectional, LENGTHS[shape], loss_name, per_step, dtype, cell)
+        arrays |= {f"{label}/{key}": value for key, value in made.items()}
+    np.savez_compressed(Path(__file__).with_name(f"golden_{name}.npz"), **arrays)
 
 
-def save(name, arrays):
-    np.savez_compressed(Path(__file__).with_name(name), **arrays)
+def main():
+    write("torch", product((1, 2, 3), (False, True), LENGTHS, LOSSES))
+    write("torch_gru", GRU_CASES, torch.nn.GRU)
+    write("crf", product((1,), (False, True), ["ragged"], LOSSES_OF_CRF))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ N_SCORES = {
     "quantile": 6,
     "logistic": 2,
     "softmax": 4,
+    "crf": 4,
 }
 
 
@@ -43,6 +44,8 @@ class Problem:
         rng = np.random.default_rng(0)
         n, n_scores = len(lengths), n_scores or N_SCORES[loss]
         n_outputs = n_scores
+        if loss == "crf":
+            architecture["per_step"] = True
         if loss == "quantile":
             n_outputs //= len(LEVELS)
             architecture["levels"] = LEVELS * n_outputs
@@ -53,7 +56,7 @@ class Problem:
         self.network.parameters[:] = rng.normal(scale=0.5, size=self.network.parameters.size)
         self.per_step = self.architecture.per_step
         n_targets = sum(lengths) if self.per_step else n
-        if loss == "softmax":
+        if loss in ("softmax", "crf"):
             ys = rng.integers(n_scores, size=(n_targets, 1)).astype(float)
         elif loss == "logistic":
             ys = rng.integers(2, size=(n_targets, n_scores)).astype(float)
@@ -63,6 +66,9 @@ class Problem:
             ys = rng.normal(size=(n_targets, n_outputs))
         weights = rng.uniform(0.5, 2, size=n_targets)
         weights[n_targets // 2] = 0 if n_targets > 1 else 1
+        if loss == "crf":  # one weight for each sequence
+            weights = np.repeat(weights[np.cumsum(lengths) - lengths], lengths)
+            weights[: lengths[0]] = 1
         self.ys, self.weights = ys, weights
         self.states = rng.normal(size=(n, self.architecture.n_state)) if states else None
         if self.architecture.vocabulary:

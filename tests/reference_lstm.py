@@ -324,15 +324,61 @@ def loss_and_gradient(a, scores, y):
     return -np.log(p[label]), p - np.eye(len(scores))[label]
 
 
+def log_sum_exp(x, axis=None):
+    return np.logaddexp.reduce(x, axis=axis)
+
+
+def chain_of(weights):
+    return [weights[f"crf.{name}"] for name in ("transitions", "start", "end")]
+
+
+def chain_loss(weights, scores, labels):
+    """-log p(labels) of a CRF (Lafferty et al. 2001) by the forward algorithm."""
+    transitions, start, end = chain_of(weights)
+    alpha = start + scores[0]
+    value = (start + scores[0])[labels[0]] + end[labels[-1]]
+    for t in range(1, len(scores)):
+        alpha = log_sum_exp(alpha[:, None] + transitions, axis=0) + scores[t]
+        value += transitions[labels[t - 1], labels[t]] + scores[t, labels[t]]
+    return log_sum_exp(alpha + end) - value
+
+
+def chain_gradients(weights, scores, labels):
+    """Of chain_loss: expected less observed counts of each label of a step, of each pair of
+    labels, and of the first and last label."""
+    transitions, start, end = chain_of(weights)
+    T, K = scores.shape
+    alphas, betas = np.empty((T, K)), np.empty((T, K))
+    alphas[0], betas[-1] = start + scores[0], end
+    for t in range(1, T):
+        alphas[t] = log_sum_exp(alphas[t - 1][:, None] + transitions, axis=0) + scores[t]
+        back = T - 1 - t
+        betas[back] = log_sum_exp(transitions + scores[back + 1] + betas[back + 1], axis=1)
+    total = log_sum_exp(alphas[-1] + end)
+    dscores = np.exp(alphas + betas - total)
+    dscores[np.arange(T), labels] -= 1
+    dtransitions = np.zeros((K, K))
+    for t in range(1, T):
+        pairs = alphas[t - 1][:, None] + transitions + scores[t] + betas[t]
+        dtransitions += np.exp(pairs - total)
+        dtransitions[labels[t - 1], labels[t]] -= 1
+    return dscores, dtransitions, dscores[0], dscores[-1]
+
+
 def batch_loss(a, weights, xs, ys, sample_weights, states=None, dropout=None):
-    """sum(weight * loss) / sum(weight), over sequences or over all of their steps.
-    Per step, ys and sample_weights hold an array for each sequence."""
+    """sum(weight * loss) / sum(weight), over sequences or over all of their steps; of a CRF
+    the losses are those of sequences, the weights those of steps. Per step, ys and
+    sample_weights hold an array for each sequence."""
     dropout = dropout or Dropout()
     weights = dropout.weights(a, weights)
     total = total_weight = 0
     for row, (x, y, s) in enumerate(zip(xs, ys, sample_weights, strict=True)):
         state = None if states is None else states[row]
         scores, _ = forward(a, weights, x, state, row, dropout)
+        if a.loss == "crf":
+            total += s[0] * chain_loss(weights, scores, y[:, 0].astype(int))
+            total_weight += np.sum(s)
+            continue
         for score, target, weight in per_score(a, scores, y, s):
             total += weight * loss_and_gradient(a, score, target)[0]
             total_weight += weight
@@ -356,12 +402,18 @@ def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=Non
     for row, (x, y, s) in enumerate(zip(xs, ys, sample_weights, strict=True)):
         state = None if states is None else states[row]
         scores, (layers, features, masks) = forward(a, weights, x, state, row, dropout)
-        dscores = np.array(
-            [
-                loss_and_gradient(a, score, target)[1] * weight / total_weight
-                for score, target, weight in per_score(a, scores, y, s)
-            ]
-        )
+        if a.loss == "crf":
+            dscores, *of_chain = chain_gradients(weights, scores, y[:, 0].astype(int))
+            dscores = dscores * s[0] / total_weight
+            for gradient, part in zip(chain_of(gradients), of_chain, strict=True):
+                gradient += part * s[0] / total_weight
+        else:
+            dscores = np.array(
+                [
+                    loss_and_gradient(a, score, target)[1] * weight / total_weight
+                    for score, target, weight in per_score(a, scores, y, s)
+                ]
+            )
         head_weight(a, gradients)[...] += dscores.T @ np.atleast_2d(features)
         gradients["head.bias"] += dscores.sum(axis=0)
         dfeatures = dscores @ head_weight(a, weights) * masks[len(layers)]

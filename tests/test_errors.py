@@ -363,6 +363,43 @@ def test_parameters_that_cannot_be_used(parameters, message):
     check(lambda: regressor(**parameters).fit(X, Y), message)
 
 
+CRF = {"loss": "crf", "return_sequences": True}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"return_sequences": False}, "return_sequences=False cannot .* scores the trans"),
+        ({"bptt_steps": 2}, "bptt_steps=2 cannot be combined .* must not be cut into chunks"),
+        ({"class_weight": "balanced"}, "class_weight='balanced' cannot .* not of single ones"),
+        ({"class_weight": {0: 2}}, r"class_weight=\{0: 2\} cannot .* not of single ones"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_what_a_crf_cannot_be_combined_with(method, parameters, message):
+    model = classifier(**{**CRF, **parameters})
+    if method == "partial_fit" and parameters.get("class_weight") == "balanced":
+        message = 'class_weight="balanced" cannot be computed in partial_fit'
+    check(lambda: getattr(model, method)(X, TOKENS), message)
+
+
+def test_a_crf_has_one_label_per_step_and_one_weight_per_sequence():
+    model = classifier(**CRF)
+    two = np.stack([TOKENS, 1 - TOKENS], axis=2)
+    check(lambda: model.fit(X, two), 'loss="crf" cannot be combined with an indicator matrix')
+    weights = np.ones((N, T))
+    weights[7, 2] = 3
+    message = "sample_weight differs between the steps of sample 7, but"
+    check(lambda: model.fit(X, TOKENS, weights), message)
+    check(lambda: model.partial_fit(X, TOKENS, sample_weight=weights), message)
+    # Scores weight single steps, also those of validation data.
+    model.fit(X, TOKENS, X_val=X, y_val=TOKENS, sample_weight_val=weights)
+    assert model.validation_scores_ == [model.score(X, TOKENS, weights)]
+    message = 'loss changed since the first fit, from "crf" to "log_loss"'
+    check(lambda: model.set_params(loss="log_loss").partial_fit(X, TOKENS), message)
+    check(lambda: regressor(loss="crf").fit(X, Y), "'loss' parameter of LSTMRegressor")
+
+
 @pytest.mark.parametrize("name", ["output", "step"])
 def test_indices_fit_in_64_bits(name):
     fitted = regressor(return_sequences=True).fit(X, X[:, :, 0])

@@ -243,7 +243,7 @@ def golden(name):
 
 
 GOLDEN_TORCH = {
-    "lstm": golden("torch"),
+    "lstm": golden("torch") | golden("crf"),
     "gru": golden("torch_gru"),
 }
 GOLDEN_OTHERS = golden("others")
@@ -296,6 +296,9 @@ def test_outputs_and_gradients_equal_torch(cell, case):
     named.parameters[:] = gradients.flat
     for name, view in named.weights.items():
         assert_close_to_largest(view.ravel(), expected[name], tolerance, name)
+    if "best_paths" in arrays:
+        paths = network.best_paths(scores.astype(np.float64), arrays["lengths"], 1)
+        np.testing.assert_array_equal(paths, arrays["best_paths"])
 
 
 @pytest.mark.parametrize("case", GOLDEN_OTHERS)

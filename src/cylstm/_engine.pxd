@@ -7,6 +7,7 @@ from cylstm._plan cimport network_plan
 cdef extern from "tuning.h" nogil:
     enum:
         CACHE_LINE
+        PARALLEL_WORK
         WIDE_SCORES
 
 cdef extern from "network/task.h" nogil:
@@ -85,6 +86,22 @@ cdef extern from "network/schedule.h" nogil:
     void schedule_stream(const network_plan* plan, task* t, char* memory)
     Py_ssize_t schedule_n_workers(const task* t)
     Py_ssize_t schedule_wide_head(const network_plan* plan, task* t, char* memory)
+
+cdef extern from "network/decode.h" nogil:
+    ctypedef struct decode_task:
+        const void* kernels
+        Py_ssize_t n_labels
+        const double* parameters
+        const double* scores
+        const int64_t* starts
+        const int64_t* lengths
+        int64_t* labels
+        double* marginals
+        int logs
+
+    Py_ssize_t decode_bytes(Py_ssize_t n_labels, Py_ssize_t longest)
+    void decode_open(const decode_task* t, Py_ssize_t longest, char* memory)
+    void decode_sequence(const decode_task* t, Py_ssize_t sequence, char* memory)
 
 cdef extern from "network/arena.h" nogil:
     void arena_limit(char* memory, Py_ssize_t n_bytes, Py_ssize_t capacity)

@@ -35,6 +35,7 @@ from cylstm._plan cimport (
     network_plan,
     plan_n_layer_parameters,
 )
+from cylstm._simd cimport kernels_in_use
 
 # A fused function by the type of its numbers: forward[PRECISIONS[dtype]].
 PRECISIONS = {np.dtype(np.float32): "float", np.dtype(np.float64): "double"}
@@ -471,6 +472,54 @@ def forward(
         t.n_targets = targets.shape[1]
         t.step_losses = &losses[0]
     run(plan, &t, workspace, packed, n_threads)
+
+
+def decode(
+    const double[:, ::1] scores,           # IN (n_rows, K)
+    const int64_t[::1] starts,             # IN (n_sequences,)
+    const int64_t[::1] lengths,            # IN (n_sequences,)
+    const double[::1] chain,               # IN (K (K + 2),)
+    Py_ssize_t n_threads,
+    int64_t[::1] labels=None,              # OUT (n_rows,)
+    double[:, ::1] marginals=None,         # OUT (n_rows, K)
+    bint logs=False,
+):
+    """Fill the labels of the best paths, or the marginal probabilities (their logarithms with
+    `logs`), of a CRF whose chain is transitions (K, K), start (K,) and end (K,).
+
+    Sequence k is scores[starts[k]:starts[k] + lengths[k]].
+    """
+    cdef decode_task t
+    cdef Memory memory = Memory()
+    cdef Py_ssize_t n_sequences = starts.shape[0], K = scores.shape[1]
+    cdef Py_ssize_t k, longest = 0, n_bytes
+    cdef char* start
+    cdef double work = 4.0 * scores.shape[0] * K * K
+    memset(&t, 0, sizeof(decode_task))
+    t.kernels = kernels_in_use(sizeof(double)).kernels
+    t.n_labels = K
+    t.parameters = &chain[0]
+    t.scores = &scores[0, 0]
+    t.starts = &starts[0]
+    t.lengths = &lengths[0]
+    if labels is not None:
+        t.labels = &labels[0]
+    else:
+        t.marginals = &marginals[0, 0]
+    t.logs = logs
+    for k in range(n_sequences):
+        longest = max(longest, lengths[k])
+    n_threads = 1 if work < PARALLEL_WORK else min(n_threads, n_sequences)
+    n_bytes = decode_bytes(K, longest)
+    start = memory.reserve(n_threads * n_bytes)
+    with nogil:
+        for k in range(n_threads):
+            decode_open(&t, longest, start + k * n_bytes)
+        for k in prange(
+            n_sequences, num_threads=n_threads, schedule="dynamic",
+            use_threads_if=n_threads > 1,
+        ):
+            decode_sequence(&t, k, start + threadid() * n_bytes)
 
 
 cdef class Stream:

@@ -85,6 +85,7 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #endif
 #include "dropout.h"
 #include "softmax.h"
+#include "crf.h"
 #include "sums.h"
 #include "updates.h"
 #include "peak.h"
@@ -115,6 +116,12 @@ static const kernels table = {
     .pack_rows = pack_rows,
     .dropout = dropout,
     .softmax = softmax,
+    .chain_open = chain_open,
+    .chain_marginals = chain_marginals,
+    .chain_close = chain_close,
+#if !REAL_IS_FLOAT
+    .best_path = best_path,
+#endif
     .add = add,
     .add_to_rows = add_to_rows,
     .add_rows = add_rows,

@@ -53,6 +53,23 @@ typedef struct {
     ptrdiff_t units;            /* of a block */
 } gate_shape;
 
+/* A linear chain over K labels, and what its kernels work in. Rows of memory are W numbers apart: K
+ * in whole vectors of every instruction set. */
+typedef struct {
+    ptrdiff_t K, W;
+    const real *transitions;   /* (K, K) from a label to the next */
+    const real *start, *end;   /* (K,) */
+    real highest;              /* of the transitions */
+    real *factors, *transposed; /* (K, W) exp(transitions - highest), and their transpose */
+    real *alphas;              /* (T, W) */
+    real *rows;                /* (CHAIN_ROWS, W) */
+    real *scores;              /* (T, W) the caller's, of one sequence */
+    /* In training: gradients of the transitions, to be multiplied by the factors, and those that
+     * need no factor. */
+    real *pairs;               /* (K, W), or NULL */
+    real *dtransitions;        /* (K, K) */
+} chain;
+
 /* kernels/cells.h */
 typedef void cell_forward_kernel(
     ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
@@ -109,6 +126,13 @@ typedef struct {
     /* kernels/dropout.h, kernels/softmax.h, kernels/sums.h */
     void (*dropout)(ptrdiff_t n, real *x, uint64_t key, double rate);
     double (*softmax)(ptrdiff_t K, real *scores, ptrdiff_t label, double weight);
+    /* kernels/crf.h */
+    void (*chain_open)(chain *c);
+    double (*chain_marginals)(
+        const chain *c, ptrdiff_t T, real *scores, int logs, double weight);
+    void (*chain_close)(const chain *c);
+    void (*best_path)(
+        const chain *c, ptrdiff_t T, const real *scores, int64_t *labels); /* in double alone */
     void (*add)(ptrdiff_t n, const real *x, real *out);
     void (*add_to_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);
     void (*add_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);

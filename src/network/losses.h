@@ -2,7 +2,7 @@
  *
  * X(name, reduction over the K scores). Where there are fewer targets than scores, K / n_targets
  * scores in a row share one: the quantiles of an output. The softmax (kernels/softmax.h) is one
- * loss of all scores together. */
+ * loss of all scores together, the CRF (kernels/crf.h) one of all steps of a sequence. */
 #ifndef CYLSTM_LOSSES
 #define CYLSTM_LOSSES
 
@@ -16,7 +16,7 @@
     X(quantile, MEAN)          \
     X(logistic, SUM)           \
     X(linear, SUM)
-#define LOSSES(X) SCORE_LOSSES(X) X(softmax, JOINT)
+#define LOSSES(X) SCORE_LOSSES(X) X(softmax, JOINT) X(crf, JOINT)
 
 enum loss {
 #define LOSS_NUMBER(name, ...) LOSS_##name,

@@ -124,7 +124,10 @@ static double train_head(network *n)
     const real *features = head_features(s, &n->stack, &n->head);
     real *dfeatures = s->plan->per_step ? n->stack.dy : n->head.dfeatures;
     head_forward(s, &n->head, M, features);
-    const double loss = is_leader(s) ? weighted_loss(s, &n->head) : 0;
+    double loss = 0;
+    if (is_leader(s))
+        loss = s->plan->head.n_chain ? weighted_chain_loss(s, &n->head)
+                                     : weighted_loss(s, &n->head);
     head_backward(s, &n->head, &n->stack.scratch, M, features, dfeatures);
     if (is_leader(s))
         drop_dfeatures(s, &n->head, dfeatures);

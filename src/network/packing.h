@@ -186,6 +186,8 @@ static void unpack_piece(
         }
         piece -= n.blocks;
     }
+    if (piece == 0)
+        memcpy(flat + h->chain, packed + h->chain_at, (size_t)h->n_chain * sizeof(real));
     /* Tied weights have gradients from the inputs there already. */
     if (h->thin) {
         if (!plan->tied)

@@ -13,6 +13,8 @@
 #include "task.h"
 #include "team.h"
 
+#include "chain.h"
+
 #include "steps.h"
 #include "dropout.h"
 #include "int8.h"

@@ -137,7 +137,15 @@ void plan_layout(network_plan *plan)
         at = lay_columns(&head->columns, HEAD_BLOCK, at);
     else
         at = plan->n_dense;
+    /* In the flat vector the chain follows the head. Kernels read it there. */
+    head->chain = head->chain_at = head->bias + head->n_scores;
+    head->n_chain =
+        plan->loss == LOSS_crf ? head->n_scores * (head->n_scores + 2) : 0;
+    if (plan->packed)
+        head->chain_at = at;
     plan->n_gradients = plan->n_columns = at;
+    if (plan->packed)
+        plan->n_gradients += head->n_chain;
     for (ptrdiff_t k = 0; plan->packed && k < n_layers; k++) {
         layer_plan *layer = &plan->layers[k];
         const ptrdiff_t H = layer->columns.n_units, S = layer->columns.n_padded;

@@ -83,6 +83,9 @@ typedef struct {
     ptrdiff_t bias;         /* (K,) */
     int thin;               /* kept as it is, (K, D): lanes run along the features */
     ptrdiff_t rows_at;      /* (K x D) packed, for backward */
+    /* Of a CRF: transitions (K, K), start (K,) and end (K,), and the place of their gradients. */
+    ptrdiff_t chain, chain_at;
+    ptrdiff_t n_chain;      /* K (K + 2), or 0 */
 } head_plan;
 
 typedef struct {

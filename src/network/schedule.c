@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "arena.h"
+#include "losses.h"
 
 static int longer_first(const void *a, const void *b)
 {
@@ -181,7 +182,8 @@ void schedule_batch(
     form_teams(plan, t, n_threads, team_threads, n_steps);
     n_threads = max_of(1, n_threads);
     if (plan->per_step)
-        work += 2.0 * (double)plan->head.n_features * (double)plan->head.n_scores;
+        work += 2.0 * (double)plan->head.n_features * (double)plan->head.n_scores +
+                2.0 * (double)plan->head.n_chain;
     if (n_steps * work * (t->training ? 3 : 1) < PARALLEL_WORK)
         n_threads = t->n_members = 1;
     if (!t->wide) /* whose pieces are more than the lanes */
@@ -200,7 +202,8 @@ int schedule_wants_wide_head(
     int64_t longest)
 {
     const double K = (double)plan->head.n_scores;
-    return plan->per_step && K >= (double)wide_from && n_steps * K <= MAX_SCORES &&
+    /* A CRF needs all steps of a sequence together. */
+    return plan->per_step && plan->loss != LOSS_crf && K >= (double)wide_from && n_steps * K <= MAX_SCORES &&
            /* Every shard's history takes the room of the largest one's. */
            (double)longest * (double)t->n_rows <=
                (4 * n_steps > FEW_STEPS ? 4 * n_steps : FEW_STEPS);
