@@ -3,6 +3,8 @@
     python benchmarks/language_model.py characters [--data FILE] [--minutes 10] [--units 256]
     python benchmarks/language_model.py words --train FILE --valid FILE --test FILE
         [--setting small] [--torch]
+    python benchmarks/language_model.py dropout --train FILE --valid FILE --test FILE
+        [--vocabulary 5000] [--samples 500] [--epochs 12]
     python benchmarks/language_model.py speed [--setting small] [--threads 2 1]
 
 characters: bits per character on the held-out last tenth of a text after each epoch, within a
@@ -10,7 +12,11 @@ time limit, compared with Kneser-Ney n-grams of characters.
 
 words: perplexity in the settings "small" and "medium" (without and with dropout) of Zaremba,
 Sutskever & Vinyals (arXiv:1409.2329). Words are separated by spaces, and "<eos>" ends each
-line. With --torch, the same network is also trained in PyTorch, from the same initial weights.
+line; of a .conllu file (Universal Dependencies) they are the words of each sentence. With
+--torch, the same network is also trained in PyTorch, from the same initial weights.
+
+dropout: perplexity of a layer of 200 units with tied weights and several kinds of dropout,
+after the epoch with the best validation score.
 
 speed: tokens per second of training in these settings, compared with PyTorch: medians of
 alternating steps of the solvers, on tokens drawn from Zipf's law.
@@ -161,7 +167,20 @@ def characters(arguments):
 
 def read_words(path):
     with open(path, encoding="utf-8") as file:
-        return [word for line in file for word in [*line.split(), "<eos>"]]
+        if path.suffix != ".conllu":
+            return [word for line in file for word in [*line.split(), "<eos>"]]
+        words = []
+        for line in file:
+            number, word, *_ = [*line.split("\t"), ""]
+            if number.isdigit():  # no comment, range of words or empty node
+                words.append(word)
+            elif not line.strip():
+                words.append("<eos>")
+        return words
+
+
+def read_texts_of(arguments):
+    return [read_words(path) for path in (arguments.train, arguments.valid, arguments.test)]
 
 
 def word_model(arguments, n_threads):
@@ -330,9 +349,7 @@ def timed(train, n_tokens):
 
 
 def words(arguments):
-    train, valid, test = texts = [
-        read_words(path) for path in (arguments.train, arguments.valid, arguments.test)
-    ]
+    train, valid, test = texts = read_texts_of(arguments)
     model = word_model(arguments, arguments.threads[0])
     twin = None
     if arguments.torch:
@@ -360,11 +377,48 @@ def words(arguments):
         print(f"PyTorch's: {twin.perplexity(tokens[2]):.2f}")
 
 
+RATES = [
+    {},
+    {"weight_dropout": 0.5},
+    {"dropout": 0.4},
+    {"dropout": 0.4, "weight_dropout": 0.5},
+    {"dropout": 0.4, "weight_dropout": 0.5, "embedding_dropout": 0.1},
+]
+
+
+def dropout(arguments):
+    train, valid, test = read_texts_of(arguments)
+    max_iter = arguments.epochs or 12
+    arguments.tied = True
+    print(
+        f"{len(train)} training words, {len(valid)} and {len(test)} held out, up to "
+        f"{max_iter} epochs; perplexity\n"
+        "| dropout | weight_dropout | embedding_dropout | epoch | valid | test |\n"
+        "|---|---|---|---|---|---|"
+    )
+    for rates in RATES:
+        model = word_model(arguments, arguments.threads[0]).set_params(
+            hidden_layer_sizes=200,
+            learning_rate="cosine",
+            max_iter=max_iter,
+            early_stopping=True,
+            n_iter_no_change=4,
+            **rates,
+        )
+        model.fit([train], X_val=[valid])
+        best = int(np.argmax(model.validation_scores_)) + 1
+        print(
+            f"| {model.dropout} | {model.weight_dropout} | {model.embedding_dropout} | {best} "
+            f"| {model.perplexity([valid]):.1f} | {model.perplexity([test]):.1f} |",
+            flush=True,
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    modes = {"characters": characters, "words": words, "speed": speed}
+    modes = {"characters": characters, "words": words, "dropout": dropout, "speed": speed}
     parser.add_argument("mode", nargs="?", choices=modes, default="characters")
     parser.add_argument(
         "--threads", type=int, nargs="+", default=[2], help="speed takes several"
@@ -379,7 +433,7 @@ def main():
     group.add_argument("--units", type=int, nargs="+", default=[256], help="of each layer")
     group.add_argument("--dropout", type=float, default=0.25)
     group.add_argument("--order", type=int, default=5, help="of the n-grams")
-    group = parser.add_argument_group("words, speed")
+    group = parser.add_argument_group("words, dropout, speed")
     for name in ("train", "valid", "test"):
         group.add_argument(f"--{name}", type=Path)
     group.add_argument("--setting", choices=SETTINGS, default="small")
@@ -389,12 +443,9 @@ def main():
     group.add_argument("--torch", action="store_true")
     group.add_argument("--repeats", type=int, default=9)
     arguments = parser.parse_args()
-    if arguments.mode == "words" and None in (
-        arguments.train,
-        arguments.valid,
-        arguments.test,
-    ):
-        parser.error("words needs --train, --valid and --test")
+    files = arguments.train, arguments.valid, arguments.test
+    if arguments.mode in ("words", "dropout") and None in files:
+        parser.error(f"{arguments.mode} needs --train, --valid and --test")
     modes[arguments.mode](arguments)
 
 
