@@ -8,7 +8,8 @@
 
 #include "../tuning.h"
 
-/* The fewest units whose columns are whole vectors: BLOCK_UNITS over the power of two in n_gates. */
+/* The fewest units whose columns are whole vectors: BLOCK_UNITS over the power of two that divides
+ * n_gates. */
 static inline ptrdiff_t units_together(ptrdiff_t n_gates)
 {
     return BLOCK_UNITS / (n_gates & -n_gates);

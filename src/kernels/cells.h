@@ -219,8 +219,8 @@ INLINE ptrdiff_t backward_rows(
 }
 
 /* ROWS(lanes, width) for all units of blocks `first` to `last`, from `unit` to `end`: whole blocks,
- * then what the last one has. Lanes that are a constant unroll into whole vectors. Without packing a
- * layer is one block as wide as its units. */
+ * then what the last one has. Lanes that are a constant unroll into whole vectors. Without packing
+ * a layer is one block as wide as its units. */
 #define ALL_ROWS(ROWS)                                                    \
     const ptrdiff_t end = min_of(last * width, units_with_columns(H, G)); \
     ptrdiff_t unit = first * width;                                       \
