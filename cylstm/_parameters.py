@@ -117,9 +117,8 @@ PARAMETERS: dict[str, Parameter] = {
         vector that the prediction is made from. "last": the output of the last step (in a
         bidirectional network, of each direction's last step); "mean" or "max" over all steps;
         "attention": their weighted mean with a trained weight for each step, softmax of
-        v . tanh(A h + a) (Yang et al. 2016), which `attention_weights` returns. Where what
-        matters may stand anywhere in a long sequence, all three learn faster than "last":
-        "max" if it is short, "mean" if every step carries a part. Not with return_sequences.""",
+        v . tanh(A h + a) (Yang et al. 2016), which `attention_weights` returns. Not with
+        return_sequences.""",
     ),
     "vocabulary_size": optional(
         integer(
