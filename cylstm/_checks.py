@@ -85,6 +85,11 @@ def check_settings(estimator: Any) -> None:
             "are supported."
         )
     check_dropout(estimator)
+    if estimator.return_sequences and estimator.pooling != "last":
+        raise ValueError(
+            f'pooling="{estimator.pooling}" cannot be combined with return_sequences=True, '
+            "which predicts from each step by itself."
+        )
     if estimator.loss == "crf":
         check_crf(estimator)
     if estimator.bptt_steps is not None and estimator.bidirectional:

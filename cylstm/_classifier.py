@@ -95,6 +95,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         activation: str = "tanh",
         bidirectional: bool = False,
         return_sequences: bool = False,
+        pooling: str = "last",
         vocabulary_size: int | None = None,
         embedding_dim: int | None = None,
         dropout: float = 0.0,
@@ -133,6 +134,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.activation = activation
         self.bidirectional = bidirectional
         self.return_sequences = return_sequences
+        self.pooling = pooling
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim
         self.dropout = dropout

@@ -1,6 +1,7 @@
 """Inspecting a network: its gates, and what its scores depend on."""
 
 import numpy as np
+from scipy.special import softmax
 
 from . import _engine
 from ._plan import CELLS
@@ -17,15 +18,11 @@ def gate_values(network, sequences, n_threads):
         for k in range(len(a.hidden_layer_sizes))
         for direction in a.directions
     ]
-    sizes = np.repeat(a.hidden_layer_sizes, len(a.directions)).tolist()
     traced = [*a.gates, "c", "h"]
     cell = CELLS[a.cell]
     # What the reset gate multiplies is no gate, and without a cell state c is h.
     left_out = set(traced) - set(cell.see_x + cell.state)
-    traces = [
-        np.empty((sequences.n_rows, len(traced) * n_units), network.dtype) for n_units in sizes
-    ]
-    network.forward(sequences, n_threads, scores=False, traces=traces)
+    traces = _traces(network, sequences, n_threads)
     rows = sequences.real_rows()
     values = {}
     for name, trace in zip(names, traces, strict=True):
@@ -37,6 +34,34 @@ def gate_values(network, sequences, n_threads):
             if part not in left_out:
                 values[name + part] = sequences.shape_steps(numbers)
     return values
+
+
+def attention_weights(network, sequences, n_threads):
+    """The weight of each step in its sequence's pooled features, in the form of X."""
+    a = network.architecture
+    A, bias, query = (network.weights[f"attention.{w}"] for w in ("weight", "bias", "query"))
+    n_units = a.hidden_layer_sizes[-1]
+    weights = []
+    for start in range(0, len(sequences), BLOCK):
+        part = sequences.take(np.arange(start, min(start + BLOCK, len(sequences))))
+        traces = _traces(network, part, n_threads)[-len(a.directions) :]
+        outputs = np.hstack([trace[part.real_rows(), -n_units:] for trace in traces])
+        scores = np.tanh(outputs @ A.T + bias) @ query
+        of_sequences = np.split(scores, np.cumsum(part.lengths)[:-1])
+        weights.extend(softmax(of_sequence) for of_sequence in of_sequences)
+    return sequences.shape_steps(np.concatenate(weights))
+
+
+def _traces(network, sequences, n_threads):
+    """Of each layer and direction gates, c and h of all rows of values, side by side."""
+    a = network.architecture
+    traces = [
+        np.empty((sequences.n_rows, (len(a.gates) + 2) * n_units), network.dtype)
+        for n_units in a.hidden_layer_sizes
+        for _ in a.directions
+    ]
+    network.forward(sequences, n_threads, scores=False, traces=traces)
+    return traces
 
 
 def input_gradients(network, sequences, output, step, n_threads):

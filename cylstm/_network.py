@@ -52,6 +52,9 @@ class Architecture:
     bidirectional : bool
     per_step : bool
         Scores for every step, not for the last alone.
+    pooling : str
+        A key of _plan.POOLINGS: how the steps become the inputs of the head, if not each for
+        itself.
     vocabulary : int
         Tokens of the embedding; 0 where the inputs are numbers.
     levels : tuple of float
@@ -80,6 +83,7 @@ class Architecture:
     levels: tuple = ()
     tied: bool = False
     weights: str | None = None
+    pooling: str = "last"
     chain: bool | None = None
 
     def __post_init__(self):
@@ -105,15 +109,24 @@ class Architecture:
     @property
     def n_state(self):
         """Numbers of one sequence's state: h and, where the cell has it, c of each layer and
-        direction."""
+        direction; then what pooling carries from step to step."""
         vectors = len(CELLS[self.cell].state)
-        return vectors * sum(self.hidden_layer_sizes) * len(self.directions)
+        n_layers = vectors * sum(self.hidden_layer_sizes) * len(self.directions)
+        return n_layers + self._n_pool_state
+
+    @property
+    def _n_pool_state(self):
+        """Pooled numbers, and how many steps or what shares they are of."""
+        if self.pooling == "last":
+            return 0
+        return self.n_features + (2 if self.pooling == "attention" else 1)
 
     @property
     def last_h(self):
         """Where h of the last layer stands in a state, of one direction."""
         n_units = self.hidden_layer_sizes[-1]
-        start = self.n_state - len(CELLS[self.cell].state) * n_units
+        end = self.n_state - self._n_pool_state
+        start = end - len(CELLS[self.cell].state) * n_units
         return slice(start, start + n_units)
 
     @cached_property
@@ -165,6 +178,9 @@ class Architecture:
         if self.chain:
             shapes["crf.transitions"] = (self.n_scores, self.n_scores)
             shapes["crf.start"] = shapes["crf.end"] = (self.n_scores,)
+        if self.pooling == "attention":
+            shapes["attention.weight"] = (self.n_features, self.n_features)
+            shapes["attention.bias"] = shapes["attention.query"] = (self.n_features,)
         if self.vocabulary:
             shapes["embedding.weight"] = (self.vocabulary, self.n_inputs)
         return shapes
@@ -283,6 +299,7 @@ class Network:
             self.dtype,
             np.array(a.levels, dtype=np.float64) if a.levels else None,
             a.weights,
+            a.pooling,
         )
         self._dense = _updates.cut(0, a.n_dense)
         # Within our threads BLAS has to be on one.

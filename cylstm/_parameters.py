@@ -111,6 +111,15 @@ PARAMETERS: dict[str, Parameter] = {
         scikit-learn's scorers interpret a y of shape (n_samples, n_timesteps) differently or
         reject it."""
     ),
+    "pooling": choice(
+        _plan.POOLINGS,
+        """How the outputs of the last layer, one for each step of a sequence, become the one
+        vector that the prediction is made from. "last": the output of the last step (in a
+        bidirectional network, of each direction's last step); "mean" or "max" over all steps;
+        "attention": their weighted mean with a trained weight for each step, softmax of
+        v . tanh(A h + a) (Yang et al. 2016), which `attention_weights` returns. Not with
+        return_sequences.""",
+    ),
     "vocabulary_size": optional(
         integer(
             """Number of different tokens if embedding_dim is set: X holds token ids from 0 to

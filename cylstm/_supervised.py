@@ -25,7 +25,7 @@ from ._checks import (
 )
 from ._dataset import Dataset
 from ._docs import fill_docstrings
-from ._inspection import gate_values, input_gradients
+from ._inspection import attention_weights, gate_values, input_gradients
 from ._stream import Stream
 from ._threads import effective_n_threads
 from ._training import Trainer
@@ -114,7 +114,8 @@ class BaseLSTM(NetworkEstimator):
         )
 
     def transform(self, X: npt.ArrayLike) -> Any:
-        """Hidden state of the last layer after the last step of each sequence.
+        """Hidden state of the last layer after the last step of each sequence, or pooled over
+        all steps as `pooling` says.
 
         Parameters
         ----------
@@ -149,7 +150,8 @@ class BaseLSTM(NetworkEstimator):
         -------
         stream : Stream
             ``stream.step(x_t)`` returns the prediction after one more step of each sequence;
-            ``stream.state`` gets and sets the hidden and cell states; ``stream.reset()``
+            ``stream.state`` gets and sets the hidden and cell states (and what has been
+            pooled); ``stream.reset()``
             starts over. It keeps the weights of this fit. Only one thread at a time may use
             it.
 
@@ -187,6 +189,34 @@ class BaseLSTM(NetworkEstimator):
         check_is_fitted(self)
         sequences = check_X(self, X, self._input_format)
         return gate_values(self._network, sequences, effective_n_threads(self.n_jobs))
+
+    def attention_weights(self, X: npt.ArrayLike) -> Any:
+        """The weight of each step in what the prediction is made from, with
+        pooling="attention".
+
+        Parameters
+        ----------
+        %(X)s
+
+        Returns
+        -------
+        weights : array of shape (n_samples, n_timesteps) or list of arrays (n_timesteps_k,)
+            In the form of X, NaN at padding. Those of a sequence sum to 1.
+
+        Raises
+        ------
+        ValueError
+            If the model pools otherwise.
+        """
+        check_is_fitted(self)
+        pooling = self._network.architecture.pooling
+        if pooling != "attention":
+            raise ValueError(
+                f'A model with pooling="{pooling}" has no attention weights; '
+                'set pooling="attention".'
+            )
+        sequences = check_X(self, X, self._input_format)
+        return attention_weights(self._network, sequences, effective_n_threads(self.n_jobs))
 
     def input_gradients(
         self, X: npt.ArrayLike, output: int = 0, step: int | None = None
@@ -330,6 +360,7 @@ class BaseLSTM(NetworkEstimator):
             "loss": loss,
             "bidirectional": bool(self.bidirectional),
             "per_step": bool(self.return_sequences),
+            "pooling": self.pooling,
             "vocabulary": int(self.vocabulary_size or self._input_format.vocabulary),
             "levels": levels,
         }

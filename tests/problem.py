@@ -71,6 +71,10 @@ class Problem:
             weights[: lengths[0]] = 1
         self.ys, self.weights = ys, weights
         self.states = rng.normal(size=(n, self.architecture.n_state)) if states else None
+        if states and self.architecture.pooling != "last":
+            # How many steps there were, or the sum of their shares.
+            n_pooled = self.architecture.n_features + 1
+            self.states[:, -n_pooled] = rng.integers(1, 4, size=n)
         if self.architecture.vocabulary:
             self.xs = [rng.integers(self.architecture.vocabulary, size=T) for T in lengths]
             self.sequences = tokens_to_sequences(self.xs, self.architecture.vocabulary)

@@ -233,6 +233,56 @@ class Dropout:
         return dropped
 
 
+# Pooling
+
+
+class Pool:
+    """The steps of a sequence as one vector, after those that `state` tells of."""
+
+    def __init__(self, a, weights, outputs, state):
+        self.outputs, self.pooling = outputs, a.pooling
+        T, D = outputs.shape
+        if a.pooling == "mean":
+            n, total = (0, 0) if state is None else (state[0], state[1:])
+            self.shares = np.full(T, 1 / (n + T))
+            self.features = (total + outputs.sum(axis=0)) / (n + T)
+            self.state = np.array([n + T, *(total + outputs.sum(axis=0))])
+        elif a.pooling == "max":
+            n, before = (0, []) if state is None or state[0] == 0 else (state[0], [state[1:]])
+            rows = np.array([*before, *outputs])
+            self.features = rows.max(axis=0)
+            self.found = rows.argmax(axis=0) - len(before)
+            self.state = np.array([n + T, *self.features])
+        else:
+            self.A, self.v = weights["attention.weight"], weights["attention.query"]
+            self.u = np.tanh(outputs @ self.A.T + weights["attention.bias"])
+            scores = self.u @ self.v
+            m, n, total = (
+                (-np.inf, 0, np.zeros(D)) if state is None else (*state[:2], state[2:])
+            )
+            largest = max(m, scores.max())
+            powers = np.exp(scores - largest)
+            n = n * np.exp(m - largest) + powers.sum()
+            total = total * np.exp(m - largest) + powers @ outputs
+            self.shares = powers / n
+            self.features = total / n
+            self.state = np.array([largest, n, *total])
+
+    def backward(self, dfeatures, gradients):
+        """dL/d outputs."""
+        if self.pooling == "max":
+            return (self.found == np.arange(len(self.outputs))[:, None]) * dfeatures
+        doutputs = np.outer(self.shares, dfeatures)
+        if self.pooling == "attention":
+            dscores = self.shares * ((self.outputs - self.features) @ dfeatures)
+            dz = np.outer(dscores, self.v) * (1 - self.u**2)
+            gradients["attention.query"] += dscores @ self.u
+            gradients["attention.bias"] += dz.sum(axis=0)
+            gradients["attention.weight"] += dz.T @ self.outputs
+            doutputs += dz @ self.A
+        return doutputs
+
+
 # The whole network
 
 
@@ -289,14 +339,19 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
             hs[1].reverse()
         outputs = [np.concatenate(both) for both in zip(*hs, strict=True)]
     top = len(layers)
+    pool = None
     if a.per_step:
         masks[top] = [dropout.inputs(top, row, t, len(last)) for t in range(n_steps)]
         features = np.array(outputs) * masks[top]
     else:
         masks[top] = dropout.last_state(top, row, len(last))
+        if a.pooling != "last":
+            carried = None if state is None else state[at:]
+            pool = Pool(a, weights, np.array(outputs), carried)
+            last = pool.features
         features = last * masks[top]
     scores = features @ head_weight(a, weights).T + weights["head.bias"]
-    return scores, (layers, features, masks)
+    return scores, (layers, features, masks, pool)
 
 
 def loss_and_gradient(a, scores, y):
@@ -401,7 +456,7 @@ def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=Non
     input_gradients = []
     for row, (x, y, s) in enumerate(zip(xs, ys, sample_weights, strict=True)):
         state = None if states is None else states[row]
-        scores, (layers, features, masks) = forward(a, weights, x, state, row, dropout)
+        scores, (layers, features, masks, pool) = forward(a, weights, x, state, row, dropout)
         if a.loss == "crf":
             dscores, *of_chain = chain_gradients(weights, scores, y[:, 0].astype(int))
             dscores = dscores * s[0] / total_weight
@@ -418,6 +473,8 @@ def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=Non
         gradients["head.bias"] += dscores.sum(axis=0)
         dfeatures = dscores @ head_weight(a, weights) * masks[len(layers)]
         dys = list(dfeatures) if a.per_step else None
+        if pool:
+            dys = list(pool.backward(dfeatures[0], gradients))
         for k in reversed(range(len(layers))):
             n_units = a.hidden_layer_sizes[k]
             dxs = 0

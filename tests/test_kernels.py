@@ -236,6 +236,23 @@ def test_teams_share_heads_and_draw_the_same_masks(per_step, n_scores, teams):
     assert problem.workspace.n_members > 1
 
 
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize("pooling", _plan.POOLINGS)
+def test_teams_and_shards_pool_the_same_bits(pooling, bidirectional, teams):
+    architecture = {"pooling": pooling, "bidirectional": bidirectional}
+    problem = Problem((130, 90), [60, 31, 60, 7], "squared_error", **architecture)
+    problem.network.parameters[:] *= 0.2
+    assert_same_bits(problem)
+    problem.loss_and_gradients(n_threads=4)
+    assert problem.workspace.n_members > 1
+    assert_same_bits(Problem(**WIDE, **architecture))
+
+
+@pytest.mark.parametrize("pooling", _plan.POOLINGS)
+def test_pooled_layers_equal_the_oracle(pooling, products):
+    Problem(**WIDE, pooling=pooling, bidirectional=True).check_oracle()
+
+
 @pytest.mark.parametrize("n_threads", [2, 3])
 def test_teams_equal_the_oracle(n_threads, teams):
     problem = Problem(

@@ -57,16 +57,20 @@ def problems(draw):
     """Anything that the architecture allows, on ragged sequences of 1 to 9 steps; with an
     initial state and a first step they are chunks of longer ones."""
     vocabulary = draw(st.sampled_from([0, 6]))
+    loss = draw(st.sampled_from(sorted({*N_SCORES} - {"absolute_error", "quantile"})))
+    per_step = draw(st.booleans())
+    poolings = ["last"] if per_step or loss == "crf" else sorted(_plan.POOLINGS)
     return Problem(
         draw(st.sampled_from([(3,), (3, 2), (2, 3, 2)])),
         [*draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)), 4],
-        # Near its kink a numerical derivative of these two says nothing.
-        draw(st.sampled_from(sorted({*N_SCORES} - {"absolute_error", "quantile"}))),
+        # Near its kink a numerical derivative of the other two says nothing.
+        loss,
         states=draw(st.booleans()),
         cell=draw(st.sampled_from(sorted(_plan.CELLS))),
         activation=draw(st.sampled_from(["tanh", "relu"])),
         bidirectional=draw(st.booleans()),
-        per_step=draw(st.booleans()),
+        per_step=per_step,
+        pooling=draw(st.sampled_from(poolings)),
         vocabulary=vocabulary,
         dropout=draw(st.sampled_from([0.0, 0.4])),
         recurrent_dropout=draw(st.sampled_from([0.0, 0.3])),
@@ -100,6 +104,24 @@ def test_gradients_of_every_cell(cell, activation, bidirectional, per_step):
         "per_step": per_step,
     }
     problem = Problem((3, 2), [4, 9, 1, 6], "squared_error", **architecture)
+    problem.check_central_differences()
+    problem.check_oracle()
+    check_oracle_itself(problem)
+
+
+@pytest.mark.parametrize("states", [True, False], ids=["initial state", "zero state"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize("pooling", _plan.POOLINGS)
+def test_gradients_of_every_pooling(pooling, bidirectional, states):
+    problem = Problem(
+        (3, 5),
+        [4, 9, 1, 6],
+        "squared_error",
+        states=states,
+        pooling=pooling,
+        bidirectional=bidirectional,
+        dropout=0.3,
+    )
     problem.check_central_differences()
     problem.check_oracle()
     check_oracle_itself(problem)
@@ -151,7 +173,7 @@ def test_forward_equals_the_oracle_over_many_chunks(n_sequences, bidirectional, 
     )
     weights = problem.reference_weights()
     for k, (x, state) in enumerate(zip(problem.xs, problem.states, strict=True)):
-        expected, (layers, expected_features, _) = reference.forward(a, weights, x, state)
+        expected, (layers, expected_features, _, _) = reference.forward(a, weights, x, state)
         rows = slice(sequences.starts[k], sequences.starts[k] + len(x)) if per_step else k
         np.testing.assert_allclose(scores[rows], expected, rtol=0, atol=1e-10)
         np.testing.assert_allclose(features[rows], expected_features, rtol=0, atol=1e-10)

@@ -12,6 +12,9 @@ cdef extern from "network/plan.h" nogil:
     enum:
         N_CELLS
     const cell_facts* cell_table
+    enum:
+        N_POOLINGS
+    const char** pooling_names
     int n_losses
     const char** loss_names
 
@@ -33,6 +36,7 @@ cdef extern from "network/plan.h" nogil:
         head_plan head
         Py_ssize_t n_inputs
         int per_step
+        int pooling
         Py_ssize_t vocabulary
         int tied
         Py_ssize_t n_dense

@@ -7,6 +7,7 @@ from collections import namedtuple
 
 from cylstm._simd cimport kernels_in_use
 
+POOLINGS = {(<bytes> pooling_names[k]).decode(): k for k in range(N_POOLINGS)}
 LOSSES = {(<bytes> loss_names[k]).decode(): k for k in range(n_losses)}
 
 
@@ -84,6 +85,8 @@ cdef class Plan:
         Levels of the quantile loss.
     weights : "int8" or None
         What the layers' matrices are packed as, for prediction alone; None is dtype.
+    pooling : str
+        A key of POOLINGS; "last" with per_step.
 
     Raises
     ------
@@ -94,7 +97,7 @@ cdef class Plan:
     def __init__(
         self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
         bint tied, Py_ssize_t n_parameters, dtype, levels=None,
-        weights=None
+        weights=None, pooling="last"
     ):
         if len(layers) > MAX_LAYERS:
             raise ValueError(
@@ -115,6 +118,7 @@ cdef class Plan:
         (plan.head.n_features, plan.head.n_scores, plan.head.weight,
          plan.head.bias) = head
         plan.per_step = per_step
+        plan.pooling = POOLINGS[pooling]
         plan.vocabulary = vocabulary
         plan.tied = tied
         plan.n_dense = n_parameters - vocabulary * plan.n_inputs

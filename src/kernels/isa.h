@@ -86,6 +86,7 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #include "dropout.h"
 #include "softmax.h"
 #include "crf.h"
+#include "pooling.h"
 #include "sums.h"
 #include "updates.h"
 #include "peak.h"
@@ -114,6 +115,12 @@ static const kernels table = {
     .pack_gates = pack_gates,
     .unpack_gates = unpack_gates,
     .pack_rows = pack_rows,
+    .keep_larger = keep_larger,
+    .attention_score = attention_score,
+    .attention_backward = attention_backward,
+    .attend = attend,
+    .attention_share = attention_share,
+    .dot = dot,
     .dropout = dropout,
     .softmax = softmax,
     .chain_open = chain_open,

@@ -123,6 +123,15 @@ typedef struct {
     void (*pack_rows)(
         const gate_shape *shape, ptrdiff_t n, const real *weights, real *packed,
         ptrdiff_t block, ptrdiff_t b);
+    /* kernels/pooling.h */
+    void (*keep_larger)(
+        ptrdiff_t n, int first, ptrdiff_t step, const real *x, real *best, ptrdiff_t *found);
+    real (*attention_score)(ptrdiff_t n, const real *a, const real *v, real *u);
+    void (*attention_backward)(
+        ptrdiff_t n, real dscore, const real *v, real *u, real *da, real *dv);
+    void (*attend)(ptrdiff_t n, real score, const real *y, real *state);
+    real (*attention_share)(real score, const real *state);
+    real (*dot)(ptrdiff_t n, const real *a, const real *b);
     /* kernels/dropout.h, kernels/softmax.h, kernels/sums.h */
     void (*dropout)(ptrdiff_t n, real *x, uint64_t key, double rate);
     double (*softmax)(ptrdiff_t K, real *scores, ptrdiff_t label, double weight);

@@ -18,27 +18,32 @@ static void head_take_memory(head *h, const network_plan *plan, const task *t, a
 {
     const ptrdiff_t M = plan->per_step ? t->max_packed : t->max_rows;
     const ptrdiff_t D = plan->head.n_features, S = plan->head.columns.n_padded;
-    const int joined = plan->n_directions == 2 || t->dropout > 0;
+    const int joined =
+        plan->n_directions == 2 || t->dropout > 0 || plan->pooling != POOL_last;
     h->features = arena_take(memory, M * D, sizeof(real), joined);
     h->scores = arena_take(memory, M * S, sizeof(real), !t->wide);
     h->dfeatures = arena_take(memory, M * D, sizeof(real), t->training && !plan->per_step);
-    if (plan->head.n_chain && t->training)
+    if (plan->loss == LOSS_crf && t->training)
         chain_take_memory(&h->chain, plan->head.n_scores, t->max_steps, 1, memory);
 }
 
-/* (M, D) features: outputs of the last level at every step, or its last states. The first member
- * writes them where they have to be joined. */
-static const real *head_features(const shard *s, const stack *st, const head *h)
+/* (M, D) features: outputs of the last level at every step, pooled, or its last states. The first
+ * member writes them where they have to be joined. */
+static const real *head_features(
+    const shard *s, const stack *st, const pooling *p, const head *h)
 {
     const level *top = &st->levels[st->n_levels - 1];
     const ptrdiff_t D = h->plan->n_features, H = level_units(top);
-    if (st->joined && !is_leader(s))
+    const int pooled = s->plan->pooling != POOL_last;
+    if ((st->joined || pooled) && !is_leader(s))
         return h->features;
     if (s->plan->per_step)
         return level_outputs(s, st, top, st->n_levels, h->features);
-    if (!st->joined)
+    if (!st->joined && !pooled)
         return top->directions[0].h_last;
-    for (ptrdiff_t d = 0; d < st->n_directions; d++)
+    if (pooled)
+        pooled_features(s, p, h->features);
+    for (ptrdiff_t d = 0; d < st->n_directions && !pooled; d++)
         gather_rows(s->n_rows, H, top->directions[d].h_last, H, NULL, h->features + d * H, D);
     for (ptrdiff_t r = 0; s->task->dropout > 0 && r < s->n_rows; r++)
         drop_row(s->kernels, s->task, D, h->features + r * D, st->n_levels, &s->rows[r], 0);
@@ -239,10 +244,10 @@ static double weighted_chain_loss(const shard *s, head *h)
     const task *t = s->task;
     const ptrdiff_t K = h->plan->n_scores;
     const real *parameters = t->parameters, *targets = t->targets, *weights = t->weights;
-    real *gradients = h->gradients + h->plan->chain_at;
+    real *gradients = h->gradients + s->plan->tail_at;
     chain *c = &h->chain;
     double loss = 0;
-    chain_read(c, parameters + h->plan->chain);
+    chain_read(c, parameters + s->plan->tail);
     c->dtransitions = gradients;
     s->kernels->chain_open(c);
     for (ptrdiff_t r = 0; r < s->n_rows; r++) {

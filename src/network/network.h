@@ -4,6 +4,7 @@
 typedef struct {
     shard shard;
     stack stack;
+    pooling pooling;
     head head;
     real *embedding_gradients; /* (n_touched, I) of the lane */
 } network;
@@ -30,6 +31,7 @@ static ptrdiff_t network_build(
     n->shard.steps =
         arena_take(&a, 1, sizeof(steps) + (size_t)t->max_steps * sizeof(int), 1);
     stack_take_memory(&n->stack, plan, t, member, &a);
+    pooling_take_memory(&n->pooling, plan, t, member, &a);
     head_take_memory(&n->head, plan, t, &a);
     return a.used;
 }
@@ -105,6 +107,43 @@ static void network_take_shard(network *n, ptrdiff_t number)
     n->shard.n_rows = t->bounds[number + 1] - t->bounds[number];
 }
 
+/* What pooling reads, (N, D); the first member joins the directions of a new chunk. */
+static const real *pooled_outputs(const network *n, int join)
+{
+    const shard *s = &n->shard;
+    const level *top = &n->stack.levels[n->stack.n_levels - 1];
+    if (n->stack.n_directions == 1)
+        return layer_outputs(&top->directions[0], s->steps);
+    if (join && is_leader(s))
+        join_outputs(s, &n->stack, top, n->pooling.joined);
+    if (join)
+        barrier_wait(&s->member);
+    return n->pooling.joined;
+}
+
+/* States of all rows: those of the layers, then that of pooling. */
+static void network_load_states(network *n)
+{
+    const shard *s = &n->shard;
+    const real *states = s->task->state_in;
+    const ptrdiff_t n_state = s->plan->n_state, at = n_state - s->plan->n_pool_state;
+    stack_load_states(s, &n->stack);
+    for (ptrdiff_t r = 0; r < s->n_rows; r++)
+        pooling_load_state(&n->pooling, s->plan, r,
+                           states ? states + s->rows[r].position * n_state + at : NULL);
+}
+
+static void network_store_states(const network *n)
+{
+    const shard *s = &n->shard;
+    real *states = s->task->state_out;
+    const ptrdiff_t n_state = s->plan->n_state, at = n_state - s->plan->n_pool_state;
+    stack_store_states(s, &n->stack);
+    for (ptrdiff_t r = 0; states && r < s->n_rows; r++)
+        pooling_store_state(&n->pooling, s->plan, r,
+                            states + s->rows[r].position * n_state + at);
+}
+
 static void network_forward(network *n)
 {
     if (is_leader(&n->shard)) {
@@ -112,6 +151,8 @@ static void network_forward(network *n)
         drop_tokens(&n->shard, n->stack.levels[0].inputs);
     }
     stack_forward(&n->shard, &n->stack);
+    if (n->shard.plan->pooling != POOL_last)
+        pooling_forward(&n->shard, &n->pooling, pooled_outputs(n, 1));
 }
 
 /* -- Training -- */
@@ -121,16 +162,21 @@ static double train_head(network *n)
 {
     const shard *s = &n->shard;
     const ptrdiff_t M = s->plan->per_step ? s->steps->N : s->n_rows;
-    const real *features = head_features(s, &n->stack, &n->head);
+    const real *features = head_features(s, &n->stack, &n->pooling, &n->head);
     real *dfeatures = s->plan->per_step ? n->stack.dy : n->head.dfeatures;
     head_forward(s, &n->head, M, features);
     double loss = 0;
     if (is_leader(s))
-        loss = s->plan->head.n_chain ? weighted_chain_loss(s, &n->head)
+        loss = s->plan->loss == LOSS_crf ? weighted_chain_loss(s, &n->head)
                                      : weighted_loss(s, &n->head);
     head_backward(s, &n->head, &n->stack.scratch, M, features, dfeatures);
     if (is_leader(s))
         drop_dfeatures(s, &n->head, dfeatures);
+    if (s->plan->pooling != POOL_last) {
+        barrier_wait(&s->member);
+        pooling_backward(s, &n->pooling, pooled_outputs(n, 0), dfeatures,
+                         n->head.gradients + s->plan->tail_at, n->stack.dy);
+    }
     return loss;
 }
 
@@ -145,15 +191,15 @@ static double train_shard(network *n, ptrdiff_t number, int stages)
     network_take_shard(n, number);
     if (stages & FORWARD) {
         if (leads) {
-            stack_load_states(s, &n->stack);
+            network_load_states(n);
             count_steps(t, s->rows, s->n_rows, 0, s->steps);
         }
         barrier_wait(&s->member);
         network_forward(n);
         if (leads) {
-            stack_store_states(s, &n->stack);
+            network_store_states(n);
             if (t->wide)
-                wide_write_features(s, number, head_features(s, &n->stack, &n->head));
+                wide_write_features(s, number, head_features(s, &n->stack, &n->pooling, &n->head));
         }
     }
     if (stages & BACKWARD) {
@@ -230,7 +276,7 @@ static void write_steps(network *n)
         write_traces(n);
     if (!s->plan->per_step || !(t->scores || t->features || t->step_losses))
         return;
-    const real *features = head_features(s, &n->stack, &n->head);
+    const real *features = head_features(s, &n->stack, &n->pooling, &n->head);
     if (t->features && is_leader(s))
         scatter_steps(t, s->rows, s->steps, p->n_features, features, p->n_features,
                       t->features, p->n_features, 0);
@@ -252,10 +298,10 @@ static void write_rows(network *n)
     const task *t = s->task;
     const head_plan *p = &s->plan->head;
     if (is_leader(s))
-        stack_store_states(s, &n->stack);
+        network_store_states(n);
     if (s->plan->per_step || !(t->scores || t->features))
         return;
-    const real *features = head_features(s, &n->stack, &n->head);
+    const real *features = head_features(s, &n->stack, &n->pooling, &n->head);
     if (t->features && is_leader(s))
         scatter_rows(s->rows, s->n_rows, p->n_features, features, p->n_features, t->features);
     if (t->scores)
@@ -271,7 +317,7 @@ static void predict_shard(network *n, ptrdiff_t number)
     int64_t first = 0;
     network_take_shard(n, number);
     if (is_leader(s))
-        stack_load_states(s, &n->stack);
+        network_load_states(n);
     for (;;) {
         if (is_leader(s))
             count_steps(s->task, s->rows, s->n_rows, first, s->steps);

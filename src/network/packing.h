@@ -187,7 +187,7 @@ static void unpack_piece(
         piece -= n.blocks;
     }
     if (piece == 0)
-        memcpy(flat + h->chain, packed + h->chain_at, (size_t)h->n_chain * sizeof(real));
+        memcpy(flat + plan->tail, packed + plan->tail_at, (size_t)plan->n_tail * sizeof(real));
     /* Tied weights have gradients from the inputs there already. */
     if (h->thin) {
         if (!plan->tied)

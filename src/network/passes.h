@@ -22,6 +22,7 @@
 #include "shard.h"
 #include "inputs.h"
 #include "stack.h"
+#include "pooling.h"
 #include "head.h"
 #include "wide_head.h"
 #include "network.h"

@@ -18,6 +18,12 @@ const char *const loss_names[] = {
 };
 const int n_losses = sizeof(loss_names) / sizeof(loss_names[0]);
 
+const char *const pooling_names[] = {
+#define NAME(name) #name,
+    POOLINGS(NAME)
+#undef NAME
+};
+
 /* Blocks, and the places of columns and biases from `at` on; return the next place. */
 static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t at)
 {
@@ -137,15 +143,19 @@ void plan_layout(network_plan *plan)
         at = lay_columns(&head->columns, HEAD_BLOCK, at);
     else
         at = plan->n_dense;
-    /* In the flat vector the chain follows the head. Kernels read it there. */
-    head->chain = head->chain_at = head->bias + head->n_scores;
-    head->n_chain =
-        plan->loss == LOSS_crf ? head->n_scores * (head->n_scores + 2) : 0;
-    if (plan->packed)
-        head->chain_at = at;
+    plan->tail = plan->tail_at = head->bias + head->n_scores;
+    if (plan->loss == LOSS_crf)
+        plan->n_tail = head->n_scores * (head->n_scores + 2);
+    else if (plan->pooling == POOL_attention)
+        plan->n_tail = head->n_features * (head->n_features + 2);
+    if (plan->pooling != POOL_last)
+        plan->n_pool_state = head->n_features + (plan->pooling == POOL_attention ? 2 : 1);
+    plan->n_state += plan->n_pool_state;
     plan->n_gradients = plan->n_columns = at;
-    if (plan->packed)
-        plan->n_gradients += head->n_chain;
+    if (plan->packed) {
+        plan->tail_at = at;
+        plan->n_gradients += plan->n_tail;
+    }
     for (ptrdiff_t k = 0; plan->packed && k < n_layers; k++) {
         layer_plan *layer = &plan->layers[k];
         const ptrdiff_t H = layer->columns.n_units, S = layer->columns.n_padded;

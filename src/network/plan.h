@@ -83,10 +83,17 @@ typedef struct {
     ptrdiff_t bias;         /* (K,) */
     int thin;               /* kept as it is, (K, D): lanes run along the features */
     ptrdiff_t rows_at;      /* (K x D) packed, for backward */
-    /* Of a CRF: transitions (K, K), start (K,) and end (K,), and the place of their gradients. */
-    ptrdiff_t chain, chain_at;
-    ptrdiff_t n_chain;      /* K (K + 2), or 0 */
 } head_plan;
+
+/* How the steps of a sequence become the head's input (pooling.h). */
+#define POOLINGS(X) X(last) X(mean) X(max) X(attention)
+enum pooling {
+#define POOL_NUMBER(name) POOL_##name,
+    POOLINGS(POOL_NUMBER)
+#undef POOL_NUMBER
+    N_POOLINGS
+};
+extern const char *const pooling_names[];
 
 typedef struct {
     /* Layer by layer, its directions one after the other. */
@@ -97,6 +104,11 @@ typedef struct {
     ptrdiff_t n_inputs;     /* I of the first layer */
     ptrdiff_t n_state;      /* numbers of one sequence's state */
     int per_step;           /* scores for every step, not only for the last */
+    int pooling;
+    ptrdiff_t n_pool_state; /* numbers that it carries from step to step */
+    /* What stands after the head and is read there: of a CRF the transitions (K, K), start (K,) and
+     * end (K,), of attention A (D, D), a (D,) and v (D,); how many, and where their gradients are. */
+    ptrdiff_t tail, n_tail, tail_at;
     ptrdiff_t vocabulary;   /* V, rows of the embedding; 0 without */
     int tied;               /* the head's weights are the first rows of the embedding */
     ptrdiff_t n_dense;      /* parameters before the embedding, which comes last */
@@ -137,6 +149,12 @@ static inline ptrdiff_t units_of_block(const packed_columns *columns, ptrdiff_t 
 {
     const ptrdiff_t left = columns->n_columns / columns->n_gates - block * columns->width;
     return left < columns->width ? left : columns->width;
+}
+
+/* Whether something above the stack reads the outputs of all steps. */
+static inline int plan_has_outputs(const network_plan *plan)
+{
+    return plan->per_step || plan->pooling != POOL_last;
 }
 
 /* Parameters of the layers, which the flat vector starts with; the head follows. */

@@ -182,8 +182,8 @@ void schedule_batch(
     form_teams(plan, t, n_threads, team_threads, n_steps);
     n_threads = max_of(1, n_threads);
     if (plan->per_step)
-        work += 2.0 * (double)plan->head.n_features * (double)plan->head.n_scores +
-                2.0 * (double)plan->head.n_chain;
+        work += 2.0 * (double)plan->head.n_features * (double)plan->head.n_scores;
+    work += 2.0 * (double)plan->n_tail;
     if (n_steps * work * (t->training ? 3 : 1) < PARALLEL_WORK)
         n_threads = t->n_members = 1;
     if (!t->wide) /* whose pieces are more than the lanes */

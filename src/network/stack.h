@@ -31,7 +31,7 @@ static void stack_take_memory(
     const int two = plan->n_directions == 2;
     /* dL/d outputs or inputs of some level */
     const int inner = t->training && (plan->n_layers > 1 || task_wants_input_gradients(plan, t));
-    const int outer = t->training && plan->per_step;
+    const int outer = t->training && plan_has_outputs(plan);
     const int masked = t->recurrent_dropout > 0;
     const int resets = plan->layers[0].resets; /* all layers have the same cell */
     st->n_levels = plan->n_layers;
@@ -75,19 +75,26 @@ static void stack_take_memory(
 
 static ptrdiff_t level_units(const level *l) { return l->directions[0].plan->columns.n_units; }
 
-/* Outputs of a level at every step, (N, H of all directions), as what is above reads them: its
- * place in the dropout is `place`. Where they have to be joined they are written to `out`. */
+/* Outputs of a level at every step, (N, H of all directions), in `out`. */
+static void join_outputs(const shard *s, const stack *st, const level *l, real *out)
+{
+    const ptrdiff_t H = level_units(l);
+    for (ptrdiff_t d = 0; d < st->n_directions; d++)
+        gather_rows(s->steps->N, H, layer_outputs(&l->directions[d], s->steps), H,
+                    d == 1 ? st->mirror : NULL, out + d * H, H * st->n_directions);
+}
+
+/* The same as what is above reads them: its place in the dropout is `place`. Only where they have to
+ * be joined are they written to `out`. */
 static const real *level_outputs(
     const shard *s, const stack *st, const level *l, ptrdiff_t place, real *out)
 {
-    const ptrdiff_t H = level_units(l), width = H * st->n_directions;
     if (!st->joined)
         return layer_outputs(&l->directions[0], s->steps);
-    for (ptrdiff_t d = 0; d < st->n_directions; d++)
-        gather_rows(s->steps->N, H, layer_outputs(&l->directions[d], s->steps), H,
-                    d == 1 ? st->mirror : NULL, out + d * H, width);
+    join_outputs(s, st, l, out);
     if (s->task->dropout > 0)
-        drop_steps(s->kernels, s->task, width, out, place, s->rows, s->steps);
+        drop_steps(s->kernels, s->task, level_units(l) * st->n_directions, out, place, s->rows,
+                   s->steps);
     return out;
 }
 
@@ -170,13 +177,13 @@ static void join_input_gradients(const shard *s, const stack *st, const level *l
         drop_steps(s->kernels, s->task, I, st->dy, k, s->rows, s->steps);
 }
 
-/* From dL/d outputs of the last level, in dy at every step or in `dfeatures` (B, D) of the last
+/* From dL/d outputs of the last level, in dy at every step or in `dfeatures` (B, D) of its last
  * states, down to all gradients; dL/d inputs of the first level are left in dy where wanted. */
 static void stack_backward(const shard *s, stack *st, const real *dfeatures)
 {
     for (ptrdiff_t k = st->n_levels - 1; k >= 0; k--) {
         level *l = &st->levels[k];
-        const int of_last_states = k == st->n_levels - 1 && !s->plan->per_step;
+        const int of_last_states = k == st->n_levels - 1 && !plan_has_outputs(s->plan);
         const int inputs_wanted = k > 0 || task_wants_input_gradients(s->plan, s->task);
         for (ptrdiff_t d = 0; d < st->n_directions; d++) {
             if (is_leader(s))

@@ -23,7 +23,7 @@ static void stream_step(void *memory)
     const head_plan *p = &n->shard.plan->head;
     network_forward(n);
     head_forward(&n->shard, &n->head, n->shard.n_rows,
-                 head_features(&n->shard, &n->stack, &n->head));
+                 head_features(&n->shard, &n->stack, &n->pooling, &n->head));
     scatter_rows(n->shard.rows, n->shard.n_rows, p->n_scores, n->head.scores,
                  p->columns.n_padded, n->shard.task->scores);
 }
@@ -31,11 +31,11 @@ static void stream_step(void *memory)
 static void stream_load(void *memory)
 {
     network *n = &((stream *)memory)->network;
-    stack_load_states(&n->shard, &n->stack);
+    network_load_states(n);
 }
 
 static void stream_store(void *memory)
 {
     network *n = &((stream *)memory)->network;
-    stack_store_states(&n->shard, &n->stack);
+    network_store_states(n);
 }
