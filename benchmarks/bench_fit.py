@@ -12,10 +12,9 @@ medians; the score is accuracy or R^2 on test data.
 import argparse
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
+from datasets import digits, pendigits
 from sklearn.model_selection import train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from threadpoolctl import threadpool_limits
@@ -24,29 +23,6 @@ from cylstm import LSTMClassifier, LSTMRegressor
 
 N_UNITS = 64
 BATCH = 32
-
-
-def digits():
-    images, labels = load_digits(return_X_y=True)
-    return train_test_split(
-        images.reshape(-1, 8, 8) / 16,
-        labels,
-        test_size=0.25,
-        stratify=labels,
-        random_state=0,
-    )
-
-
-def pendigits(directory):
-    tables = [
-        np.loadtxt(Path(directory) / name, delimiter=",")
-        for name in ("pendigits.tra", "pendigits.tes")
-    ]
-    (X, y), (X_test, y_test) = (
-        (table[:, :16].reshape(-1, 8, 2) / 50 - 1, table[:, 16].astype(int))
-        for table in tables
-    )
-    return X, X_test, y, y_test
 
 
 def weighted_sums():

@@ -24,6 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from datasets import indoor_movement
 from scipy.signal import lfilter
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
@@ -166,12 +167,7 @@ class IndoorMovement:
     name, lower_is_better = "indoor movement", False
 
     def __init__(self, path):
-        targets = np.loadtxt(path / "dataset" / "MovementAAL_target.csv", delimiter=",")
-        self.y = targets[:, 1]
-        self.X = [
-            np.loadtxt(path / "dataset" / f"MovementAAL_RSS_{k}.csv", delimiter=",")
-            for k in targets[:, 0].astype(int)
-        ]
+        self.X, self.y = indoor_movement(path)
 
     def split(self, draw_gaps, rng, seed):
         X = [remove_values(x, draw_gaps, rng) for x in self.X]
