@@ -1019,6 +1019,73 @@ static void check_thin(ptrdiff_t M, ptrdiff_t K, ptrdiff_t D)
     free(dfeatures), free(dweights), free(old_dweights);
 }
 
+/* Steps of one row, pooled one after the other. */
+static void check_pooling(ptrdiff_t n)
+{
+    enum { STEPS = 5 };
+    real *y = numbers(STEPS * n, 1), *u = numbers(STEPS * n, 1), *pre = copy(u, STEPS * n);
+    real *best = numbers(n, 1), *state = allocate((size_t)(n + 2) * sizeof(real));
+    real *a = numbers(n, 1), *v = numbers(n, 1), *da = numbers(n, 1), *old_da = copy(da, n);
+    real *dv = numbers(n, 1), *old_dv = copy(dv, n), scores[STEPS];
+    ptrdiff_t *found = allocate((size_t)n * sizeof(ptrdiff_t));
+    exact highest = 0, total = 0;
+    int good = 1;
+    for (int t = 0; t < STEPS; t++)
+        k->keep_larger(n, t == 0, t, y + t * n, best, found);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        good &= best[j] == y[found[j] * n + j];
+        for (int t = 0; t < STEPS; t++)
+            good &= y[t * n + j] <= best[j];
+    }
+    y[n] = (real)NAN;
+    k->keep_larger(n, 0, STEPS, y + n, best, NULL);
+    good &= best[0] != best[0];
+    y[n] = 0;
+    expect(good, "keep_larger", SIZES("%td numbers", n));
+
+    good = 1;
+    memset(state, 0, (size_t)(n + 2) * sizeof(real));
+    for (int t = 0; t < STEPS; t++) {
+        exact wanted = 0;
+        scores[t] = k->attention_score(n, a, v, u + t * n);
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const exact tanh_j = exact_tanh((exact)pre[t * n + j] + a[j]);
+            good &= near(u[t * n + j], tanh_j, TANH_RELATIVE_ERROR * 4 + 4 * ROUNDOFF);
+            wanted += v[j] * tanh_j;
+        }
+        good &= near(scores[t], wanted, (exact)(n + 8) * 16 * ROUNDOFF * (exact)n);
+        highest = t == 0 || scores[t] > highest ? scores[t] : highest;
+        k->attend(n, scores[t], y + t * n, state);
+    }
+    expect(good, "attention_score", sizes);
+    good = state[0] == (real)highest;
+    for (int t = 0; t < STEPS; t++)
+        total += exact_exp(scores[t] - highest);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        exact wanted = 0;
+        for (int t = 0; t < STEPS; t++)
+            wanted += exact_exp(scores[t] - highest) / total * y[t * n + j];
+        good &= near(state[2 + j] / state[1], wanted, 64 * ROUNDOFF);
+    }
+    for (int t = 0; t < STEPS; t++)
+        good &= near(k->attention_share(scores[t], state), exact_exp(scores[t] - highest) / total,
+                     64 * ROUNDOFF);
+    expect(good, "attend", sizes);
+
+    good = 1;
+    real *tanhs = copy(u, n);
+    k->attention_backward(n, (real)0.7, v, u, da, dv);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        const exact slope = (real)0.7 * (exact)v[j] * (1 - (exact)tanhs[j] * tanhs[j]);
+        good &= near(u[j], slope, 16 * ROUNDOFF);
+        good &= near(da[j], old_da[j] + slope, 16 * ROUNDOFF);
+        good &= near(dv[j], old_dv[j] + (real)0.7 * (exact)tanhs[j], 16 * ROUNDOFF);
+    }
+    expect(good, "attention_backward", sizes);
+    free(y), free(u), free(pre), free(best), free(state), free(a), free(v), free(da);
+    free(old_da), free(dv), free(old_dv), free(found), free(tanhs);
+}
+
 static void check_updates(ptrdiff_t n)
 {
     real *w = numbers(n, 1), *old_w = copy(w, n), *g = numbers(n, 1), *old_g = copy(g, n);
@@ -1126,6 +1193,8 @@ int main(void)
         check_samples();
         for (int j = 0; j < 8; j++)
             check_updates(many[j]);
+        for (int j = 1; j < 7; j++)
+            check_pooling(many[j]);
         for (int j = 0; j < 4; j++) {
             check_sums(1 + 5 * j, 1 + 15 * j);
             for (ptrdiff_t K = 1; K <= THIN_SCORES; K++)
