@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import check_64_bits
 from ._callbacks import CallbackSupportMixin, FitTasks, Method
-from ._checks import check_precision
+from ._checks import check_precision, check_residual
 from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads
@@ -248,8 +248,10 @@ class NetworkEstimator(
             dtype=self.dtype,
             cell=self.cell,
             activation=self.activation,
+            residual=bool(self.residual),
             **architecture,
         )
+        check_residual(architecture)
         if not resume:
             return Network(architecture)
         fitted = self._network.architecture

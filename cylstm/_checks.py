@@ -100,6 +100,18 @@ def check_settings(estimator: Any) -> None:
         )
 
 
+def check_residual(architecture: Any) -> None:
+    """Refuse residual connections where there are none to make."""
+    n_units = [n * len(architecture.directions) for n in architecture.hidden_layer_sizes]
+    n_inputs = [architecture.n_inputs, *n_units[:-1]]
+    if architecture.residual and all(n != i for n, i in zip(n_units, n_inputs, strict=True)):
+        raise ValueError(
+            "residual=True adds the inputs of a layer to its outputs, but no layer has as many "
+            f"inputs ({n_inputs}) as outputs ({n_units}). Give layers of equal size in "
+            "hidden_layer_sizes."
+        )
+
+
 def check_dropout(estimator: Any) -> None:
     """Refuse dropout of a hidden state that no gate sees, and of weights that do not exist."""
     if CELLS[estimator.cell].see_h:

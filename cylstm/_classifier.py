@@ -95,6 +95,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         activation: str = "tanh",
         bidirectional: bool = False,
         return_sequences: bool = False,
+        residual: bool = False,
         pooling: str = "last",
         vocabulary_size: int | None = None,
         embedding_dim: int | None = None,
@@ -134,6 +135,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.activation = activation
         self.bidirectional = bidirectional
         self.return_sequences = return_sequences
+        self.residual = residual
         self.pooling = pooling
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim

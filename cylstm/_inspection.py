@@ -40,16 +40,31 @@ def attention_weights(network, sequences, n_threads):
     """The weight of each step in its sequence's pooled features, in the form of X."""
     a = network.architecture
     A, bias, query = (network.weights[f"attention.{w}"] for w in ("weight", "bias", "query"))
-    n_units = a.hidden_layer_sizes[-1]
     weights = []
     for start in range(0, len(sequences), BLOCK):
         part = sequences.take(np.arange(start, min(start + BLOCK, len(sequences))))
-        traces = _traces(network, part, n_threads)[-len(a.directions) :]
-        outputs = np.hstack([trace[part.real_rows(), -n_units:] for trace in traces])
+        outputs = _outputs(network, part, _traces(network, part, n_threads))
         scores = np.tanh(outputs @ A.T + bias) @ query
         of_sequences = np.split(scores, np.cumsum(part.lengths)[:-1])
         weights.extend(softmax(of_sequence) for of_sequence in of_sequences)
     return sequences.shape_steps(np.concatenate(weights))
+
+
+def _outputs(network, sequences, traces):
+    """Outputs of the last layer at all real steps, out of its traces and, with residual
+    connections, those of the layers below."""
+    a = network.architecture
+    rows = sequences.real_rows()
+    outputs = None
+    if a.residual and a.vocabulary:
+        outputs = network.weights["embedding.weight"][sequences.tokens[rows]]
+    elif a.residual:
+        outputs = sequences.values[rows]
+    for k, n_units in enumerate(a.hidden_layer_sizes):
+        of_layer = traces[k * len(a.directions) : (k + 1) * len(a.directions)]
+        h = np.hstack([trace[rows, -n_units:] for trace in of_layer])
+        outputs = h + outputs if a.residual and outputs.shape == h.shape else h
+    return outputs
 
 
 def _traces(network, sequences, n_threads):

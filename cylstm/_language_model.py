@@ -113,6 +113,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         *,
         cell: str = "lstm",
         activation: str = "tanh",
+        residual: bool = False,
         vocabulary: Collection[Any] | None = None,
         min_count: int = 1,
         max_vocabulary: int | None = None,
@@ -154,6 +155,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.activation = activation
+        self.residual = residual
         self.vocabulary = vocabulary
         self.min_count = min_count
         self.max_vocabulary = max_vocabulary

@@ -52,6 +52,8 @@ class Architecture:
     bidirectional : bool
     per_step : bool
         Scores for every step, not for the last alone.
+    residual : bool
+        Inputs of a layer (of both directions) are added to its outputs where they are as many.
     pooling : str
         A key of _plan.POOLINGS: how the steps become the inputs of the head, if not each for
         itself.
@@ -84,6 +86,7 @@ class Architecture:
     tied: bool = False
     weights: str | None = None
     pooling: str = "last"
+    residual: bool = False
     chain: bool | None = None
 
     def __post_init__(self):
@@ -300,6 +303,7 @@ class Network:
             np.array(a.levels, dtype=np.float64) if a.levels else None,
             a.weights,
             a.pooling,
+            a.residual,
         )
         self._dense = _updates.cut(0, a.n_dense)
         # Within our threads BLAS has to be on one.

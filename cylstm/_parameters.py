@@ -111,6 +111,12 @@ PARAMETERS: dict[str, Parameter] = {
         scikit-learn's scorers interpret a y of shape (n_samples, n_timesteps) differently or
         reject it."""
     ),
+    "residual": boolean(
+        """Add the inputs of each layer to its outputs (Prakash et al. 2016), in every layer that
+        has as many of both, as those after the first do where all sizes are equal. The first
+        one, too, if a step has as many features as the layer has outputs. Stacks of many
+        layers learn faster with it."""
+    ),
     "pooling": choice(
         _plan.POOLINGS,
         """How the outputs of the last layer, one for each step of a sequence, become the one

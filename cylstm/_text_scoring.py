@@ -112,6 +112,9 @@ class TextScoringMixin:
             _, states = self._forward_sequences(sequences, scores=False, features=True)
             return _after_tokens(sequences, states)
         a = self._network.architecture
+        if a.residual:  # outputs are not states alone
+            _, outputs = self._forward_sequences(sequences, scores=False, features=True)
+            return outputs[sequences.starts + sequences.lengths - 1]
         states = np.empty((len(sequences), a.n_state), self._network.dtype)
         self._forward_sequences(sequences, scores=False, state_out=states)
         return states[:, a.last_h].copy()

@@ -55,6 +55,7 @@ SHARED = {
 }
 SUPERVISED = SHARED | {
     "bidirectional": st.booleans(),
+    "pooling": one_of("last", *_plan.POOLINGS),
     "return_sequences": st.booleans(),
     "vocabulary_size": one_of(None, 7, 20),
     "learning_rate": one_of("constant", "invscaling", "adaptive", "cosine"),
@@ -100,6 +101,8 @@ def reconcile(p):
         p |= {"return_sequences": True, "bptt_steps": None, "class_weight": None}
     if p.get("bidirectional"):
         p["bptt_steps"] = None
+    if p.get("return_sequences"):
+        p["pooling"] = "last"
     if p["embedding_dim"] is None and "vocabulary_size" in p:
         p["vocabulary_size"] = None
     if p.get("tie_weights"):

@@ -186,9 +186,10 @@ def numerical_gradient(function, x, step=1e-5):
     return gradient
 
 
-# A loss rounded at 2^-53 of itself leaves this in a central difference of step 1e-5; only
-# gradients that are next to nothing feel it.
-NOISE = 4 * 2**-53 / 2e-5
+# Some roundings of a loss, each 2^-53 of it, leave this in a central difference of step 1e-5: two
+# losses, and in each that of the scores and those of the sums; only gradients that are next to
+# nothing feel it.
+NOISE = 8 * 2**-53 / 2e-5
 
 
 def assert_close_to_largest(actual, desired, tolerance, name, noise=0.0):

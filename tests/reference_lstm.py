@@ -337,7 +337,11 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
         last = np.concatenate([h[-1] for h in hs])
         if a.bidirectional:
             hs[1].reverse()
-        outputs = [np.concatenate(both) for both in zip(*hs, strict=True)]
+        outputs, inputs = [np.concatenate(both) for both in zip(*hs, strict=True)], outputs
+        if a.residual and len(outputs[0]) == len(inputs[0]):
+            # The backward direction ends at the first step.
+            last = last + np.concatenate([inputs[-1][:n_units], inputs[0][n_units:]])
+            outputs = [y + x for y, x in zip(outputs, inputs, strict=True)]
     top = len(layers)
     pool = None
     if a.per_step:
@@ -478,6 +482,12 @@ def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=Non
         for k in reversed(range(len(layers))):
             n_units = a.hidden_layer_sizes[k]
             dxs = 0
+            n_inputs = len(layers[k][0][0]["x"])
+            if a.residual and n_inputs == n_units * len(a.directions):
+                dxs = np.array(dys if dys is not None else np.zeros((len(x), n_inputs)))
+                if dys is None:
+                    dxs[-1, :n_units] += dfeatures[0][:n_units]
+                    dxs[0, n_units:] += dfeatures[0][n_units:]
             for d, direction in enumerate(a.directions):
                 columns = slice(d * n_units, (d + 1) * n_units)
                 if dys is None:  # of the last step alone

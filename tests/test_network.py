@@ -61,7 +61,7 @@ def problems(draw):
     per_step = draw(st.booleans())
     poolings = ["last"] if per_step or loss == "crf" else sorted(_plan.POOLINGS)
     return Problem(
-        draw(st.sampled_from([(3,), (3, 2), (2, 3, 2)])),
+        draw(st.sampled_from([(3,), (3, 2), (2, 3, 2), (3, 3)])),
         [*draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)), 4],
         # Near its kink a numerical derivative of the other two says nothing.
         loss,
@@ -71,6 +71,7 @@ def problems(draw):
         bidirectional=draw(st.booleans()),
         per_step=per_step,
         pooling=draw(st.sampled_from(poolings)),
+        residual=draw(st.booleans()),
         vocabulary=vocabulary,
         dropout=draw(st.sampled_from([0.0, 0.4])),
         recurrent_dropout=draw(st.sampled_from([0.0, 0.3])),
@@ -119,6 +120,27 @@ def test_gradients_of_every_pooling(pooling, bidirectional, states):
         "squared_error",
         states=states,
         pooling=pooling,
+        bidirectional=bidirectional,
+        dropout=0.3,
+    )
+    problem.check_central_differences()
+    problem.check_oracle()
+    check_oracle_itself(problem)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize("pooling", ["last", "max", None])
+def test_gradients_of_residual_connections(pooling, bidirectional):
+    # Inputs of the first layer are added, too; those of the second one are as many only if there
+    # is one direction.
+    problem = Problem(
+        (3, 3, 2) if bidirectional else (6, 6),
+        [4, 9, 1, 6],
+        "squared_error",
+        n_inputs=6,
+        residual=True,
+        per_step=pooling is None,
+        pooling=pooling or "last",
         bidirectional=bidirectional,
         dropout=0.3,
     )

@@ -36,6 +36,7 @@ cdef extern from "network/plan.h" nogil:
         head_plan head
         Py_ssize_t n_inputs
         int per_step
+        int residual
         int pooling
         Py_ssize_t vocabulary
         int tied

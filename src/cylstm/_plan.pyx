@@ -87,6 +87,8 @@ cdef class Plan:
         What the layers' matrices are packed as, for prediction alone; None is dtype.
     pooling : str
         A key of POOLINGS; "last" with per_step.
+    residual : bool
+        A layer's inputs are added to its outputs where they are as many.
 
     Raises
     ------
@@ -97,7 +99,7 @@ cdef class Plan:
     def __init__(
         self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
         bint tied, Py_ssize_t n_parameters, dtype, levels=None,
-        weights=None, pooling="last"
+        weights=None, pooling="last", residual=False
     ):
         if len(layers) > MAX_LAYERS:
             raise ValueError(
@@ -119,6 +121,7 @@ cdef class Plan:
          plan.head.bias) = head
         plan.per_step = per_step
         plan.pooling = POOLINGS[pooling]
+        plan.residual = residual
         plan.vocabulary = vocabulary
         plan.tied = tied
         plan.n_dense = n_parameters - vocabulary * plan.n_inputs

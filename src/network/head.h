@@ -19,7 +19,7 @@ static void head_take_memory(head *h, const network_plan *plan, const task *t, a
     const ptrdiff_t M = plan->per_step ? t->max_packed : t->max_rows;
     const ptrdiff_t D = plan->head.n_features, S = plan->head.columns.n_padded;
     const int joined =
-        plan->n_directions == 2 || t->dropout > 0 || plan->pooling != POOL_last;
+        plan->n_directions == 2 || t->dropout > 0 || plan->residual || plan->pooling != POOL_last;
     h->features = arena_take(memory, M * D, sizeof(real), joined);
     h->scores = arena_take(memory, M * S, sizeof(real), !t->wide);
     h->dfeatures = arena_take(memory, M * D, sizeof(real), t->training && !plan->per_step);
@@ -45,6 +45,8 @@ static const real *head_features(
         pooled_features(s, p, h->features);
     for (ptrdiff_t d = 0; d < st->n_directions && !pooled; d++)
         gather_rows(s->n_rows, H, top->directions[d].h_last, H, NULL, h->features + d * H, D);
+    if (st->last_inputs)
+        s->kernels->add(s->n_rows * D, st->last_inputs, h->features);
     for (ptrdiff_t r = 0; s->task->dropout > 0 && r < s->n_rows; r++)
         drop_row(s->kernels, s->task, D, h->features + r * D, st->n_levels, &s->rows[r], 0);
     return h->features;

@@ -112,7 +112,7 @@ static const real *pooled_outputs(const network *n, int join)
 {
     const shard *s = &n->shard;
     const level *top = &n->stack.levels[n->stack.n_levels - 1];
-    if (n->stack.n_directions == 1)
+    if (!n->pooling.joined)
         return layer_outputs(&top->directions[0], s->steps);
     if (join && is_leader(s))
         join_outputs(s, &n->stack, top, n->pooling.joined);

@@ -104,6 +104,7 @@ typedef struct {
     ptrdiff_t n_inputs;     /* I of the first layer */
     ptrdiff_t n_state;      /* numbers of one sequence's state */
     int per_step;           /* scores for every step, not only for the last */
+    int residual;           /* a level's inputs are added to its outputs where they are as many */
     int pooling;
     ptrdiff_t n_pool_state; /* numbers that it carries from step to step */
     /* What stands after the head and is read there: of a CRF the transitions (K, K), start (K,) and

@@ -11,7 +11,7 @@
 
 typedef struct {
     real *states;   /* (B, n_pool_state) */
-    real *joined;   /* (N, D) outputs of both directions */
+    real *joined;   /* (N, D) outputs, where they are not those of one layer */
     real *u;        /* (N, D) A y, then tanh(A y + a), in backward dL/d(A y + a) */
     real *scores;   /* (N,) s */
     ptrdiff_t *found; /* (B, D) max in training: packed row of the largest, or -1 before this chunk */
@@ -40,7 +40,8 @@ static void pooling_take_memory(
     const int pooled = plan->pooling != POOL_last, attends = plan->pooling == POOL_attention;
     const size_t item = sizeof(real);
     p->states = arena_take(memory, B * plan->n_pool_state, item, pooled);
-    p->joined = arena_take(memory, N * D, item, pooled && plan->n_directions == 2);
+    p->joined = arena_take(memory, N * D, item,
+                           pooled && (plan->n_directions == 2 || plan->residual));
     p->u = arena_take(memory, N * D, item, attends);
     p->scores = arena_take(memory, N, item, attends);
     p->found = arena_take(memory, B * D, sizeof(ptrdiff_t),

@@ -2,7 +2,10 @@
  *
  * A level of the stack is a layer, or two that run in opposite directions over the same inputs and
  * whose outputs are joined. The second direction reads each row from its last step: its packed
- * rows are those of the mirrored steps. Between levels there is dropout. */
+ * rows are those of the mirrored steps. Between levels there is dropout.
+ *
+ * With residual connections (Prakash et al. 2016) the inputs of a level, as they are after dropout,
+ * are added to its outputs where they are as many. */
 
 typedef struct {
     layer directions[2];
@@ -12,11 +15,13 @@ typedef struct {
 typedef struct {
     level levels[MAX_LAYERS];
     ptrdiff_t n_levels, n_directions;
-    int joined;          /* outputs of a level are copied: to join directions, or to drop some */
+    int joined;          /* outputs of a level are copied: to join directions, to drop some, or to
+                          * add its inputs */
     ptrdiff_t *mirror;   /* (N,) packed row of the mirrored step */
     real *mirrored;      /* (N, I) inputs of a level, mirrored */
     real *dy;            /* (N, I) dL/d outputs of a level, then of the one below */
-    real *dx;            /* (N, I) the first direction's dL/d inputs */
+    real *dx;            /* (N, I) the first direction's dL/d inputs, where dy is still needed */
+    real *last_inputs;   /* (B, D) what is added to the last states of the last level */
     real *part;          /* (N, I) one direction's share of either */
     layer_scratch scratch;
 } stack;
@@ -36,7 +41,7 @@ static void stack_take_memory(
     const int resets = plan->layers[0].resets; /* all layers have the same cell */
     st->n_levels = plan->n_layers;
     st->n_directions = plan->n_directions;
-    st->joined = two || t->dropout > 0;
+    st->joined = two || t->dropout > 0 || plan->residual;
     st->mirror = arena_take(memory, N, sizeof(ptrdiff_t), two);
     st->mirrored = arena_take(memory, N * plan->widest_inputs, item, two);
     for (ptrdiff_t k = 0; k < st->n_levels; k++) {
@@ -47,7 +52,9 @@ static void stack_take_memory(
             layer_take_memory(&l->directions[d], t, memory);
     }
     st->dy = arena_take(memory, N * W, item, inner || outer);
-    st->dx = arena_take(memory, N * W, item, two && inner);
+    st->dx = arena_take(memory, N * W, item, (two || plan->residual) && inner);
+    st->last_inputs = arena_take(memory, B * plan->head.n_features, item,
+                                 plan->residual && !plan_has_outputs(plan));
     st->part = arena_take(memory, N * W, item, two && (inner || outer));
     /* Some is each member's own. */
     for (ptrdiff_t k = 0; k < t->n_members; k++) {
@@ -75,6 +82,13 @@ static void stack_take_memory(
 
 static ptrdiff_t level_units(const level *l) { return l->directions[0].plan->columns.n_units; }
 
+/* Whether the inputs of a level are added to its outputs. */
+static int is_residual(const shard *s, const stack *st, const level *l)
+{
+    return s->plan->residual &&
+           l->directions[0].plan->n_inputs == level_units(l) * st->n_directions;
+}
+
 /* Outputs of a level at every step, (N, H of all directions), in `out`. */
 static void join_outputs(const shard *s, const stack *st, const level *l, real *out)
 {
@@ -82,6 +96,8 @@ static void join_outputs(const shard *s, const stack *st, const level *l, real *
     for (ptrdiff_t d = 0; d < st->n_directions; d++)
         gather_rows(s->steps->N, H, layer_outputs(&l->directions[d], s->steps), H,
                     d == 1 ? st->mirror : NULL, out + d * H, H * st->n_directions);
+    if (is_residual(s, st, l))
+        s->kernels->add(s->steps->N * H * st->n_directions, l->inputs, out);
 }
 
 /* The same as what is above reads them: its place in the dropout is `place`. Only where they have to
@@ -118,6 +134,42 @@ static const real *direction_inputs(
     return st->mirrored;
 }
 
+/* The packed row of a direction's last step in a chunk, for row r, which runs through `length`
+ * of its steps; the second direction ends at the first one, of a whole sequence. */
+static ptrdiff_t last_row(const steps *s, ptrdiff_t r, ptrdiff_t length, ptrdiff_t d)
+{
+    ptrdiff_t n = r;
+    for (ptrdiff_t t = 0; d == 0 && t < length - 1; t++)
+        n += s->counts[t];
+    return n;
+}
+
+/* Steps of a chunk that row r runs through. */
+static ptrdiff_t steps_of_row(const steps *s, ptrdiff_t r)
+{
+    ptrdiff_t T = s->T;
+    while (T > 0 && s->counts[T - 1] <= r)
+        T--;
+    return T;
+}
+
+/* What a residual connection adds to the last states of the last level, of rows in this chunk. */
+static void keep_last_inputs(const shard *s, stack *st)
+{
+    const level *top = &st->levels[st->n_levels - 1];
+    const ptrdiff_t H = level_units(top), D = H * st->n_directions;
+    if (!is_residual(s, st, top)) {
+        memset(st->last_inputs, 0, (size_t)(s->n_rows * D) * sizeof(real));
+        return;
+    }
+    for (ptrdiff_t r = 0; r < s->steps->counts[0]; r++)
+        for (ptrdiff_t d = 0; d < st->n_directions; d++) {
+            const ptrdiff_t n = last_row(s->steps, r, steps_of_row(s->steps, r), d);
+            memcpy(st->last_inputs + r * D + d * H, top->inputs + n * D + d * H,
+                   (size_t)H * sizeof(real));
+        }
+}
+
 /* All levels over the steps of a chunk, whose inputs stand in the first level's; from each
  * layer's state and back to it. */
 static void stack_forward(const shard *s, stack *st)
@@ -136,6 +188,8 @@ static void stack_forward(const shard *s, stack *st)
             layer_forward(&l->directions[d], s->steps, &s->member, x, &st->scratch);
         }
     }
+    if (is_leader(s) && st->last_inputs)
+        keep_last_inputs(s, st);
 }
 
 /* dL/dh of one direction's outputs at every step, out of those of the level in dy. */
@@ -165,7 +219,27 @@ static void start_backward(
                     st->scratch.dh, S);
 }
 
-/* dL/d inputs of a level into dy: of one direction they are there, of two they are added up. */
+/* dL/d outputs of a level are also dL/d inputs where those were added: from dy, or from
+ * `dfeatures` where only the last states have them, into dx. */
+static void add_residual_gradients(
+    const shard *s, const stack *st, const level *l, const real *dfeatures)
+{
+    const ptrdiff_t H = level_units(l), D = H * st->n_directions;
+    if (!is_residual(s, st, l))
+        return;
+    if (!dfeatures) {
+        s->kernels->add(s->steps->N * D, st->dy, st->dx);
+        return;
+    }
+    for (ptrdiff_t r = 0; r < s->n_rows; r++)
+        for (ptrdiff_t d = 0; d < st->n_directions; d++) {
+            const ptrdiff_t n = last_row(s->steps, r, s->rows[r].length, d);
+            s->kernels->add(H, dfeatures + r * D + d * H, st->dx + n * D + d * H);
+        }
+}
+
+/* dL/d inputs of a level into dy: of one direction they are there or in dx, of two they are added
+ * up. */
 static void join_input_gradients(const shard *s, const stack *st, const level *l, ptrdiff_t k)
 {
     const ptrdiff_t I = l->directions[0].plan->n_inputs, N = s->steps->N;
@@ -173,6 +247,8 @@ static void join_input_gradients(const shard *s, const stack *st, const level *l
         for (ptrdiff_t n = 0; n < N; n++)
             for (ptrdiff_t j = 0; j < I; j++)
                 st->dy[n * I + j] = st->dx[n * I + j] + st->part[st->mirror[n] * I + j];
+    else if (st->dx)
+        memcpy(st->dy, st->dx, (size_t)(N * I) * sizeof(real));
     if (s->task->dropout > 0 && (k > 0 || s->plan->vocabulary > 0))
         drop_steps(s->kernels, s->task, I, st->dy, k, s->rows, s->steps);
 }
@@ -191,13 +267,15 @@ static void stack_backward(const shard *s, stack *st, const real *dfeatures)
             const real *dy = of_last_states ? NULL : direction_gradients(s, st, l, d);
             const real *x = direction_inputs(s, st, l, d, level_inputs(s, st, k));
             /* The second direction still needs dy. */
-            real *dx = st->n_directions == 1 ? st->dy : d == 0 ? st->dx : st->part;
+            real *dx = d == 1 ? st->part : st->dx ? st->dx : st->dy;
             barrier_wait(&s->member);
             layer_backward(&l->directions[d], s->steps, &s->member, x, dy, &st->scratch,
                            inputs_wanted ? dx : NULL);
         }
-        if (inputs_wanted && is_leader(s))
+        if (inputs_wanted && is_leader(s)) {
+            add_residual_gradients(s, st, l, of_last_states ? dfeatures : NULL);
             join_input_gradients(s, st, l, k);
+        }
     }
 }
 
