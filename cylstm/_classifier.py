@@ -395,6 +395,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         indices = targets[:, 0].astype(np.intp)
         return class_weights(self.class_weight, self.classes_, indices, weights)
 
+    def _prepare(self, network, data):
+        if network.architecture.chain:
+            labels = data.targets[:, 0].astype(np.intp)
+            network.initialize_chain(labels, data.sequences.lengths, data.weights)
+
     def _kernel_loss(self):
         """Name of the loss, number of scores, level of each score."""
         if self.loss != self._fitted_loss:

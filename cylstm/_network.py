@@ -357,8 +357,8 @@ class Network:
 
         Each gate has a matrix of its own: Glorot uniform from the inputs, orthogonal
         from the hidden state. Biases are 0, but 1 for the forget gate (Gers 2000);
-        peepholes are 0, as are the transitions of a CRF. Embeddings are uniform between
-        -0.05 and 0.05.
+        peepholes are 0, as is the chain of a CRF (see initialize_chain). Embeddings are
+        uniform between -0.05 and 0.05.
         """
         self.changed()
         if scale is not None:
@@ -383,6 +383,44 @@ class Network:
                 view[...] = 0
                 if what == "bias" and name != "head.bias" and "f" in cell.gates:
                     view.reshape(len(cell.gates), -1)[cell.gates.index("f")] = 1
+
+    def initialize_chain(self, labels, lengths, weights):
+        """Start the chain of a CRF low for what the labels to train on do not have:
+
+            transitions[i, j] = -log(1 + n_i n_j / n) where no j follows an i, else 0
+
+        with n_i transitions from label i and n_j labels j among all n, so that n_i n_j / n
+        would be expected if labels did not depend on each other; start and end likewise. The
+        gradient never raises the score of a pair that does not occur, but takes long to bring
+        it down.
+
+        Parameters
+        ----------
+        labels : int array of shape (n_rows,)
+            Of sequences one after the other.
+        lengths : int64 array of shape (n_sequences,)
+        weights : array of shape (n_rows,)
+            That of a sequence at each of its steps.
+        """
+        K = self.architecture.n_scores
+        ends = np.cumsum(lengths) - 1
+        starts = ends + 1 - lengths
+        later = np.delete(np.arange(len(labels)), starts)
+
+        def count(indices, rows, n=K):
+            return np.bincount(indices, weights[rows].astype(np.float64), minlength=n)
+
+        counts = count(labels, slice(None))
+        shares = counts / counts.sum()
+        pairs = count(labels[later - 1] * K + labels[later], later, K * K).reshape(K, K)
+        for name, seen in (
+            ("transitions", pairs),
+            ("start", count(labels[starts], starts)),
+            ("end", count(labels[ends], ends)),
+        ):
+            expected = seen.sum(axis=-1, keepdims=True) * shares
+            self.weights[f"crf.{name}"][...] = np.where(seen == 0, -np.log1p(expected), 0)
+        self.changed()
 
     def forward(
         self,

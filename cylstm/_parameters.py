@@ -368,7 +368,9 @@ CLASSIFICATION_LOSS: Parameter = choice(
     with one output per class for more; for an indicator matrix, of one logistic output per
     label, summed over labels. "crf", with return_sequences: a linear-chain conditional random
     field (Lafferty et al. 2001; on an LSTM Lample et al., arXiv:1603.01360), which also learns
-    a score for each pair of successive labels, and for the first and the last label. The loss
+    a score for each pair of successive labels, and for the first and the last label. It
+    starts at 0, but at -log(1 + the number of such pairs to be expected by chance) where y (of
+    the first call of partial_fit) has none. The loss
     is the negative log-likelihood of all labels of a sequence, per step; `predict` returns the
     most probable labels of the whole sequence (Viterbi 1967), `predict_proba` the
     probabilities of each step's labels, given the whole sequence.""",

@@ -332,6 +332,8 @@ class BaseLSTM(NetworkEstimator):
             rows, held_out = self._hold_out(labelled)
             data = data.take(rows)
         check_weight_left(data)
+        if not resume:
+            self._prepare(network, data)
         make_trainer = functools.partial(
             Trainer,
             data=data,
@@ -349,6 +351,9 @@ class BaseLSTM(NetworkEstimator):
             n_epochs=n_epochs,
             validate=None if held_out is None else (lambda: self._validate(held_out)),
         )
+
+    def _prepare(self, network, data):
+        """Change the initial weights of a new network according to what it is to learn."""
 
     def _layout(self):
         """What data and parameters of the subclasses say of the network."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from problem import Problem
+from scipy.special import log_softmax
 
 from cylstm import LSTMClassifier, _engine, _simd
 from cylstm._network import Architecture, Network
@@ -236,12 +237,49 @@ def test_predictions_follow_from_scores_and_transitions():
     assert model.score(X, Y) == np.mean(flat == truth)
 
 
-def test_before_transitions_are_learnt_it_is_the_log_loss():
-    settings = {"dtype": "float64", "max_iter": 1, "batch_size": len(X)}
-    losses = [
-        classifier(loss=loss, **settings).fit(X, Y).loss_ for loss in ("crf", "log_loss")
-    ]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+def test_a_chain_of_zeros_leaves_the_log_loss():
+    problem = Problem((3,), [6, 1, 9], "crf", states=False)
+    for name in ("transitions", "start", "end"):
+        problem.network.weights[f"crf.{name}"][...] = 0
+    scores, _ = problem.network.forward(problem.sequences, 1)
+    losses = -log_softmax(scores, axis=1)[np.arange(16), problem.ys[:, 0].astype(int)]
+    expected = np.average(losses, weights=problem.weights)
+    assert problem.loss_and_gradients()[0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_pairs_that_do_not_occur_start_low(method):
+    # Twice O B I, once O O, and a sequence that does not count.
+    tags = [["O", "B", "I"], ["O", "O"], ["I", "O"]]
+    model = classifier(embedding_dim=2, learning_rate_init=1e-12, max_iter=1, dtype="float64")
+    tokens, weights = [[0] * len(x) for x in tags], [2, 1, 0]
+    getattr(model, method)(tokens, tags, sample_weight=weights)
+    # Labels B, I, O: 2, 2, 4 of 8; from them go 2, 0 and 3 transitions.
+    expected = {
+        "transitions": [[1 + 2 / 4, 1, 1 + 2 / 2], [1, 1, 1], [1, 1 + 3 / 4, 1]],
+        "start": [1 + 3 / 4, 1 + 3 / 4, 1],
+        "end": [1 + 3 / 4, 1, 1],
+    }
+    for name, odds in expected.items():
+        values = model.weights_[f"crf.{name}"]
+        np.testing.assert_allclose(values, -np.log(odds), atol=1e-9)
+
+
+def test_held_out_sequences_say_nothing_of_pairs():
+    # Of the one that has a b after a b it depends on the seed whether it is held out.
+    tags = [["a", "b", "a"]] * 9 + [["a", "b", "b"]]
+    found = set()
+    for seed in range(9):
+        model = classifier(
+            embedding_dim=2,
+            learning_rate_init=1e-12,
+            max_iter=1,
+            early_stopping=True,
+            validation_fraction=0.2,
+            random_state=seed,
+        ).fit([[0, 1, 0]] * 10, tags)
+        found.add(bool(model.weights_["crf.transitions"][1, 1] < -0.1))
+    assert found == {False, True}
 
 
 def test_two_classes_and_equal_lengths():

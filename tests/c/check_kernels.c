@@ -946,6 +946,93 @@ static void check_samples(void)
     check_softmax_of_nan(37);
 }
 
+/* -- Chains -- */
+
+/* Score of the labels that `code` counts through in base K. */
+static exact path_score(const chain *c, ptrdiff_t T, const real *scores, ptrdiff_t code)
+{
+    ptrdiff_t label = code % c->K;
+    exact score = (exact)c->start[label] + scores[label];
+    for (ptrdiff_t t = 1; t < T; t++) {
+        const ptrdiff_t next = (code /= c->K) % c->K;
+        score += (exact)c->transitions[label * c->K + next] + scores[t * c->W + next];
+        label = next;
+    }
+    return score + c->end[label];
+}
+
+/* Against all K^T paths. Where numbers are large, some transitions are as good as forbidden. */
+static void check_chain(ptrdiff_t K, ptrdiff_t T, double range)
+{
+    const ptrdiff_t W = up_to(K, BLOCK_UNITS);
+    real *parameters = numbers(K * (K + 2), range), *scores = numbers(T * W, range);
+    real *old = copy(scores, T * W);
+    chain c = {.K = K, .W = W, .transitions = parameters, .start = parameters + K * K,
+               .end = parameters + K * K + K};
+    c.factors = numbers(K * W, 1), c.transposed = numbers(K * W, 1);
+    c.pairs = numbers(K * W, 1), c.alphas = numbers(T * W, 1);
+    c.rows = numbers(CHAIN_ROWS * W, 1), c.dtransitions = allocate((size_t)(K * K) * sizeof(real));
+    for (ptrdiff_t j = 0; range > 2 && j < K * K; j += 3)
+        parameters[j] -= (real)(j % 2 ? 1e4 : 60);
+    ptrdiff_t n_paths = 1, best = 0;
+    exact *p = allocate((size_t)(T * K) * sizeof(exact));
+    exact *pairs = allocate((size_t)(K * K) * sizeof(exact)), total = 0, highest = -INFINITY;
+    int good = 1;
+    for (ptrdiff_t t = 0; t < T; t++)
+        n_paths *= K;
+    for (ptrdiff_t code = 0; code < n_paths; code++) {
+        const exact score = path_score(&c, T, old, code);
+        if (score > highest) {
+            highest = score;
+            best = code;
+        }
+    }
+    for (ptrdiff_t code = 0; code < n_paths; code++) {
+        const exact e = exact_exp(path_score(&c, T, old, code) - highest);
+        total += e;
+        for (ptrdiff_t t = 0, rest = code, label; t < T; t++, rest /= K) {
+            p[t * K + (label = rest % K)] += e;
+            if (t < T - 1)
+                pairs[label * K + rest / K % K] += e;
+        }
+    }
+    k->chain_open(&c);
+    const double log_total = k->chain_marginals(&c, T, scores, 0, 0.5);
+    k->chain_close(&c);
+    /* Of the scores of T steps each is rounded a few times, at a few times their range. */
+    const exact error = 40 * (exact)T * ((exact)range + 1) * ROUNDOFF;
+    good &= near((exact)log_total, logl(total) + highest, error);
+    for (ptrdiff_t t = 0; t < T; t++)
+        for (ptrdiff_t j = 0; j < K; j++)
+            good &= near(scores[t * W + j], p[t * K + j] / total, error);
+    for (ptrdiff_t j = 0; j < K * K; j++)
+        good &= near(c.dtransitions[j], pairs[j] / total / 2, (exact)T * error);
+    expect(good, "chain_marginals", SIZES("%td labels, %td steps, within %g", K, T, range));
+#if !REAL_IS_FLOAT
+    int64_t *labels = allocate((size_t)T * sizeof(int64_t));
+    k->best_path(&c, T, old, labels);
+    good = 1;
+    for (ptrdiff_t t = 0; t < T; t++, best /= K)
+        good &= labels[t] == best % K;
+    expect(good, "best_path", SIZES("%td labels, %td steps, within %g", K, T, range));
+    free(labels);
+#else
+    expect(k->best_path == NULL, "best_path", "which is in double alone");
+    (void)best;
+#endif
+    free(parameters), free(scores), free(old), free(c.factors), free(c.transposed);
+    free(c.pairs), free(c.alphas), free(c.rows), free(c.dtransitions), free(p), free(pairs);
+}
+
+static void check_chains(void)
+{
+    static const ptrdiff_t many[] = {1, 2, 3, 5, 16, 17};
+    for (int j = 0; j < 6; j++)
+        for (ptrdiff_t T = 1; T <= (many[j] > 5 ? 3 : 5); T++)
+            for (double range = 1; range < 50; range *= 6)
+                check_chain(many[j], T, range);
+}
+
 /* -- Optimizers and sums -- */
 
 static void check_sums(ptrdiff_t n_rows, ptrdiff_t n)
@@ -1191,6 +1278,7 @@ int main(void)
         expect(kernels_of_level->int8 == NULL, "int8", "which is in float alone");
 #endif
         check_samples();
+        check_chains();
         for (int j = 0; j < 8; j++)
             check_updates(many[j]);
         for (int j = 1; j < 7; j++)

@@ -61,7 +61,14 @@ static real *numbers(ptrdiff_t n, double range)
     return x;
 }
 
-/* Layer by layer and direction by direction W, U, bias and peepholes; the head; the embedding. */
+/* Whether a target is the number of a score. */
+static int is_labelled(const network_case *c)
+{
+    return c->loss == LOSS_softmax || c->loss == LOSS_crf;
+}
+
+/* Layer by layer and direction by direction W, U, bias and peepholes; the head; a CRF's
+ * transitions, start and end; the embedding. */
 static void lay_out(problem *p)
 {
     const network_case *c = p->what;
@@ -92,7 +99,8 @@ static void lay_out(problem *p)
     plan->head.n_scores = c->n_scores;
     plan->head.weight = at;
     plan->head.bias = at += c->n_scores * I;
-    plan->n_dense = at += c->n_scores;
+    at += c->n_scores;
+    plan->n_dense = at += c->loss == LOSS_crf ? c->n_scores * (c->n_scores + 2) : 0;
     p->n_parameters = at + c->vocabulary * c->n_inputs;
     plan->per_step = c->per_step;
     plan->vocabulary = c->vocabulary;
@@ -113,7 +121,7 @@ static void fill(problem *p)
         p->batch[r] = B - 1 - r;
         p->n_steps += c->lengths[r];
     }
-    const ptrdiff_t n = c->per_step ? p->n_steps : B, per_target = c->loss == LOSS_softmax ? 1 : K;
+    const ptrdiff_t n = c->per_step ? p->n_steps : B, per_target = is_labelled(c) ? 1 : K;
     p->parameters = numbers(p->n_parameters, c->relu ? 0.2 : 0.4);
     p->values = numbers(p->n_steps * c->n_inputs, 1);
     p->tokens = allocate((size_t)p->n_steps * sizeof(int64_t));
@@ -127,11 +135,15 @@ static void fill(problem *p)
     p->weights = numbers(n, 1);
     p->total_weight = 0;
     for (ptrdiff_t j = 0; j < n; j++) {
-        if (c->loss == LOSS_softmax)
+        if (is_labelled(c))
             p->targets[j] = (real)(random_bits() % (uint64_t)K);
         p->weights[j] = p->weights[j] * p->weights[j];
-        p->total_weight += p->weights[j];
     }
+    for (ptrdiff_t r = 0; c->loss == LOSS_crf && r < B; r++) /* one for each sequence */
+        for (int64_t t = 1; t < c->lengths[r]; t++)
+            p->weights[p->starts[r] + t] = p->weights[p->starts[r]];
+    for (ptrdiff_t j = 0; j < n; j++)
+        p->total_weight += p->weights[j];
     p->states = numbers(B * p->plan.n_state, 1);
     p->classes = allocate((size_t)K * sizeof(int64_t));
     p->class_slots = allocate((size_t)K * sizeof(int));
@@ -313,7 +325,7 @@ static double train(const problem *p, real *gradients, int n_threads)
     wide_head wide;
     t.training = 1;
     t.targets = p->targets;
-    t.n_targets = p->what->loss == LOSS_softmax ? 1 : p->what->n_scores;
+    t.n_targets = is_labelled(p->what) ? 1 : p->what->n_scores;
     t.weights = p->weights;
     t.weight_scale = 1 / p->total_weight;
     t.gradients = gradients;
@@ -416,16 +428,54 @@ static void naive_layer(
 static dual dual_log(dual x) { return (dual){log(x.v), x.d / x.v}; }
 static dual dual_exp(dual x) { return (dual){exp(x.v), exp(x.v) * x.d}; }
 
+static dual naive_score(const naive *n, const dual *features, ptrdiff_t k)
+{
+    const head_plan *head = &n->p->plan.head;
+    const ptrdiff_t D = head->n_features;
+    return add_product(n, parameter(n, head->bias + k), head->weight + k * D, D, features);
+}
+
+/* The loss of a CRF on a sequence by the forward algorithm. */
+static dual naive_chain_loss(
+    const naive *n, ptrdiff_t T, const dual *features, const real *labels, exact *scores)
+{
+    const head_plan *head = &n->p->plan.head;
+    const ptrdiff_t K = head->n_scores, D = head->n_features;
+    const ptrdiff_t transitions = head->bias + K, start = transitions + K * K, end = start + K;
+    dual *sums = allocate((size_t)K * sizeof(dual)), *next = allocate((size_t)K * sizeof(dual));
+    dual path = number(0), total = number(0);
+    for (ptrdiff_t t = 0; t < T; t++) {
+        for (ptrdiff_t k = 0; k < K; k++) {
+            const dual score = naive_score(n, features + t * D, k);
+            scores[t * K + k] = score.v;
+            next[k] = t == 0 ? dual_exp(parameter(n, start + k)) : number(0);
+            for (ptrdiff_t j = 0; t > 0 && j < K; j++)
+                next[k] = plus(next[k], times(sums[j], dual_exp(parameter(
+                                                           n, transitions + j * K + k))));
+            next[k] = times(next[k], dual_exp(score));
+            if (labels[t] == (real)k)
+                path = plus(path, score);
+        }
+        memcpy(sums, next, (size_t)K * sizeof(dual));
+        path = plus(path, parameter(n, t == 0 ? start + (ptrdiff_t)labels[0]
+                                              : transitions + (ptrdiff_t)labels[t - 1] * K +
+                                                    (ptrdiff_t)labels[t]));
+    }
+    path = plus(path, parameter(n, end + (ptrdiff_t)labels[T - 1]));
+    for (ptrdiff_t k = 0; k < K; k++)
+        total = plus(total, times(sums[k], dual_exp(parameter(n, end + k))));
+    free(sums), free(next);
+    return minus(dual_log(total), path);
+}
+
 /* The loss of features, whose scores are written down. */
 static dual naive_loss(const naive *n, const dual *features, const real *targets, exact *scores)
 {
     const problem *p = n->p;
-    const head_plan *head = &p->plan.head;
-    const ptrdiff_t K = head->n_scores, D = head->n_features;
+    const ptrdiff_t K = p->plan.head.n_scores;
     dual total = number(0), at_target = number(0);
     for (ptrdiff_t k = 0; k < K; k++) {
-        const dual score =
-            add_product(n, parameter(n, head->bias + k), head->weight + k * D, D, features);
+        const dual score = naive_score(n, features, k);
         scores[k] = score.v;
         if (p->what->loss == LOSS_softmax) {
             total = plus(total, dual_exp(score));
@@ -446,7 +496,7 @@ static dual naive_network(naive *n)
     const problem *p = n->p;
     const network_case *c = p->what;
     const ptrdiff_t D = p->plan.head.n_features, K = c->n_scores;
-    const ptrdiff_t per_target = c->loss == LOSS_softmax ? 1 : K;
+    const ptrdiff_t per_target = is_labelled(c) ? 1 : K;
     dual loss = number(0);
     for (ptrdiff_t r = 0; r < c->n_rows; r++) { /* place in the batch */
         const int64_t sequence = p->batch[r], T = c->lengths[sequence];
@@ -466,6 +516,12 @@ static dual naive_network(naive *n)
                 state += (ptrdiff_t)strlen(cell_table[c->cell].state) * c->units[k];
             }
         dual *out = n->steps[c->n_layers % 2];
+        if (c->loss == LOSS_crf) {
+            const dual one =
+                naive_chain_loss(n, T, out, p->targets + start, n->scores + start * K);
+            loss = plus(loss, times(number(p->weights[start] / p->total_weight), one));
+            continue;
+        }
         for (ptrdiff_t t = c->per_step ? 0 : T - 1; t < T; t++) {
             const ptrdiff_t at = c->per_step ? start + t : sequence;
             const ptrdiff_t place = c->per_step ? start + t : r;
@@ -650,6 +706,12 @@ static const network_case cases[] = {
     {.name = "teams, two directions", .cell = CELL_peephole, .n_layers = 1, .n_directions = 2,
      .n_inputs = 9, .units = {96}, .n_scores = 3, .loss = LOSS_squared_error, .n_rows = 2,
      .lengths = LONG, .threads = 2, .members = 2},
+    {.name = "crf, two directions, tokens, lanes", .cell = CELL_lstm, .n_layers = 1,
+     .n_directions = 2, .n_inputs = 6, .units = {19}, .n_scores = 17, .vocabulary = 9,
+     .loss = LOSS_crf, .per_step = 1, .n_rows = 24, .lengths = RAGGED, .threads = 2},
+    {.name = "crf of two labels, teams", .cell = CELL_lstm, .n_layers = 1,
+     .n_directions = 1, .n_inputs = 9, .units = {100}, .n_scores = 2, .loss = LOSS_crf,
+     .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 5, .members = 5},
     {.name = "wide head", .cell = CELL_lstm, .n_layers = 1, .n_directions = 1, .n_inputs = 8,
      .units = {40}, .n_scores = 403, .vocabulary = 9, .loss = LOSS_softmax, .per_step = 1,
      .wide = 1, .n_rows = 24, .lengths = RAGGED, .threads = 5},
