@@ -106,8 +106,8 @@ def check_residual(architecture: Any) -> None:
     n_inputs = [architecture.n_inputs, *n_units[:-1]]
     if architecture.residual and all(n != i for n, i in zip(n_units, n_inputs, strict=True)):
         raise ValueError(
-            "residual=True adds the inputs of a layer to its outputs, but no layer has as many "
-            f"inputs ({n_inputs}) as outputs ({n_units}). Give layers of equal size in "
+            "residual=True adds the inputs of a layer to its outputs, but no layer has as "
+            f"many inputs ({n_inputs}) as outputs ({n_units}). Give layers of equal size in "
             "hidden_layer_sizes."
         )
 

@@ -38,7 +38,6 @@ def gate_values(network, sequences, n_threads):
 
 def attention_weights(network, sequences, n_threads):
     """The weight of each step in its sequence's pooled features, in the form of X."""
-    a = network.architecture
     A, bias, query = (network.weights[f"attention.{w}"] for w in ("weight", "bias", "query"))
     weights = []
     for start in range(0, len(sequences), BLOCK):

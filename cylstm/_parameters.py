@@ -112,9 +112,9 @@ PARAMETERS: dict[str, Parameter] = {
         reject it."""
     ),
     "residual": boolean(
-        """Add the inputs of each layer to its outputs (Prakash et al. 2016), in every layer that
-        has as many of both, as those after the first do where all sizes are equal. The first
-        one, too, if a step has as many features as the layer has outputs. Stacks of many
+        """Add the inputs of each layer to its outputs (Prakash et al., arXiv:1610.03098), in
+        every layer that has as many of both: all but the first where the sizes are equal, and
+        the first, too, if a step has as many features as it has outputs. Stacks of many
         layers learn faster with it."""
     ),
     "pooling": choice(

@@ -186,8 +186,8 @@ def numerical_gradient(function, x, step=1e-5):
     return gradient
 
 
-# Some roundings of a loss, each 2^-53 of it, leave this in a central difference of step 1e-5: two
-# losses, and in each that of the scores and those of the sums; only gradients that are next to
+# Some roundings of a loss, each 2^-53 of it, leave this in a central difference of step 1e-5:
+# in each of two losses those of the scores and of the sums. Only gradients that are next to
 # nothing feel it.
 NOISE = 8 * 2**-53 / 2e-5
 

@@ -239,8 +239,8 @@ def test_teams_share_heads_and_draw_the_same_masks(per_step, n_scores, teams):
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("pooling", _plan.POOLINGS)
 def test_teams_and_shards_pool_the_same_bits(pooling, bidirectional, teams):
-    architecture = {"pooling": pooling, "bidirectional": bidirectional}
-    problem = Problem((130, 90), [60, 31, 60, 7], "squared_error", **architecture)
+    architecture = {"pooling": pooling, "bidirectional": bidirectional, "residual": True}
+    problem = Problem((130, 130), [60, 31, 60, 7], "squared_error", **architecture)
     problem.network.parameters[:] *= 0.2
     assert_same_bits(problem)
     problem.loss_and_gradients(n_threads=4)

@@ -131,8 +131,7 @@ def test_gradients_of_every_pooling(pooling, bidirectional, states):
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
 @pytest.mark.parametrize("pooling", ["last", "max", None])
 def test_gradients_of_residual_connections(pooling, bidirectional):
-    # Inputs of the first layer are added, too; those of the second one are as many only if there
-    # is one direction.
+    # Inputs of the first layer are added, too, and those of the third are too few.
     problem = Problem(
         (3, 3, 2) if bidirectional else (6, 6),
         [4, 9, 1, 6],
