@@ -254,11 +254,11 @@ class NetworkEstimator(
         check_residual(architecture)
         if not resume:
             return Network(architecture)
-        fitted = self._network.architecture
-        if architecture != fitted:
+        changes = self._network.architecture.changes(architecture)
+        if changes:
             raise ValueError(
                 "Training cannot continue: parameters that shape the network changed since "
-                f"the first fit, from {fitted} to {architecture}."
+                f"the first fit: {', '.join(changes)}. Set them back, or fit a new network."
             )
         return self._network
 

@@ -88,7 +88,7 @@ def check_settings(estimator: Any) -> None:
     if estimator.return_sequences and estimator.pooling != "last":
         raise ValueError(
             f'pooling="{estimator.pooling}" cannot be combined with return_sequences=True, '
-            "which predicts from each step by itself."
+            "which predicts at every step and leaves nothing to pool."
         )
     if estimator.loss == "crf":
         check_crf(estimator)

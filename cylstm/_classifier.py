@@ -194,7 +194,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         -------
         self : LSTMClassifier
         """
-        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+        if self.class_weight == "balanced" and self.loss != "crf":
             raise ValueError(
                 'class_weight="balanced" cannot be computed in partial_fit, which does not '
                 "see all labels. Give the weights as a dict."

@@ -26,7 +26,8 @@ weights_ : dict of str to array
     (3H, ...); "input_gated" has no weight_hh. "gru" and "gru_v1" stack r, z, n: (3H, ...),
     and "gru" adds ``layers.0.bias_hn (H,)``, the bias that the reset gate multiplies.
     loss="crf" adds ``crf.transitions (n_classes, n_classes)`` from a label (row) to the next,
-    ``crf.start (n_classes,)`` and ``crf.end (n_classes,)``.
+    ``crf.start (n_classes,)`` and ``crf.end (n_classes,)``; pooling="attention" adds
+    ``attention.weight (D, D)``, ``attention.bias (D,)`` and ``attention.query (D,)``.
 """,
     "loss_": """\
 loss_ : float

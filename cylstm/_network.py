@@ -95,6 +95,23 @@ class Architecture:
         self.hidden_layer_sizes = tuple(self.hidden_layer_sizes)
         self.dtype = np.dtype(self.dtype).name
 
+    def changes(self, other):
+        """Which fields have other values there, by the names that users know, with both
+        values."""
+        names = {
+            "n_inputs": "number of inputs",
+            "n_scores": "number of outputs",
+            "per_step": "return_sequences",
+            "levels": "quantile",
+            "tied": "tie_weights",
+            "vocabulary": "size of the vocabulary",
+        }
+        return [
+            f"{names.get(name, name)} from {value!r} to {getattr(other, name)!r}"
+            for name, value in self.__getstate__().items()
+            if value != getattr(other, name) and name != "chain"
+        ]
+
     @property
     def directions(self):
         return DIRECTIONS if self.bidirectional else DIRECTIONS[:1]
@@ -381,7 +398,7 @@ class Network:
                     block[...] = q * np.where(np.diag(r) < 0, -1.0, 1.0)
             else:
                 view[...] = 0
-                if what == "bias" and name != "head.bias" and "f" in cell.gates:
+                if what == "bias" and name.startswith("layers.") and "f" in cell.gates:
                     view.reshape(len(cell.gates), -1)[cell.gates.index("f")] = 1
 
     def initialize_chain(self, labels, lengths, weights):

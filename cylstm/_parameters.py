@@ -123,7 +123,8 @@ PARAMETERS: dict[str, Parameter] = {
         vector that the prediction is made from. "last": the output of the last step (in a
         bidirectional network, of each direction's last step); "mean" or "max" over all steps;
         "attention": their weighted mean with a trained weight for each step, softmax of
-        v . tanh(A h + a) (Yang et al. 2016), which `attention_weights` returns. Not with
+        v . tanh(A h + a) (Yang et al. 2016), which `attention_weights` returns. Try "max" or
+        "attention" where the informative steps may be anywhere in a long sequence. Not with
         return_sequences.""",
     ),
     "vocabulary_size": optional(
@@ -222,8 +223,8 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "alpha": real(
         """Strength of the penalty on the weight matrices w (not on biases, peepholes, the
-        transitions of a CRF or the embedding): alpha * (l1_ratio * |w|_1 + (1 - l1_ratio) / 2
-        * |w|_2^2) is added to the loss.""",
+        query of attention, the transitions of a CRF or the embedding): alpha * (l1_ratio *
+        |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2) is added to the loss.""",
         0,
         None,
         "left",

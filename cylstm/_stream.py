@@ -118,7 +118,8 @@ class Stream:
     @property
     def state(self):
         """Array of shape (n_sequences, n_state): h and c (of a GRU only h) of each layer in
-        turn. Setting it takes the sequences back to where it was read."""
+        turn, then what has been pooled. Setting it takes the sequences back to where it was
+        read."""
         network = self._estimator._network
         state = np.empty((self._n_sequences, network.architecture.n_state), network.dtype)
         self._kernel.store(state)

@@ -191,8 +191,7 @@ class BaseLSTM(NetworkEstimator):
         return gate_values(self._network, sequences, effective_n_threads(self.n_jobs))
 
     def attention_weights(self, X: npt.ArrayLike) -> Any:
-        """The weight of each step in what the prediction is made from, with
-        pooling="attention".
+        """Attention weight of each step, with pooling="attention".
 
         Parameters
         ----------
@@ -212,8 +211,8 @@ class BaseLSTM(NetworkEstimator):
         pooling = self._network.architecture.pooling
         if pooling != "attention":
             raise ValueError(
-                f'A model with pooling="{pooling}" has no attention weights; '
-                'set pooling="attention".'
+                f'The model was fitted with pooling="{pooling}"; only pooling="attention" has '
+                "attention weights."
             )
         sequences = check_X(self, X, self._input_format)
         return attention_weights(self._network, sequences, effective_n_threads(self.n_jobs))

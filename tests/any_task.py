@@ -26,6 +26,7 @@ SHARED = {
     "hidden_layer_sizes": UNITS | st.lists(UNITS, min_size=1, max_size=3) | st.tuples(UNITS),
     "cell": one_of(*_plan.CELLS),
     "activation": one_of("tanh", "relu"),
+    "residual": st.booleans(),
     "embedding_dim": one_of(None, 1, 5),
     "dropout": one_of(0, 0.0, 0.3),
     "recurrent_dropout": one_of(0, 0.0, 0.3),
@@ -55,7 +56,7 @@ SHARED = {
 }
 SUPERVISED = SHARED | {
     "bidirectional": st.booleans(),
-    "pooling": one_of("last", *_plan.POOLINGS),
+    "pooling": one_of(*_plan.POOLINGS),
     "return_sequences": st.booleans(),
     "vocabulary_size": one_of(None, 7, 20),
     "learning_rate": one_of("constant", "invscaling", "adaptive", "cosine"),
@@ -95,6 +96,9 @@ PARAMETERS = {
 def reconcile(p):
     if p["cell"] == "input_gated":
         p["recurrent_dropout"] = p["weight_dropout"] = 0.0
+    if p["residual"]:  # layers of equal size
+        sizes = np.ravel(p["hidden_layer_sizes"]).tolist()
+        p["hidden_layer_sizes"] = [sizes[0]] * max(2, len(sizes))
     if p["beta_2"] == 0:  # m / |g| has no bound where m remembers what g does not
         p["beta_1"] = 0.0
     if p.get("loss") == "crf":

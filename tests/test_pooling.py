@@ -106,6 +106,7 @@ def test_attention_starts_as_the_mean():
     mean = regressor("mean").set_params(**settings).fit(X, Y)
     attention = regressor("attention").set_params(**settings).fit(X, Y)
     np.testing.assert_allclose(attention.attention_weights(X), 1 / 6, rtol=1e-6)
+    assert not attention._network.copy().weights["attention.bias"].round(6).any()
     assert attention.attention_weights(X).shape == (20, 6)
     assert set(attention.weights_) - set(mean.weights_) == {
         "attention.weight",
@@ -119,5 +120,5 @@ def test_what_cannot_be_pooled():
         regressor("mean", return_sequences=True).fit(X, X[:, :, 0])
     with pytest.raises(ValueError, match="The 'pooling' parameter"):
         regressor("median").fit(X, Y)
-    with pytest.raises(ValueError, match='pooling="max" has no attention weights'):
+    with pytest.raises(ValueError, match='was fitted with pooling="max"; only'):
         regressor("max").fit(X, Y).attention_weights(X)

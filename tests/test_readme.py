@@ -51,6 +51,7 @@ def test_the_tables_name_every_parameter():
     assert of_y - of_texts == {
         "bidirectional",
         "return_sequences",
+        "pooling",
         "vocabulary_size",
         "loss",
         "quantile",

@@ -43,8 +43,8 @@ def check_int8(products, layers, cell, dtype):
     """Refuse int8 weights where there are no kernels for them."""
     if CELLS[cell].see_rh:
         raise ValueError(
-            f"weights='int8' is not possible with cell={cell!r}, whose candidate waits for "
-            "its reset gate; cell='gru' has no such gate."
+            f"weights='int8' is not possible with cell={cell!r}, which multiplies by "
+            "recurrent weights after its reset gate; cell='gru' can be quantized."
         )
     if dtype.name != "float32":
         raise ValueError(

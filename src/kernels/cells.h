@@ -161,8 +161,7 @@ INLINE void gru_v1_backward_unit(unit *u, const int relu)
  * batch; they return the first unit that is left.
  *
  * n rows, H units in blocks of `width`. A row of `gates` holds block by block G gates of `width`
- * numbers each, in the last block of as many as have columns (blocks.h): `lanes` is `width`, or
- * less there. `bias` and `peephole` are laid out likewise, but in whole blocks. A row of c_prev, c,
+ * numbers each, in the last block of as many as have columns (blocks.h): `lanes` is at most that. `bias` and `peephole` are laid out likewise, but in whole blocks. A row of c_prev, c,
  * phi_c, drh, dh and dc holds whole blocks; h and dy are (n, H). Without a cell state besides h
  * (`has_c`) c is a copy of h, and there is no phi_c.
  *
@@ -179,8 +178,8 @@ INLINE ptrdiff_t forward_rows(
     ptrdiff_t start = first;
     for (; start + lanes <= last; start += lanes) {
         const ptrdiff_t in_block = start % width, block = start - in_block;
-        const ptrdiff_t apart = lanes < width ? units - block : width;
-        const ptrdiff_t wanted = min_of(lanes, H - start);
+        const ptrdiff_t apart = lanes == width ? width : min_of(width, units - block);
+        const ptrdiff_t wanted = start < H ? min_of(lanes, H - start) : 0;
         const real *b = bias + block * G + in_block;
         const real *p = peephole + block * peepholes + in_block;
         real padded[BLOCK_UNITS];
@@ -228,8 +227,8 @@ INLINE ptrdiff_t backward_rows(
     ptrdiff_t start = first;
     for (; start + lanes <= last; start += lanes) {
         const ptrdiff_t in_block = start % width, block = start - in_block;
-        const ptrdiff_t apart = lanes < width ? units - block : width;
-        const ptrdiff_t wanted = min_of(lanes, H - start);
+        const ptrdiff_t apart = lanes == width ? width : min_of(width, units - block);
+        const ptrdiff_t wanted = start < H ? min_of(lanes, H - start) : 0;
         const real *p = peephole + block * peepholes + in_block;
         real *db = dbias + block * G + in_block;
         real *dp = dpeephole + block * peepholes + in_block;
@@ -271,18 +270,25 @@ INLINE ptrdiff_t backward_rows(
     return start;
 }
 
+/* Lanes of whole blocks: a vector of AVX-512, in double half a block, since the code of all cells
+ * for 16 doubles is half a megabyte. */
+enum { CELLS_AT_ONCE = 64 / sizeof(real) };
+_Static_assert(BLOCK_UNITS % CELLS_AT_ONCE == 0, "a block is whole lanes");
+
 /* ROWS(lanes, width) for all units of blocks `first` to `last`, from `unit` to `end`: whole blocks,
- * then what the last one has. Lanes that are a constant unroll into whole vectors. Without packing
- * a layer is one block as wide as its units. */
+ * then what the last one has. Lanes are constants, which unroll into whole vectors. Without packing
+ * a layer is one block as wide as its units; few lanes do for the reference, and keep the code
+ * small. */
 #define ALL_ROWS(ROWS)                                                    \
     const ptrdiff_t end = min_of(last * width, units_with_columns(H, G)); \
     ptrdiff_t unit = first * width;                                       \
     if (width != BLOCK_UNITS) {                                           \
-        ROWS(width, width);                                               \
+        unit = ROWS(4, width);                                            \
+        ROWS(1, width);                                                   \
         return;                                                           \
     }                                                                     \
-    unit = ROWS(BLOCK_UNITS, BLOCK_UNITS);                                \
-    if (units_together(G) <= 8)                                           \
+    unit = ROWS(CELLS_AT_ONCE, BLOCK_UNITS);                              \
+    if (CELLS_AT_ONCE > 8 && units_together(G) <= 8)                      \
         unit = ROWS(8, BLOCK_UNITS);                                      \
     if (units_together(G) <= 4)                                           \
         ROWS(4, BLOCK_UNITS)
