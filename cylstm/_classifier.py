@@ -194,7 +194,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         -------
         self : LSTMClassifier
         """
-        if self.class_weight == "balanced" and self.loss != "crf":
+        balanced = isinstance(self.class_weight, str) and self.class_weight == "balanced"
+        if balanced and self.loss != "crf":
             raise ValueError(
                 'class_weight="balanced" cannot be computed in partial_fit, which does not '
                 "see all labels. Give the weights as a dict."

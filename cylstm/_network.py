@@ -553,7 +553,9 @@ class Network:
         """Of all sequences what _engine.forward is asked for."""
         version = self._version
         packed_version, packed = self._packed
-        if packed_version != version or self._exposed:
+        # Dropped weights are of one pass, and must not get into memory that others read.
+        kept = not self._exposed and not wanted.get("weight_dropout")
+        if packed_version != version or not kept:
             packed = _engine.PackedWeights()
         try:
             workspace = self._workspaces.pop()
@@ -573,7 +575,7 @@ class Network:
                 n_threads,
                 **wanted,
             )
-        if not self._exposed:
+        if kept and not self._exposed:
             # A pass that the parameters changed under leaves a version that nobody asks for.
             self._packed = version, packed
         if not self._workspaces and workspace.n_bytes <= KEPT_BYTES:

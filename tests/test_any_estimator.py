@@ -144,8 +144,11 @@ def test_predictions_have_the_same_bits_in_any_batch(estimator, data):
 def test_quantized_models_have_the_same_bits_in_any_batch(estimator, data):
     task = data.draw(tasks(estimator))
     model = task.fitted()
-    if np.dtype(model.dtype) == np.float64:
-        with pytest.raises(ValueError, match="needs dtype='float32'"):
+    refusal = "needs dtype='float32'" if np.dtype(model.dtype) == np.float64 else None
+    if model.cell == "gru_v1":
+        refusal = "not possible with cell='gru_v1'"
+    if refusal:
+        with pytest.raises(ValueError, match=refusal):
             model.quantize()
         return
     assert_same_bits_in_any_batch(task, model.quantize(), [*METHODS, "transform"])

@@ -141,6 +141,9 @@ INLINE void gru_v1_forward_unit(unit *u, const int relu)
     u->h = u->c = u->z[2] + u->z[1] * (u->c_prev - u->z[2]);
 }
 
+/* An odd number, so that all blocks are whole: the last gate alone multiplies r h'. */
+enum { RESET_GATES = 3 };
+
 /* The candidate's part, from which d(r h') = U' dn comes before all else. */
 INLINE real candidate_slope(real z, real n, real d, const int relu)
 {
@@ -345,6 +348,7 @@ INLINE void backward_blocks(
 #define CELL(name, gates, see_x, see_h, see_rh, see_c, state)                              \
     _Static_assert(COUNT(gates) <= MAX_GATES, "gates");                                    \
     _Static_assert(COUNT(see_c) <= MAX_PEEPHOLES, "peepholes");                            \
+    _Static_assert(COUNT(see_rh) == 0 || COUNT(gates) == RESET_GATES, "whole blocks");     \
     FORWARD(name, tanh, 0, COUNT(gates), COUNT(see_c), COUNT(state) > 1)                   \
     FORWARD(name, relu, 1, COUNT(gates), COUNT(see_c), COUNT(state) > 1)                   \
     BACKWARD(name, tanh, 0, COUNT(gates), COUNT(see_c), COUNT(state) > 1, COUNT(see_rh))   \
@@ -357,8 +361,6 @@ CELLS(CELL)
 #undef FORWARD
 
 /* -- Reset before the product: "gru_v1", whose gates are r, z and n -- */
-
-enum { RESET_GATES = 3 };
 
 /* rh = r h', r = sigmoid(z_r + b_r): what the candidate's product waits for. The gates stay
  * pre-activations. */
