@@ -92,8 +92,11 @@ static void times_matrix(
 static real log_sum(ptrdiff_t n, const real *x, const real *a, ptrdiff_t stride, double shift)
 {
     double highest = -INFINITY, total = 0;
-    for (ptrdiff_t i = 0; i < n; i++)
-        highest = fmax(highest, (double)x[i] + (double)a[i * stride]);
+    for (ptrdiff_t i = 0; i < n; i++) {
+        /* Not fmax, at whose reduction gcc 12 for aarch64 fails. */
+        const double z = (double)x[i] + (double)a[i * stride];
+        highest = z > highest ? z : highest;
+    }
     if (highest == -INFINITY) /* there is no way at all */
         return -INFINITY;
     for (ptrdiff_t i = 0; i < n; i++)
@@ -200,9 +203,11 @@ static void add_pairs(
         sum += (double)exp_alpha[i] * (double)sums[i];
     if (sum < (double)K * (double)K * (double)FAINT_TERM) {
         double total = 0, highest = -INFINITY;
-        for (ptrdiff_t i = 0; i < K; i++)
-            highest = fmax(highest, (double)alpha[i] +
-                                        (double)log_sum(K, q, c->transitions + i * K, 1, 0));
+        for (ptrdiff_t i = 0; i < K; i++) {
+            const double z = (double)alpha[i] +
+                             (double)log_sum(K, q, c->transitions + i * K, 1, 0);
+            highest = z > highest ? z : highest;
+        }
         for (int pass = 0; pass < 2; pass++)
             for (ptrdiff_t i = 0; i < K; i++)
                 for (ptrdiff_t j = 0; j < K; j++) {
