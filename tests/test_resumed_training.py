@@ -195,7 +195,7 @@ def test_partial_fit_and_classes():
 
 def test_sizes_cannot_change_when_training_resumes():
     model = regressor(warm_start=True).fit(X, Y)
-    with pytest.raises(ValueError, match=r"changed since the first fit, from .*\(6,\)"):
+    with pytest.raises(ValueError, match=r"hidden_layer_sizes from \(6,\) to \(7,\)\."):
         model.set_params(hidden_layer_sizes=7).fit(X, Y)
     model.set_params(hidden_layer_sizes=6)
     assert_rolls_back(
