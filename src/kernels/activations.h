@@ -1,4 +1,4 @@
-/* Activations of one number, written so that a loop over them vectorises: no branch, no call.
+/* Activations, exp and log of one number, written so that a loop over them vectorises: no branch, no call.
  * Derivatives are computed from output values. NaN propagates (every comparison with it is
  * false), infinities saturate. */
 
@@ -50,6 +50,25 @@ INLINE float exp_nonpositive(float x)
     return scale.number * p + scale.number;
 }
 
+/* log(x) for normal x > 0, within 1 ulp: x = 2^k (1 + f), 1 + f from sqrt(1/2) to sqrt(2);
+ * log(1 + f) by the series of s = f / (2 + f) as in FreeBSD's logf. NaN and infinity become NaN. */
+INLINE float log_positive(float x)
+{
+    union { float number; uint32_t bits; } parts;
+    parts.number = x;
+    const uint32_t shifted = parts.bits + UINT32_C(0x004afb0d);
+    const float k = (float)((int32_t)(shifted >> 23) - 127);
+    parts.bits = (shifted & UINT32_C(0x007fffff)) + UINT32_C(0x3f3504f3);
+    const float f = parts.number - 1.0f;
+    const float s = f / (2.0f + f);
+    const float z = s * s;
+    const float series =
+        z * (0.66666662693f + z * (0.40000972152f + z * (0.28498786688f + z * 0.24279078841f)));
+    const float half_square = 0.5f * f * f;
+    return (s * (half_square + series) + k * 9.0580006145e-06f - half_square + f +
+            k * 6.9313812256e-01f) + (x - x);
+}
+
 #else
 
 /* exp(t) = scale + scale p: scale = 2^n, p = exp(r) - 1, |r| <= ln(2)/2, by its Taylor series
@@ -99,6 +118,30 @@ INLINE double exp_nonpositive(double x)
     double scale;
     const double p = exp_parts(x < -700.0 ? -700.0 : x, &scale);
     return scale * p + scale;
+}
+
+INLINE double log_positive(double x)
+{
+    union { double number; uint64_t bits; } parts, exponent;
+    parts.number = x;
+    const uint64_t shifted = parts.bits + UINT64_C(0x00095f6198000000);
+    /* 2^52 + the exponent: no instruction before AVX-512 converts such integers. */
+    exponent.bits = (shifted >> 52) + UINT64_C(0x4330000000000000);
+    const double k = exponent.number - (4503599627370496.0 + 1023.0);
+    parts.bits = (shifted & UINT64_C(0x000fffffffffffff)) + UINT64_C(0x3fe6a09e68000000);
+    const double f = parts.number - 1.0;
+    const double s = f / (2.0 + f);
+    const double z = s * s;
+    double series = 1.479819860511658591e-01;
+    series = series * z + 1.531383769920937332e-01;
+    series = series * z + 1.818357216161805012e-01;
+    series = series * z + 2.222219843214978396e-01;
+    series = series * z + 2.857142874366239149e-01;
+    series = series * z + 3.999999999940941908e-01;
+    series = series * z + 6.666666666666735130e-01;
+    const double half_square = 0.5 * f * f;
+    return (s * (half_square + z * series) + k * 1.90821492927058770002e-10 - half_square + f +
+            k * 6.93147180369123816490e-01) + (x - x);
 }
 
 #endif

@@ -164,9 +164,10 @@ INLINE void gru_v1_backward_unit(unit *u, const int relu)
  * batch; they return the first unit that is left.
  *
  * n rows, H units in blocks of `width`. A row of `gates` holds block by block G gates of `width`
- * numbers each, in the last block of as many as have columns (blocks.h): `lanes` is at most that. `bias` and `peephole` are laid out likewise, but in whole blocks. A row of c_prev, c,
- * phi_c, drh, dh and dc holds whole blocks; h and dy are (n, H). Without a cell state besides h
- * (`has_c`) c is a copy of h, and there is no phi_c.
+ * numbers each, in the last block of as many as have columns (blocks.h): `lanes` is at most that.
+ * `bias` and `peephole` are laid out likewise, but in whole blocks. A row of c_prev, c, phi_c, drh,
+ * dh and dc holds whole blocks; h and dy are (n, H). Without a cell state besides h (`has_c`) c is a
+ * copy of h, and there is no phi_c.
  *
  * gates: pre-activations on entry, activated gates on return. */
 INLINE ptrdiff_t forward_rows(

@@ -7,61 +7,18 @@
  *
  * Design: alpha and beta are logarithms, less what all labels of a step share. A step is exp of K
  * numbers, a product with exp(transitions), which is computed once for many sequences, and log of K
- * numbers, instead of the K^2 exponentials of a log-sum-exp for each label. Exponents stop at FAINT, so that
- * nothing underflows; a sum so small that what was cut off could matter is done again as a
- * log-sum-exp. So it holds for any finite numbers, also where a transition is as good as forbidden. */
+ * numbers, instead of the K^2 exponentials of a log-sum-exp for each label. Exponents stop at FAINT,
+ * so that nothing underflows; a sum so small that what was cut off could matter is done again as a
+ * log-sum-exp. So it holds for any finite numbers, also where a transition is all but forbidden. */
 
 #if REAL_IS_FLOAT
 /* exp(FAINT) squared is a normal number. */
 #define FAINT (-43.0f)
 /* A sum is exact to 1e-6 where it is larger than this times its terms: exp(FAINT) is 2e-19. */
 #define FAINT_TERM 2e-13f
-
-/* log(x) for normal x > 0, within 1 ulp: x = 2^k (1 + f), 1 + f from sqrt(1/2) to sqrt(2);
- * log(1 + f) by the series of s = f / (2 + f) as in FreeBSD's logf. NaN and infinity become NaN. */
-INLINE float log_positive(float x)
-{
-    union { float number; uint32_t bits; } parts;
-    parts.number = x;
-    const uint32_t shifted = parts.bits + UINT32_C(0x004afb0d);
-    const float k = (float)((int32_t)(shifted >> 23) - 127);
-    parts.bits = (shifted & UINT32_C(0x007fffff)) + UINT32_C(0x3f3504f3);
-    const float f = parts.number - 1.0f;
-    const float s = f / (2.0f + f);
-    const float z = s * s;
-    const float series =
-        z * (0.66666662693f + z * (0.40000972152f + z * (0.28498786688f + z * 0.24279078841f)));
-    const float half_square = 0.5f * f * f;
-    return (s * (half_square + series) + k * 9.0580006145e-06f - half_square + f +
-            k * 6.9313812256e-01f) + (x - x);
-}
 #else
 #define FAINT (-340.0)
 #define FAINT_TERM 1e-130
-
-INLINE double log_positive(double x)
-{
-    union { double number; uint64_t bits; } parts, exponent;
-    parts.number = x;
-    const uint64_t shifted = parts.bits + UINT64_C(0x00095f6198000000);
-    /* 2^52 + the exponent: no instruction before AVX-512 converts such integers. */
-    exponent.bits = (shifted >> 52) + UINT64_C(0x4330000000000000);
-    const double k = exponent.number - (4503599627370496.0 + 1023.0);
-    parts.bits = (shifted & UINT64_C(0x000fffffffffffff)) + UINT64_C(0x3fe6a09e68000000);
-    const double f = parts.number - 1.0;
-    const double s = f / (2.0 + f);
-    const double z = s * s;
-    double series = 1.479819860511658591e-01;
-    series = series * z + 1.531383769920937332e-01;
-    series = series * z + 1.818357216161805012e-01;
-    series = series * z + 2.222219843214978396e-01;
-    series = series * z + 2.857142874366239149e-01;
-    series = series * z + 3.999999999940941908e-01;
-    series = series * z + 6.666666666666735130e-01;
-    const double half_square = 0.5 * f * f;
-    return (s * (half_square + z * series) + k * 1.90821492927058770002e-10 - half_square + f +
-            k * 6.93147180369123816490e-01) + (x - x);
-}
 #endif
 
 /* out = exp(x - the highest of K numbers x), FAINT at least; returns the highest. */

@@ -113,6 +113,7 @@ typedef struct {
     void (*thin_backward)(
         ptrdiff_t M, ptrdiff_t K, ptrdiff_t D, const real *features, const real *weights,
         const real *dscores, real *dfeatures, real *dweights);
+    real (*dot)(ptrdiff_t n, const real *a, const real *b);
     /* kernels/packing.h */
     void (*pack_gates)(
         const gate_shape *shape, ptrdiff_t n, const real *weights, ptrdiff_t depth,
@@ -131,8 +132,7 @@ typedef struct {
         ptrdiff_t n, real dscore, const real *v, real *u, real *da, real *dv);
     void (*attend)(ptrdiff_t n, real score, const real *y, real *state);
     real (*attention_share)(real score, const real *state);
-    real (*dot)(ptrdiff_t n, const real *a, const real *b);
-    /* kernels/dropout.h, kernels/softmax.h, kernels/sums.h */
+    /* kernels/dropout.h, kernels/softmax.h */
     void (*dropout)(ptrdiff_t n, real *x, uint64_t key, double rate);
     double (*softmax)(ptrdiff_t K, real *scores, ptrdiff_t label, double weight);
     /* kernels/crf.h */
@@ -142,6 +142,7 @@ typedef struct {
     void (*chain_close)(const chain *c);
     void (*best_path)(
         const chain *c, ptrdiff_t T, const real *scores, int64_t *labels); /* in double alone */
+    /* kernels/sums.h */
     void (*add)(ptrdiff_t n, const real *x, real *out);
     void (*add_to_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);
     void (*add_rows)(ptrdiff_t n_rows, ptrdiff_t n, const real *x, real *out);

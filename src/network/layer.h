@@ -36,8 +36,8 @@ typedef struct {
     real *c_last;        /* (B, S) */
     real *h_last;        /* (B, H) */
     real *mask;          /* (B, H) recurrent dropout, or NULL */
-    /* History of a chunk; without it phi_c holds one step, c two, and gates one, unless inputs come
-     * first. */
+    /* History of a chunk; without it phi_c and rh hold one step, c two, and gates one, unless
+     * inputs come first. */
     int history;
     int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one */
     real *gates;         /* (N, G) activated gates, in backward dL/dz */

@@ -24,6 +24,7 @@
 #include "stack.h"
 #include "pooling.h"
 #include "head.h"
+#include "chain_loss.h"
 #include "wide_head.h"
 #include "network.h"
 #include "packing.h"

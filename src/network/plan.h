@@ -107,8 +107,9 @@ typedef struct {
     int residual;           /* a level's inputs are added to its outputs where they are as many */
     int pooling;
     ptrdiff_t n_pool_state; /* numbers that it carries from step to step */
-    /* What stands after the head and is read there: of a CRF the transitions (K, K), start (K,) and
-     * end (K,), of attention A (D, D), a (D,) and v (D,); how many, and where their gradients are. */
+    /* What stands after the head and is read there: of a CRF the transitions (K, K), start (K,)
+     * and end (K,), of attention A (D, D), a (D,) and v (D,); how many numbers, and where their
+     * gradients are. */
     ptrdiff_t tail, n_tail, tail_at;
     ptrdiff_t vocabulary;   /* V, rows of the embedding; 0 without */
     int tied;               /* the head's weights are the first rows of the embedding */

@@ -14,7 +14,7 @@ typedef struct {
     real *joined;   /* (N, D) outputs, where they are not those of one layer */
     real *u;        /* (N, D) A y, then tanh(A y + a), in backward dL/d(A y + a) */
     real *scores;   /* (N,) s */
-    ptrdiff_t *found; /* (B, D) max in training: packed row of the largest, or -1 before this chunk */
+    ptrdiff_t *found; /* (B, D) packed rows of the largest, -1 before this chunk; max in training */
     real *dA;       /* (D, D) of one shard */
     real *dy_of_scores; /* (N, D) dL/dy through the scores */
     real *scratch;  /* (MULTIPLY_SCRATCH,) of this member */

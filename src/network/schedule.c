@@ -203,7 +203,8 @@ int schedule_wants_wide_head(
 {
     const double K = (double)plan->head.n_scores;
     /* A CRF needs all steps of a sequence together. */
-    return plan->per_step && plan->loss != LOSS_crf && K >= (double)wide_from && n_steps * K <= MAX_SCORES &&
+    return plan->per_step && plan->loss != LOSS_crf && K >= (double)wide_from &&
+           n_steps * K <= MAX_SCORES &&
            /* Every shard's history takes the room of the largest one's. */
            (double)longest * (double)t->n_rows <=
                (4 * n_steps > FEW_STEPS ? 4 * n_steps : FEW_STEPS);

@@ -100,8 +100,8 @@ static void join_outputs(const shard *s, const stack *st, const level *l, real *
         s->kernels->add(s->steps->N * H * st->n_directions, l->inputs, out);
 }
 
-/* The same as what is above reads them: its place in the dropout is `place`. Only where they have to
- * be joined are they written to `out`. */
+/* The same as what is above reads them: its place in the dropout is `place`. Only where they have
+ * to be joined are they written to `out`. */
 static const real *level_outputs(
     const shard *s, const stack *st, const level *l, ptrdiff_t place, real *out)
 {
