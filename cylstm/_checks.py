@@ -133,7 +133,8 @@ def check_crf(estimator: Any) -> None:
     conflicts = {
         "return_sequences": (
             not estimator.return_sequences,
-            "a CRF scores the transitions between the labels of successive steps",
+            "a CRF scores the transitions between the labels of successive steps. Set "
+            "return_sequences=True",
         ),
         "bptt_steps": (
             estimator.bptt_steps is not None,

@@ -66,7 +66,8 @@ class SequenceImputer(  # type: ignore[call-arg]
 
     add_indicator : bool or "auto", default="auto"
         Append for each feature a column that is 1 at gaps and 0 elsewhere. "auto": for
-        the features that had gaps in fit.
+        the features that had gaps in fit; with a 2-D X for every feature, since the width of
+        a step, which a later estimator has to be told, must not depend on the data of a fit.
 
     add_elapsed : bool, default=False
         Append for each feature that has an indicator the steps since its last value
@@ -184,7 +185,8 @@ class SequenceImputer(  # type: ignore[call-arg]
         self.statistics_ = self._find_fills(rows, seen)
         _cast_fills(self.statistics_, rows.dtype)
         self._carries_forward = self.strategy == "forward"
-        every_feature = self.add_indicator and not isinstance(self.add_indicator, str)
+        automatic = isinstance(self.add_indicator, str)
+        every_feature = form == "columns" if automatic else self.add_indicator
         chosen = np.flatnonzero(~seen.all(axis=0) | every_feature)
         self.indicator_features_ = chosen if self.add_indicator else chosen[:0]
         self.elapsed_features_ = chosen if self.add_elapsed else chosen[:0]
@@ -197,6 +199,7 @@ class SequenceImputer(  # type: ignore[call-arg]
         Parameters
         ----------
         %(X)s
+
         Returns
         -------
         %(filled)s

@@ -149,6 +149,8 @@ def test_all_forms_of_X_are_filled_alike():
         np.testing.assert_array_equal(np.stack(list(filled)), expected)
     for array in (X, np.asfortranarray(X), X.tolist(), X.astype(object)):
         np.testing.assert_array_equal(clone(imputer).fit(array).transform(array), expected)
+    # In columns every feature has an indicator, whatever the data.
+    expected = clone(imputer).set_params(add_indicator=True).fit_transform(X)
     columns = X.reshape(len(X), T * F)
     for form in (columns, columns.tolist(), pd.DataFrame(columns)):
         by_columns = clone(imputer).set_params(n_step_features=F).fit(form)
@@ -236,15 +238,16 @@ def test_names_of_columns_step_by_step():
     imputer.set_output(transform="pandas").fit(frame)
     assert imputer.feature_names_in_.tolist() == [*frame.columns]
     out = imputer.transform(frame.set_axis([5, 6]))
-    first = ["a0", "b0", "missingindicator_a0", "elapsed_a0"]
+    kinds = ("missingindicator", "elapsed")
+    first = ["a0", "b0", *(f"{kind}_{name}" for kind in kinds for name in ("a0", "b0"))]
     assert [*out.columns] == [*first, *(name.replace("0", "1") for name in first)]
     assert [*out.columns] == imputer.get_feature_names_out().tolist()
     assert [*out.index] == [5, 6]
-    assert out.loc[5, "a1":].tolist() == [1, 6, 1, 1]
+    assert out.loc[5, "a1":].tolist() == [1, 6, 1, 0, 1, 1]
     with pytest.raises(ValueError, match="feature names should match"):
         imputer.transform(frame[["b0", "a0", "a1", "b1"]])
     step = clone(imputer).fit(frame).transform([X[0, :, :2]])[0]
-    assert [*step.columns] == ["x0", "x1", "missingindicator_x0", "elapsed_x0"]
+    assert [*step.columns] == [name.replace("a0", "x0").replace("b0", "x1") for name in first]
 
 
 @pytest.mark.parametrize("as_objects", [False, True])

@@ -24,13 +24,13 @@ def peak(function):
         tracemalloc.stop()
 
 
-def history(n_layers=1, directions=1, n_gates=4, n_units=H):
-    """Bytes that backpropagation has to keep: of each step its inputs, gates, c, phi(c)
-    and h, in float32."""
+def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3):
+    """Bytes that backpropagation has to keep: of each step its inputs, gates and states (c,
+    phi(c) and h, of a GRU h and its copy), in float32."""
     per_step = 0
     n_inputs = I
     for _ in range(n_layers):
-        per_step += n_inputs + directions * (n_gates + 3) * n_units
+        per_step += n_inputs + directions * (n_gates + n_vectors) * n_units
         n_inputs = n_units * directions
     return N * T * per_step * 4
 
@@ -42,6 +42,11 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H):
         ({"cell": "coupled"}, history(n_gates=3)),
         ({"hidden_layer_sizes": 20}, history(n_units=20)),
         ({"bidirectional": True}, history(directions=2)),
+        ({"cell": "gru"}, history(n_vectors=2)),
+        ({"cell": "gru_v1"}, history(n_gates=3)),  # with r h
+        # dL/dh of every step; of attention also the numbers that scores are made of.
+        ({"pooling": "max"}, history() + N * T * H * 4),
+        ({"pooling": "attention"}, history() + 2 * N * T * H * 4),
         # dL/dh of every step is passed from layer to layer.
         ({"hidden_layer_sizes": (H, H)}, history(2) + N * T * H * 4),
         ({"return_sequences": True}, history() + N * T * H * 4),
@@ -51,7 +56,19 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H):
             history() / 10 + N * T * H / 10 * 4 + 6 * Y.nbytes,
         ),
     ],
-    ids=["plain", "coupled", "few units", "bidirectional", "two layers", "per step", "chunks"],
+    ids=[
+        "plain",
+        "coupled",
+        "few units",
+        "bidirectional",
+        "gru",
+        "gru_v1",
+        "max",
+        "attention",
+        "two layers",
+        "per step",
+        "chunks",
+    ],
 )
 def test_a_fit_holds_little_more_than_its_history(settings, needed):
     model = LSTMRegressor(**{"hidden_layer_sizes": H, "max_iter": 1, **settings})

@@ -115,6 +115,13 @@ def test_attention_starts_as_the_mean():
     }
 
 
+@pytest.mark.parametrize("cell", _plan.CELLS)
+def test_attention_of_any_width_starts_without_bias(cell):
+    settings = {"cell": cell, "max_iter": 1, "learning_rate_init": 1e-12}
+    model = LSTMRegressor(7, pooling="attention", **settings).fit(X, Y)
+    assert np.abs(model.weights_["attention.bias"]).max() < 1e-6
+
+
 def test_what_cannot_be_pooled():
     with pytest.raises(ValueError, match=r'pooling="mean" cannot .* return_sequences=True'):
         regressor("mean", return_sequences=True).fit(X, X[:, :, 0])
