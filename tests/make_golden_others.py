@@ -24,6 +24,19 @@ def reorder(stacked, source, wanted):
     return np.concatenate([blocks[gate] for gate in wanted])
 
 
+def arrays_of(cell, x, lengths, outputs, weights, *, activation="tanh", bidirectional=False):
+    """A case as the file has it: x (N, T, I), outputs of each step, and our weights."""
+    return {
+        "cell": np.array(cell),
+        "activation": np.array(activation),
+        "bidirectional": np.array(bidirectional),
+        "x": x,
+        "lengths": lengths,
+        "outputs": outputs,
+        **{f"w/{name}": value for name, value in weights.items()},
+    }
+
+
 def run_onnx(operator, x, constants, n_directions, **attributes):
     """Outputs (N, T, n_directions * H) of a recurrent operator of ONNX."""
     names = ["X", "W", "R", "B", "lengths", "", ""] + (["P"] if "P" in constants else [])
@@ -77,15 +90,14 @@ def onnx_case(rng, *, peephole, coupled, bidirectional):
         weights[f"{prefix}bias"] = reorder(B[d, : 4 * H], "iofg", gates)
         if peephole:
             weights[f"{prefix}peephole"] = reorder(P[d], "iof", "ifo").reshape(3, H)
-    return {
-        "cell": np.array("peephole" if peephole else "coupled" if coupled else "lstm"),
-        "activation": np.array("tanh"),
-        "bidirectional": np.array(bidirectional),
-        "x": x.transpose(1, 0, 2).copy(),
-        "lengths": LENGTHS.astype(np.int64),
-        "outputs": outputs,
-        **{f"w/{name}": value for name, value in weights.items()},
-    }
+    return arrays_of(
+        "peephole" if peephole else "coupled" if coupled else "lstm",
+        x.transpose(1, 0, 2).copy(),
+        LENGTHS.astype(np.int64),
+        outputs,
+        weights,
+        bidirectional=bidirectional,
+    )
 
 
 def gru_weights(prefix, kernel, recurrent, input_bias, recurrent_bias, *, reset_after):
@@ -119,17 +131,14 @@ def onnx_gru_case(rng, *, reset_after, bidirectional):
             B[d, 3 * H :],
             reset_after=reset_after,
         )
-    return {
-        "cell": np.array("gru" if reset_after else "gru_v1"),
-        "activation": np.array("tanh"),
-        "bidirectional": np.array(bidirectional),
-        "x": x.transpose(1, 0, 2).copy(),
-        "lengths": LENGTHS.astype(np.int64),
-        "outputs": run_onnx(
-            "GRU", x, constants, n_directions, linear_before_reset=int(reset_after)
-        ),
-        **{f"w/{name}": value for name, value in weights.items()},
-    }
+    return arrays_of(
+        "gru" if reset_after else "gru_v1",
+        x.transpose(1, 0, 2).copy(),
+        LENGTHS.astype(np.int64),
+        run_onnx("GRU", x, constants, n_directions, linear_before_reset=int(reset_after)),
+        weights,
+        bidirectional=bidirectional,
+    )
 
 
 def keras_gru_case(rng):
@@ -141,15 +150,13 @@ def keras_gru_case(rng):
     ]
     layer.set_weights([kernel, recurrent, bias])
     weights = gru_weights("layers.0.", kernel.T, recurrent.T, *bias, reset_after=True)
-    return {
-        "cell": np.array("gru"),
-        "activation": np.array("tanh"),
-        "bidirectional": np.array(False),
-        "x": x,
-        "lengths": np.full(N, T, dtype=np.int64),
-        "outputs": keras.ops.convert_to_numpy(layer(x)),
-        **{f"w/{name}": value for name, value in weights.items()},
-    }
+    return arrays_of(
+        "gru",
+        x,
+        np.full(N, T, dtype=np.int64),
+        keras.ops.convert_to_numpy(layer(x)),
+        weights,
+    )
 
 
 def keras_case(rng, *, bidirectional):
@@ -169,15 +176,15 @@ def keras_case(rng, *, bidirectional):
         weights[f"layers.0.{direction}weight_ih"] = kernel.T.copy()
         weights[f"layers.0.{direction}weight_hh"] = recurrent.T.copy()
         weights[f"layers.0.{direction}bias"] = bias
-    return {
-        "cell": np.array("lstm"),
-        "activation": np.array("relu"),
-        "bidirectional": np.array(bidirectional),
-        "x": x,
-        "lengths": np.full(N, T, dtype=np.int64),
-        "outputs": keras.ops.convert_to_numpy(layer(x)),
-        **{f"w/{name}": value for name, value in weights.items()},
-    }
+    return arrays_of(
+        "lstm",
+        x,
+        np.full(N, T, dtype=np.int64),
+        keras.ops.convert_to_numpy(layer(x)),
+        weights,
+        activation="relu",
+        bidirectional=bidirectional,
+    )
 
 
 def main():
