@@ -432,7 +432,7 @@ def forward(
     floating[:, ::1] features=None,        # OUT (B, D), per step (n_rows, D)
     const floating[:, ::1] state_in=None,  # IN (B, n_state)
     floating[:, ::1] state_out=None,       # OUT (B, n_state)
-    traces=None,                           # OUT for each layer (n_rows, (n_gates + 2) H)
+    traces=None,                           # OUT for each layer (n_rows, (n_gates + 1) H + R)
     const floating[:, ::1] targets=None,   # IN (n_rows, n_targets)
     double[::1] losses=None,               # OUT (n_rows,)
     double dropout=0,

@@ -135,4 +135,5 @@ cdef class Plan:
             layer.relu = activation == "relu"
             (layer.n_inputs, layer.columns.n_units, layer.weight_ih, layer.weight_hh,
              layer.bias, layer.peephole) = direction
+            layer.n_outputs = layer.columns.n_units
         plan_layout(plan)

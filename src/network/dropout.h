@@ -64,13 +64,13 @@ static void drop_steps(
 /* What multiplies the hidden state of a layer on its way to the next step: the same for all
  * steps of a sequence (Gal & Ghahramani 2016). */
 static void draw_recurrent_mask(
-    const kernels *k, const task *t, ptrdiff_t layer, ptrdiff_t H, const row *rows,
+    const kernels *k, const task *t, ptrdiff_t layer, ptrdiff_t R, const row *rows,
     ptrdiff_t n_rows, real *mask)
 {
-    for (ptrdiff_t j = 0; j < n_rows * H; j++)
+    for (ptrdiff_t j = 0; j < n_rows * R; j++)
         mask[j] = 1;
     for (ptrdiff_t r = 0; r < n_rows; r++)
-        k->dropout(H, mask + r * H,
+        k->dropout(R, mask + r * R,
                    dropout_key(t, PLACE_OF_STATES + layer, &rows[r], 0), t->recurrent_dropout);
 }
 
@@ -128,13 +128,13 @@ static void drop_rows_hh(
     const kernels *kernels = plan->kernels;
     for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
         const layer_plan *l = &plan->layers[k];
-        const ptrdiff_t H = l->columns.n_units, n = n_rows_hh(l);
+        const ptrdiff_t R = l->n_outputs, n = n_rows_hh(l);
         const ptrdiff_t first = piece * WEIGHT_ROWS_AT_ONCE;
         piece -= ceil_div(n, WEIGHT_ROWS_AT_ONCE);
         if (piece >= 0)
             continue;
         for (ptrdiff_t j = first; j < min_of(n, first + WEIGHT_ROWS_AT_ONCE); j++)
-            kernels->dropout(H, parameters + l->weight_hh + j * H,
+            kernels->dropout(R, parameters + l->weight_hh + j * R,
                              parameter_key(t, PLACE_OF_WEIGHTS + k, j), t->weight_dropout);
         return;
     }

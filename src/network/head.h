@@ -33,7 +33,7 @@ static const real *head_features(
     const shard *s, const stack *st, const pooling *p, const head *h)
 {
     const level *top = &st->levels[st->n_levels - 1];
-    const ptrdiff_t D = h->plan->n_features, H = level_units(top);
+    const ptrdiff_t D = h->plan->n_features, R = level_width(top);
     const int pooled = s->plan->pooling != POOL_last;
     if ((st->joined || pooled) && !is_leader(s))
         return h->features;
@@ -44,7 +44,7 @@ static const real *head_features(
     if (pooled)
         pooled_features(s, p, h->features);
     for (ptrdiff_t d = 0; d < st->n_directions && !pooled; d++)
-        gather_rows(s->n_rows, H, top->directions[d].h_last, H, NULL, h->features + d * H, D);
+        gather_rows(s->n_rows, R, top->directions[d].h_last, R, NULL, h->features + d * R, D);
     if (st->last_inputs)
         s->kernels->add(s->n_rows * D, st->last_inputs, h->features);
     for (ptrdiff_t r = 0; s->task->dropout > 0 && r < s->n_rows; r++)

@@ -15,7 +15,7 @@ static int8_columns columns_in_int8(const layer_plan *p, const real *packed, int
 /* A thread's memory for operands. */
 typedef struct {
     int8_t *x; /* (B, I) in whole quads; (N, I) where inputs come first */
-    int8_t *h; /* (B, H) likewise */
+    int8_t *h; /* (B, R) likewise */
     real *x_scales, *h_scales;
 } int8_scratch;
 
@@ -44,7 +44,7 @@ static int8_rows quantize_states(
     const layer_plan *p, const int8_kernels *int8, ptrdiff_t n, const real *h,
     const int8_scratch *scratch)
 {
-    const int8_rows rows = {scratch->h, scratch->h_scales, in_quads(p->columns.n_units)};
-    int8->quantize_rows(n, p->columns.n_units, h, &rows);
+    const int8_rows rows = {scratch->h, scratch->h_scales, in_quads(p->n_outputs)};
+    int8->quantize_rows(n, p->n_outputs, h, &rows);
     return rows;
 }

@@ -232,7 +232,8 @@ static void write_traces(const network *n)
         const int direction = (int)(k % s->plan->n_directions);
         const layer *l = &n->stack.levels[k / s->plan->n_directions].directions[direction];
         const packed_columns *c = &l->plan->columns;
-        const ptrdiff_t H = c->n_units, stride = (c->n_gates + 2) * H;
+        const ptrdiff_t H = c->n_units, R = l->plan->n_outputs;
+        const ptrdiff_t stride = (c->n_gates + 1) * H + R;
         real *out = s->task->traces[k];
         for (ptrdiff_t block = 0; block < c->n_blocks; block++) {
             const ptrdiff_t start = block * c->width, units = units_of_block(c, block);
@@ -244,7 +245,7 @@ static void write_traces(const network *n)
         out += c->n_gates * H;
         scatter_steps(s->task, s->rows, s->steps, H, l->c + s->steps->B * c->n_padded,
                       c->n_padded, out, stride, direction);
-        scatter_steps(s->task, s->rows, s->steps, H, layer_outputs(l, s->steps), H, out + H,
+        scatter_steps(s->task, s->rows, s->steps, R, layer_outputs(l, s->steps), R, out + H,
                       stride, direction);
     }
 }

@@ -21,7 +21,7 @@ static layer_pieces count_layer_pieces(
     const int first_level = k < plan->n_directions;
     layer_pieces n = {l->columns.n_blocks, 0, 0, 0};
     if (purpose != FOR_FORWARD && l->recurrent)
-        n.rows_h = ceil_div(l->columns.n_units, portion * BLOCK_UNITS);
+        n.rows_h = ceil_div(l->n_outputs, portion * BLOCK_UNITS);
     if (purpose != FOR_FORWARD && l->resets)
         n.rows_rh = n.rows_h;
     if (purpose == FOR_INPUT_GRADIENTS || (purpose == FOR_BACKWARD && !first_level))
@@ -83,20 +83,20 @@ static void pack_layer_block(
     real *packed, ptrdiff_t block)
 {
     const packed_columns *c = &l->columns;
-    const ptrdiff_t I = l->n_inputs, H = c->n_units;
+    const ptrdiff_t I = l->n_inputs, R = l->n_outputs;
     const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
     if (int8) {
         const int8_columns of_x = columns_in_int8(l, packed, 0);
         const int8_columns of_h = columns_in_int8(l, packed, 1);
         int8->pack(&ih, I, flat + l->weight_ih, l->int8_depth, 0, &of_x, block);
         if (l->recurrent)
-            int8->pack(&hh, H, flat + l->weight_hh, l->int8_depth, in_quads(I), &of_h, block);
+            int8->pack(&hh, R, flat + l->weight_hh, l->int8_depth, in_quads(I), &of_h, block);
     }
     else {
         real *columns = packed + c->columns_at;
         k->pack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block);
         if (l->recurrent)
-            k->pack_gates(&hh, H, flat + l->weight_hh, c->depth, I, columns, block);
+            k->pack_gates(&hh, R, flat + l->weight_hh, c->depth, I, columns, block);
     }
     pack_vectors(c, c->n_gates, flat + l->bias, packed + c->bias_at, block);
     pack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
@@ -106,12 +106,12 @@ static void unpack_layer_block(
     const kernels *k, const layer_plan *l, real *flat, const real *packed, ptrdiff_t block)
 {
     const packed_columns *c = &l->columns;
-    const ptrdiff_t I = l->n_inputs, H = c->n_units;
+    const ptrdiff_t I = l->n_inputs, R = l->n_outputs;
     const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
     const real *columns = packed + c->columns_at;
     k->unpack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block, 0);
     if (l->recurrent)
-        k->unpack_gates(&hh, H, flat + l->weight_hh, c->depth, I, columns, block, 0);
+        k->unpack_gates(&hh, R, flat + l->weight_hh, c->depth, I, columns, block, 0);
     unpack_vectors(c, c->n_gates, flat + l->bias, packed + c->bias_at, block);
     unpack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
 }
@@ -136,13 +136,13 @@ static void pack_piece(
         }
         piece -= n.blocks;
         if (piece < n.rows_h) {
-            kernels->pack_rows(&of_h, l->columns.n_units, of_layers + l->weight_hh,
+            kernels->pack_rows(&of_h, l->n_outputs, of_layers + l->weight_hh,
                                packed + l->rows_h_at, portion * BLOCK_UNITS, piece);
             return;
         }
         piece -= n.rows_h;
         if (piece < n.rows_rh) {
-            kernels->pack_rows(&of_rh, l->columns.n_units, of_layers + l->weight_hh,
+            kernels->pack_rows(&of_rh, l->n_outputs, of_layers + l->weight_hh,
                                packed + l->rows_rh_at, portion * BLOCK_UNITS, piece);
             return;
         }

@@ -19,6 +19,8 @@
 #include "dropout.h"
 #include "int8.h"
 #include "layer.h"
+#include "layer_products.h"
+#include "layer_steps.h"
 #include "shard.h"
 #include "inputs.h"
 #include "stack.h"

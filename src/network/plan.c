@@ -28,7 +28,7 @@ const char *const pooling_names[] = {
 static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t at)
 {
     columns->width = width;
-    columns->n_padded = ceil_div(columns->n_units, BLOCK_UNITS) * BLOCK_UNITS;
+    columns->n_padded = in_blocks(columns->n_units);
     columns->n_columns =
         units_with_columns(columns->n_units, columns->n_gates) * columns->n_gates;
     columns->n_blocks = ceil_div(columns->n_padded, width);
@@ -89,11 +89,11 @@ static void describe_layer(layer_plan *layer, int packed, int int8)
     layer->has_cell_state = strchr(facts->state, 'c') != NULL;
     layer->columns.packed = packed;
     layer->columns.n_gates = n_gates;
-    layer->columns.depth = layer->n_inputs + (layer->recurrent ? layer->columns.n_units : 0);
+    layer->columns.depth = layer->n_inputs + (layer->recurrent ? layer->n_outputs : 0);
     layer->columns.per_column = layer->columns.depth;
     if (int8) {
         layer->int8_depth = in_quads(layer->n_inputs) +
-                            (layer->recurrent ? in_quads(layer->columns.n_units) : 0);
+                            (layer->recurrent ? in_quads(layer->n_outputs) : 0);
         /* Quads, and of both operands a scale and an offset. */
         layer->columns.per_column = layer->int8_depth / 4 + 4;
     }
@@ -109,11 +109,13 @@ void plan_layout(network_plan *plan)
         describe_layer(layer, plan->packed, plan->int8 != NULL);
         keep_columns(&layer->columns, layer->weight_ih, layer->bias);
         layer->peephole_at = layer->peephole;
+        layer->h_stride = layer->n_outputs;
         if (plan->packed) {
+            layer->h_stride = in_blocks(layer->n_outputs);
             layer->peephole_at = lay_columns(&layer->columns, BLOCK_UNITS, at);
             at = layer->peephole_at + layer->columns.n_padded * layer->n_peepholes;
         }
-        plan->n_state += layer->columns.n_units * (1 + layer->has_cell_state);
+        plan->n_state += layer_n_state(layer);
         plan->widest_units = max_of(plan->widest_units, layer->columns.n_padded);
         plan->widest_inputs = max_of(plan->widest_inputs, layer->n_inputs);
         plan->deepest = max_of(plan->deepest, layer->columns.depth +
@@ -124,7 +126,7 @@ void plan_layout(network_plan *plan)
         plan->layers_work += 2.0 * (double)layer->columns.n_units *
                              (double)(count(&layer->x) * layer->n_inputs +
                                       (count(&layer->h) + count(&layer->rh)) *
-                                          layer->columns.n_units +
+                                          layer->n_outputs +
                                       8 * layer->columns.n_gates);
     }
     plan->n_layer_gradients = plan->packed ? at : plan_n_layer_parameters(plan);
@@ -158,15 +160,14 @@ void plan_layout(network_plan *plan)
     }
     for (ptrdiff_t k = 0; plan->packed && k < n_layers; k++) {
         layer_plan *layer = &plan->layers[k];
-        const ptrdiff_t H = layer->columns.n_units, S = layer->columns.n_padded;
+        const ptrdiff_t H = layer->columns.n_units;
         layer->rows_h_at = at;
-        layer->rows_rh_at = layer->rows_h_at + count(&layer->h) * H * S;
-        layer->rows_x_at = layer->rows_rh_at + count(&layer->rh) * H * S;
-        at = layer->rows_x_at +
-             count(&layer->x) * H * ceil_div(layer->n_inputs, BLOCK_UNITS) * BLOCK_UNITS;
+        layer->rows_rh_at = layer->rows_h_at + count(&layer->h) * H * layer->h_stride;
+        layer->rows_x_at = layer->rows_rh_at + count(&layer->rh) * H * layer->h_stride;
+        at = layer->rows_x_at + count(&layer->x) * H * in_blocks(layer->n_inputs);
     }
     head->rows_at = at;
     if (plan->packed && !head->thin)
-        at += head->n_scores * ceil_div(head->n_features, BLOCK_UNITS) * BLOCK_UNITS;
+        at += head->n_scores * in_blocks(head->n_features);
     plan->n_weights = at;
 }

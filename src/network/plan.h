@@ -2,7 +2,7 @@
  * parameters and in packed form. The same for both precisions; numbers, not bytes.
  *
  * Letters: B rows (sequences) of a batch or shard, T steps, N packed rows (the sum of lengths),
- * I inputs, H units, G gate columns, D features and K scores of the head, V tokens of the
+ * I inputs, H units, R outputs (the hidden state), G gate columns, D features and K scores of the head, V tokens of the
  * vocabulary, P parameters. */
 #ifndef CYLSTM_PLAN
 #define CYLSTM_PLAN
@@ -57,6 +57,8 @@ typedef struct {
     int relu;           /* phi is relu, else tanh */
     packed_columns columns;
     ptrdiff_t n_inputs; /* I */
+    ptrdiff_t n_outputs; /* R, numbers of h; without projection H, */
+    ptrdiff_t h_stride;  /* and a row of dL/dh: in whole blocks where it is packed */
     int recurrent;      /* some gate sees h */
     int resets;         /* some gate sees r h, r being the first one */
     int alike;          /* every gate sees all operands */
@@ -67,7 +69,7 @@ typedef struct {
     gates_seeing state; /* either h or r h: the rows of weight_hh */
     /* Places in the flat vector. */
     ptrdiff_t weight_ih; /* (gates that see x * H, I) */
-    ptrdiff_t weight_hh; /* (gates that see h or r h * H, H) */
+    ptrdiff_t weight_hh; /* (gates that see h or r h * H, R) */
     ptrdiff_t bias;      /* (gates * H,) */
     ptrdiff_t peephole;  /* (n_peepholes, H) */
     /* Places among the packed weights, */
@@ -146,6 +148,12 @@ static inline ptrdiff_t plan_n_layers(const network_plan *plan)
     return plan->n_layers * plan->n_directions;
 }
 
+/* Numbers of one row's state: h, and c where the cell has it. */
+static inline ptrdiff_t layer_n_state(const layer_plan *layer)
+{
+    return layer->n_outputs + (layer->has_cell_state ? layer->columns.n_units : 0);
+}
+
 /* Units of a block that have columns. */
 static inline ptrdiff_t units_of_block(const packed_columns *columns, ptrdiff_t block)
 {
@@ -168,6 +176,8 @@ static inline ptrdiff_t plan_n_layer_parameters(const network_plan *plan)
 static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
 static inline ptrdiff_t max_of(ptrdiff_t a, ptrdiff_t b) { return a > b ? a : b; }
 static inline ptrdiff_t ceil_div(ptrdiff_t n, ptrdiff_t size) { return (n + size - 1) / size; }
+/* n units or columns in whole blocks. */
+static inline ptrdiff_t in_blocks(ptrdiff_t n) { return ceil_div(n, BLOCK_UNITS) * BLOCK_UNITS; }
 /* The rows that an operand of n numbers has in int8. */
 static inline ptrdiff_t in_quads(ptrdiff_t n) { return ceil_div(n, 4) * 4; }
 

@@ -80,24 +80,25 @@ static void stack_take_memory(
     st->scratch.drh = arena_take(memory, B * plan->widest_units, item, t->training && resets);
 }
 
-static ptrdiff_t level_units(const level *l) { return l->directions[0].plan->columns.n_units; }
+/* Of one direction. */
+static ptrdiff_t level_width(const level *l) { return l->directions[0].plan->n_outputs; }
 
 /* Whether the inputs of a level are added to its outputs. */
 static int is_residual(const shard *s, const stack *st, const level *l)
 {
     return s->plan->residual &&
-           l->directions[0].plan->n_inputs == level_units(l) * st->n_directions;
+           l->directions[0].plan->n_inputs == level_width(l) * st->n_directions;
 }
 
-/* Outputs of a level at every step, (N, H of all directions), in `out`. */
+/* Outputs of a level at every step, (N, R of all directions), in `out`. */
 static void join_outputs(const shard *s, const stack *st, const level *l, real *out)
 {
-    const ptrdiff_t H = level_units(l);
+    const ptrdiff_t R = level_width(l);
     for (ptrdiff_t d = 0; d < st->n_directions; d++)
-        gather_rows(s->steps->N, H, layer_outputs(&l->directions[d], s->steps), H,
-                    d == 1 ? st->mirror : NULL, out + d * H, H * st->n_directions);
+        gather_rows(s->steps->N, R, layer_outputs(&l->directions[d], s->steps), R,
+                    d == 1 ? st->mirror : NULL, out + d * R, R * st->n_directions);
     if (is_residual(s, st, l))
-        s->kernels->add(s->steps->N * H * st->n_directions, l->inputs, out);
+        s->kernels->add(s->steps->N * R * st->n_directions, l->inputs, out);
 }
 
 /* The same as what is above reads them: its place in the dropout is `place`. Only where they have
@@ -109,7 +110,7 @@ static const real *level_outputs(
         return layer_outputs(&l->directions[0], s->steps);
     join_outputs(s, st, l, out);
     if (s->task->dropout > 0)
-        drop_steps(s->kernels, s->task, level_units(l) * st->n_directions, out, place, s->rows,
+        drop_steps(s->kernels, s->task, level_width(l) * st->n_directions, out, place, s->rows,
                    s->steps);
     return out;
 }
@@ -157,7 +158,7 @@ static ptrdiff_t steps_of_row(const steps *s, ptrdiff_t r)
 static void keep_last_inputs(const shard *s, stack *st)
 {
     const level *top = &st->levels[st->n_levels - 1];
-    const ptrdiff_t H = level_units(top), D = H * st->n_directions;
+    const ptrdiff_t R = level_width(top), D = R * st->n_directions;
     if (!is_residual(s, st, top)) {
         memset(st->last_inputs, 0, (size_t)(s->n_rows * D) * sizeof(real));
         return;
@@ -165,8 +166,8 @@ static void keep_last_inputs(const shard *s, stack *st)
     for (ptrdiff_t r = 0; r < s->steps->counts[0]; r++)
         for (ptrdiff_t d = 0; d < st->n_directions; d++) {
             const ptrdiff_t n = last_row(s->steps, r, steps_of_row(s->steps, r), d);
-            memcpy(st->last_inputs + r * D + d * H, top->inputs + n * D + d * H,
-                   (size_t)H * sizeof(real));
+            memcpy(st->last_inputs + r * D + d * R, top->inputs + n * D + d * R,
+                   (size_t)R * sizeof(real));
         }
 }
 
@@ -196,12 +197,12 @@ static void stack_forward(const shard *s, stack *st)
 static const real *direction_gradients(
     const shard *s, const stack *st, const level *l, ptrdiff_t d)
 {
-    const ptrdiff_t H = level_units(l);
+    const ptrdiff_t R = level_width(l);
     if (st->n_directions == 1)
         return st->dy;
     if (is_leader(s))
-        gather_rows(s->steps->N, H, st->dy + d * H, 2 * H, d == 1 ? st->mirror : NULL, st->part,
-                    H);
+        gather_rows(s->steps->N, R, st->dy + d * R, 2 * R, d == 1 ? st->mirror : NULL, st->part,
+                    R);
     return st->part;
 }
 
@@ -210,13 +211,12 @@ static const real *direction_gradients(
 static void start_backward(
     const shard *s, const stack *st, const level *l, ptrdiff_t d, const real *dfeatures)
 {
-    const ptrdiff_t H = level_units(l), S = l->directions[d].plan->columns.n_padded;
-    const size_t n_bytes = (size_t)(s->steps->B * S) * sizeof(real);
-    memset(st->scratch.dc, 0, n_bytes);
-    memset(st->scratch.dh, 0, n_bytes);
+    const layer_plan *p = l->directions[d].plan;
+    const ptrdiff_t R = p->n_outputs, W = p->h_stride, B = s->steps->B;
+    memset(st->scratch.dc, 0, (size_t)(B * p->columns.n_padded) * sizeof(real));
+    memset(st->scratch.dh, 0, (size_t)(B * W) * sizeof(real));
     if (dfeatures)
-        gather_rows(s->steps->B, H, dfeatures + d * H, H * st->n_directions, NULL,
-                    st->scratch.dh, S);
+        gather_rows(B, R, dfeatures + d * R, R * st->n_directions, NULL, st->scratch.dh, W);
 }
 
 /* dL/d outputs of a level are also dL/d inputs where those were added: from dy, or from
@@ -224,7 +224,7 @@ static void start_backward(
 static void add_residual_gradients(
     const shard *s, const stack *st, const level *l, const real *dfeatures)
 {
-    const ptrdiff_t H = level_units(l), D = H * st->n_directions;
+    const ptrdiff_t R = level_width(l), D = R * st->n_directions;
     if (!is_residual(s, st, l))
         return;
     if (!dfeatures) {
@@ -234,7 +234,7 @@ static void add_residual_gradients(
     for (ptrdiff_t r = 0; r < s->n_rows; r++)
         for (ptrdiff_t d = 0; d < st->n_directions; d++) {
             const ptrdiff_t n = last_row(s->steps, r, s->rows[r].length, d);
-            s->kernels->add(H, dfeatures + r * D + d * H, st->dx + n * D + d * H);
+            s->kernels->add(R, dfeatures + r * D + d * R, st->dx + n * D + d * R);
         }
 }
 
@@ -292,8 +292,8 @@ static void stack_load_states(const shard *s, stack *st)
                     l, r, states ? states + s->rows[r].position * s->plan->n_state + at : NULL);
             if (l->mask)
                 draw_recurrent_mask(s->kernels, s->task, k * st->n_directions + d,
-                                    l->plan->columns.n_units, s->rows, s->n_rows, l->mask);
-            at += layer_n_state(l);
+                                    l->plan->n_outputs, s->rows, s->n_rows, l->mask);
+            at += layer_n_state(l->plan);
         }
 }
 
@@ -307,6 +307,6 @@ static void stack_store_states(const shard *s, const stack *st)
             for (ptrdiff_t r = 0; r < s->n_rows; r++)
                 layer_store_state(
                     l, r, states + s->rows[r].position * s->plan->n_state + at);
-            at += layer_n_state(l);
+            at += layer_n_state(l->plan);
         }
 }

@@ -64,7 +64,7 @@ typedef struct {
     void *scores;              /* (B, K), per step (*, K) by the rows of values; or NULL */
     void *features;            /* (B, D), per step (*, D); or NULL */
     double *step_losses;       /* (*,) by the rows of values; or NULL */
-    void **traces;             /* for each layer (*, (n_gates + 2) H): gates, c, h; or NULL */
+    void **traces;             /* for each layer (*, (n_gates + 1) H + R): gates, c, h; or NULL */
     void *input_gradients;     /* (*, I), or NULL */
     void *gradients;           /* (n_dense + n_touched I,) */
     const int *slots;          /* (vocabulary,) where each token's gradient stands */

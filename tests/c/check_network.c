@@ -83,7 +83,7 @@ static void lay_out(problem *p)
             l->cell = c->cell;
             l->relu = c->relu;
             l->n_inputs = I;
-            l->columns.n_units = H;
+            l->columns.n_units = l->n_outputs = H;
             l->weight_ih = at;
             l->weight_hh = at += (ptrdiff_t)strlen(facts->see_x) * H * I;
             l->bias = at += (ptrdiff_t)(strlen(facts->see_h) + strlen(facts->see_rh)) * H * H;
