@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import as_array, check_collection, reading_numbers, shown
 
-__all__ = ["GateDisplay", "LossCurveDisplay"]
+__all__ = ["AttentionDisplay", "GateDisplay", "LossCurveDisplay"]
 
 
 def _make_axes(n, given, name):
@@ -155,6 +155,134 @@ class LossCurveDisplay:
             lines.append(self.score_line_)
         self.ax_.legend(handles=lines)
         return self
+
+
+class AttentionDisplay:
+    """Heat map of how much each step counts in the pooled features of its sequence, a row for
+    each sequence.
+
+    Parameters
+    ----------
+    weights : array-like of shape (n_sequences, n_timesteps), or list of arrays (n_timesteps,)
+        As `attention_weights` returns them.
+    labels : list of lists of str or None, default=None
+        A word for each step of each sequence, to be written into the map.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    image_ : matplotlib AxesImage
+    texts_ : list of matplotlib Text
+        The labels, sequence by sequence.
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cylstm import LSTMRegressor
+    >>> from cylstm.plotting import AttentionDisplay
+    >>> X = np.random.default_rng(0).normal(size=(20, 5, 2))
+    >>> model = LSTMRegressor(8, pooling="attention", max_iter=3).fit(X, X[:, 2, 0])
+    >>> display = AttentionDisplay.from_estimator(model, X[:4])
+    """
+
+    def __init__(self, *, weights: Any, labels: Any = None) -> None:
+        self.weights = weights
+        self.labels = labels
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, *, labels: Any = None, ax: Any = None, **kwargs: Any
+    ) -> Self:
+        """Draw the attention of a fitted estimator on some sequences.
+
+        Parameters
+        ----------
+        estimator : fitted LSTMRegressor or LSTMClassifier with pooling="attention"
+        X : sequences in any form that its `predict` takes
+        labels : list of lists of str or None, default=None
+            A word for each step of each sequence, to be written into the map.
+        ax : matplotlib Axes or None, default=None
+            Where to draw. If None, in a new figure.
+        **kwargs
+            Passed to matplotlib's imshow.
+
+        Returns
+        -------
+        display : AttentionDisplay
+
+        Raises
+        ------
+        ValueError
+            If the estimator has no attention, or labels do not fit the sequences.
+        """
+        _check_has(estimator, "attention_weights", cls.__name__)
+        weights = estimator.attention_weights(X)
+        return cls(weights=weights, labels=labels).plot(ax=ax, **kwargs)
+
+    def plot(self, *, ax: Any = None, **kwargs: Any) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw. If None, in a new figure.
+        **kwargs
+            Passed to matplotlib's imshow.
+
+        Returns
+        -------
+        display : AttentionDisplay
+        """
+        check_collection(self.weights, "weights", "one array of weights for each sequence")
+        rows = [
+            _numbers(row, f"weights[{k}]", "(n_timesteps,)")
+            for k, row in enumerate(self.weights)
+        ]
+        if not rows:
+            raise ValueError("weights is empty; expected an array for each sequence.")
+        labels = self._check_labels(rows)
+        image = np.full((len(rows), max(map(len, rows))), np.nan)
+        for k, row in enumerate(rows):
+            image[k, : len(row)] = row
+        self.ax_ = _make_axes(1, ax, "ax")[0]
+        self.figure_ = self.ax_.figure
+        self.image_ = self.ax_.imshow(
+            image,
+            **{
+                "aspect": "auto",
+                "interpolation": "nearest",
+                "vmin": 0,
+                "cmap": "Blues",
+                **kwargs,
+            },
+        )
+        self.ax_.set(xlabel="step", ylabel="sequence", yticks=range(len(rows)))
+        self.figure_.colorbar(self.image_, ax=self.ax_, label="weight")
+        self.texts_ = [
+            self.ax_.text(step, k, label, ha="center", va="center")
+            for k, of_sequence in enumerate(labels)
+            for step, label in enumerate(of_sequence)
+        ]
+        return self
+
+    def _check_labels(self, rows):
+        if self.labels is None:
+            return []
+        check_collection(self.labels, "labels", "a list of words for each sequence")
+        labels = [list(of_sequence) for of_sequence in self.labels]
+        if len(labels) != len(rows):
+            raise ValueError(
+                f"labels has {len(labels)} lists of words, but there are {len(rows)} "
+                "sequences."
+            )
+        for k, (words, row) in enumerate(zip(labels, rows, strict=True)):
+            if len(words) != len(row):
+                raise ValueError(
+                    f"labels[{k}] has {len(words)} words, but the sequence has {len(row)} "
+                    "steps."
+                )
+        return labels
 
 
 class GateDisplay:

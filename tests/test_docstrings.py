@@ -12,11 +12,12 @@ import pytest
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
-from cylstm.plotting import GateDisplay, LossCurveDisplay
+from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
 
 ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel]
-CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, GateDisplay, LossCurveDisplay]
+DISPLAYS = [AttentionDisplay, GateDisplay, LossCurveDisplay]
+CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, *DISPLAYS]
 
 
 def own_methods(cls):

@@ -1,10 +1,12 @@
 """Displays."""
 
+import re
+
 import numpy as np
 import pytest
 
 from cylstm import LSTMRegressor
-from cylstm.plotting import GateDisplay, LossCurveDisplay
+from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 6, 3))
@@ -56,3 +58,41 @@ def test_gates(plt):
         )
     with pytest.raises(ValueError, match="There is no 'layers.2'; the model has"):
         GateDisplay.from_estimator(model, X[0], layer=2)
+
+
+def test_attention(plt):
+    model = regressor(pooling="attention").fit(X, Y)
+    _, ax = plt.subplots()
+    display = AttentionDisplay.from_estimator(model, X[:3], ax=ax, cmap="Greys")
+    assert display.ax_ is ax
+    assert display.image_.get_cmap().name == "Greys"
+    np.testing.assert_array_equal(display.image_.get_array(), model.attention_weights(X[:3]))
+    assert display.texts_ == []
+
+
+def test_attention_on_ragged_sequences(plt):
+    model = regressor(pooling="attention").fit(X, Y)
+    words = [["a", "b"], ["c", "d", "e"]]
+    display = AttentionDisplay.from_estimator(model, [X[0, :2], X[1, :3]], labels=words)
+    drawn = display.image_.get_array()
+    assert drawn.shape == (2, 3)
+    assert np.ma.getmaskarray(drawn).tolist() == [[False, False, True], [False] * 3]
+    np.testing.assert_allclose(drawn.sum(axis=1), 1)
+    assert [text.get_text() for text in display.texts_] == list("abcde")
+    assert display.texts_[4].get_position() == (2, 1)
+
+
+def test_bad_attention(plt):
+    with pytest.raises(ValueError, match="pooling"):
+        AttentionDisplay.from_estimator(regressor().fit(X, Y), X)
+    weights = np.full((2, 4), 0.25)
+    message = "labels[1] has 3 words, but the sequence has 4 steps"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        AttentionDisplay(weights=weights, labels=["abcd", "abc"]).plot()
+    message = "labels has 1 lists of words, but there are 2 sequences"
+    with pytest.raises(ValueError, match=message):
+        AttentionDisplay(weights=weights, labels=["abcd"]).plot()
+    with pytest.raises(ValueError, match="weights is empty"):
+        AttentionDisplay(weights=[]).plot()
+    with pytest.raises(ValueError, match=re.escape("weights[0] has shape (4, 2)")):
+        AttentionDisplay(weights=np.ones((2, 4, 2))).plot()

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
-from cylstm.plotting import GateDisplay, LossCurveDisplay
+from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
 
 
@@ -36,6 +36,7 @@ def usage() -> None:
     scaled = StepwiseTransformer(None).fit(windows, targets).transform(windows)
     LossCurveDisplay.from_estimator(regressor).plot()
     GateDisplay.from_estimator(regressor, X[0], reverse=True)
+    AttentionDisplay.from_estimator(regressor, X[:3])
 
     LSTMRegressor(hidden_layer_sizes="8")  # type: ignore[arg-type]
     LSTMClassifier(dropuot=0.5)  # type: ignore[call-arg]
