@@ -26,7 +26,10 @@ def _make_axes(n, given, name):
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError('Drawing needs matplotlib: pip install "cylstm[plot]".') from error
-    _, axes = plt.subplots(n, 1, sharex=True, squeeze=False, figsize=(8, 1.5 + 1.8 * n))
+    size = (8, 1.5 + 1.8 * n)
+    _, axes = plt.subplots(
+        n, 1, sharex=True, squeeze=False, figsize=size, layout="constrained"
+    )
     return axes[:, 0]
 
 
@@ -259,8 +262,16 @@ class AttentionDisplay:
         )
         self.ax_.set(xlabel="step", ylabel="sequence", yticks=range(len(rows)))
         self.figure_.colorbar(self.image_, ax=self.ax_, label="weight")
+        dark = np.nanmax(image) / 2
         self.texts_ = [
-            self.ax_.text(step, k, label, ha="center", va="center")
+            self.ax_.text(
+                step,
+                k,
+                label,
+                ha="center",
+                va="center",
+                color="white" if image[k, step] > dark else "black",
+            )
             for k, of_sequence in enumerate(labels)
             for step, label in enumerate(of_sequence)
         ]
