@@ -39,31 +39,12 @@ def gate_values(network, sequences, n_threads):
 def attention_weights(network, sequences, n_threads):
     """The weight of each step in its sequence's pooled features, in the form of X."""
     A, bias, query = (network.weights[f"attention.{w}"] for w in ("weight", "bias", "query"))
+    _, outputs = network.stepwise().forward(sequences, n_threads, scores=False, features=True)
     weights = []
-    for start in range(0, len(sequences), BLOCK):
-        part = sequences.take(np.arange(start, min(start + BLOCK, len(sequences))))
-        outputs = _outputs(network, part, _traces(network, part, n_threads))
-        scores = np.tanh(outputs @ A.T + bias) @ query
-        of_sequences = np.split(scores, np.cumsum(part.lengths)[:-1])
-        weights.extend(softmax(of_sequence) for of_sequence in of_sequences)
+    for start, length in zip(sequences.starts, sequences.lengths, strict=True):
+        scores = np.tanh(outputs[start : start + length] @ A.T + bias) @ query
+        weights.append(softmax(scores))
     return sequences.shape_steps(np.concatenate(weights))
-
-
-def _outputs(network, sequences, traces):
-    """Outputs of the last layer at all real steps, out of its traces and, with residual
-    connections, those of the layers below."""
-    a = network.architecture
-    rows = sequences.real_rows()
-    outputs = None
-    if a.residual and a.vocabulary:
-        outputs = network.weights["embedding.weight"][sequences.tokens[rows]]
-    elif a.residual:
-        outputs = sequences.values[rows]
-    for k, n_units in enumerate(a.hidden_layer_sizes):
-        of_layer = traces[k * len(a.directions) : (k + 1) * len(a.directions)]
-        h = np.hstack([trace[rows, -n_units:] for trace in of_layer])
-        outputs = h + outputs if a.residual and outputs.shape == h.shape else h
-    return outputs
 
 
 def _traces(network, sequences, n_threads):

@@ -590,8 +590,15 @@ class Network:
     def linear(self):
         """This network, parameters shared, with the loss sum(target * score): its
         gradients are those of any sum of scores."""
+        return self._variant(loss="linear", levels=())
+
+    def stepwise(self):
+        """This network, parameters shared, with the features of every step, not pooled."""
+        return self._variant(per_step=True)
+
+    def _variant(self, **changes):
         other = object.__new__(Network)
-        architecture = replace(self.architecture, loss="linear", levels=())
+        architecture = replace(self.architecture, **changes)
         other.__setstate__({**self.__getstate__(), "architecture": architecture})
         return other
 
