@@ -199,7 +199,8 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "recurrent_dropout": real(
         """Fraction of the hidden state that is set to 0 between one step and the next in
-        training, with the same mask for all steps of a sequence (Gal & Ghahramani 2016).""",
+        training, with the same mask for all steps of a sequence (Gal & Ghahramani 2016). It is
+        what the gates see that is dropped: the part z * h of a GRU's new state stays whole.""",
         0,
         1,
         "left",
@@ -374,5 +375,6 @@ CLASSIFICATION_LOSS: Parameter = choice(
     the first call of partial_fit) has none. The loss
     is the negative log-likelihood of all labels of a sequence, per step; `predict` returns the
     most probable labels of the whole sequence (Viterbi 1967), `predict_proba` the
-    probabilities of each step's labels, given the whole sequence.""",
+    probabilities of each step's labels, given the whole sequence. To forbid a pair in
+    predictions, set its entry of `weights_["crf.transitions"]` to -inf.""",
 )
