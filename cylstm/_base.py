@@ -275,7 +275,18 @@ class NetworkEstimator(
             2**31, size=2
         ).tolist()
 
-    def _train(self, network, make_trainer, given, *, resume, partial, n_epochs, validate):
+    def _train(
+        self,
+        network,
+        make_trainer,
+        given,
+        *,
+        total_weight,
+        resume,
+        partial,
+        n_epochs,
+        validate,
+    ):
         """Run the epochs.
 
         Parameters
@@ -284,6 +295,8 @@ class NetworkEstimator(
         make_trainer : callable(network, optimizer, **settings) -> Trainer
         given : (X, y, sample_weight)
             What callbacks are told of the data.
+        total_weight : float
+            Of all training data, which the penalty is divided by.
         resume : bool
         partial : bool
             Whether more calls are to follow: they find memory to work in, and a periodic
@@ -296,14 +309,15 @@ class NetworkEstimator(
         memory = self.__dict__.pop("_memory", None)
         if memory is None or not resume:
             memory = TrainingMemory()
-        optimizer = self._make_optimizer(network, resume, new_period=not partial)
+        l1 = self.alpha * self.l1_ratio / total_weight
+        l2 = self.alpha * (1 - self.l1_ratio) / total_weight
+        optimizer = self._make_optimizer(network, l2, resume, new_period=not partial)
         self._network, self._optimizer = network, optimizer
-        decays_weights = SOLVERS[self.solver].decays_weights
         trainer = make_trainer(
             network,
             optimizer,
-            l1=self.alpha * self.l1_ratio,
-            l2=0.0 if decays_weights else self.alpha * (1 - self.l1_ratio),
+            l1=l1,
+            l2=0.0 if SOLVERS[self.solver].decays_weights else l2,
             n_threads=effective_n_threads(self.n_jobs),
             memory=memory,
             dropout=self.dropout,
@@ -341,9 +355,9 @@ class NetworkEstimator(
         tasks.end_fit()
         return self
 
-    def _make_optimizer(self, network, resume, new_period):
+    def _make_optimizer(self, network, l2, resume, new_period):
         optimizer = Optimizer(
-            SOLVERS[self.solver].make_rule(self, network.penalized),
+            SOLVERS[self.solver].make_rule(self, l2, network.penalized),
             self.learning_rate,
             self.learning_rate_init,
             self.clip_norm,

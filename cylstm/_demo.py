@@ -74,7 +74,7 @@ def forecast_sunspots():
                 hidden_layer_sizes=32,
                 learning_rate_init=3e-3,
                 max_iter=150,
-                alpha=1e-3,
+                alpha=0.25,
                 n_iter_no_change=150,
                 random_state=0,
                 verbose=25,

@@ -302,6 +302,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
                 network,
                 make_trainer,
                 (X, y, None),
+                total_weight=float(sum(map(len, targets))),
                 resume=resume,
                 partial=partial,
                 n_epochs=n_epochs,

@@ -96,9 +96,9 @@ class Solver:
 
     Parameters
     ----------
-    make_rule : callable(settings, penalized) -> SGD, Adam or AdamW
-        `settings` is an estimator; `penalized` says where its network's weight matrices
-        are in the flat parameter vector.
+    make_rule : callable(settings, l2, penalized) -> SGD, Adam or AdamW
+        `settings` is an estimator, `l2` the factor of the L2 penalty; `penalized` says where
+        the network's weight matrices are in the flat parameter vector.
     description : str
         For the docstring of the estimators.
     decays_weights : bool
@@ -112,27 +112,25 @@ class Solver:
 
 SOLVERS: dict[str, Solver] = {
     "adam": Solver(
-        lambda settings, penalized: Adam(settings.beta_1, settings.beta_2, settings.epsilon),
+        lambda settings, l2, penalized: Adam(
+            settings.beta_1, settings.beta_2, settings.epsilon
+        ),
         "Kingma & Ba (arXiv:1412.6980)",
     ),
     "adamw": Solver(
-        lambda settings, penalized: AdamW(
-            settings.beta_1,
-            settings.beta_2,
-            settings.epsilon,
-            settings.alpha * (1 - settings.l1_ratio),
-            penalized,
+        lambda settings, l2, penalized: AdamW(
+            settings.beta_1, settings.beta_2, settings.epsilon, l2, penalized
         ),
         "Adam with the L2 part of the penalty applied as weight decay, separately from the "
         "gradient (Loshchilov & Hutter, arXiv:1711.05101)",
         decays_weights=True,
     ),
     "rmsprop": Solver(
-        lambda settings, penalized: Adam(0.0, settings.beta_2, settings.epsilon),
+        lambda settings, l2, penalized: Adam(0.0, settings.beta_2, settings.epsilon),
         "Adam without the running mean of the gradients (beta_1 = 0)",
     ),
     "sgd": Solver(
-        lambda settings, penalized: SGD(settings.momentum, settings.nesterovs_momentum),
+        lambda settings, l2, penalized: SGD(settings.momentum, settings.nesterovs_momentum),
         "stochastic gradient descent with momentum",
     ),
 }

@@ -199,8 +199,8 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "recurrent_dropout": real(
         """Fraction of the hidden state that is set to 0 between one step and the next in
-        training, with the same mask for all steps of a sequence (Gal & Ghahramani 2016). It is
-        what the gates see that is dropped: the part z * h of a GRU's new state stays whole.""",
+        training, with the same mask for all steps of a sequence (Gal & Ghahramani 2016). It
+        drops what the gates see: the part z * h of a GRU's new state stays whole.""",
         0,
         1,
         "left",
@@ -225,7 +225,9 @@ PARAMETERS: dict[str, Parameter] = {
     "alpha": real(
         """Strength of the penalty on the weight matrices w (not on biases, peepholes, the
         query of attention, the transitions of a CRF or the embedding): alpha * (l1_ratio *
-        |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2) is added to the loss.""",
+        |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2), divided by the number of training samples (the
+        sum of their weights; with return_sequences of steps, in a language model of tokens),
+        is added to the mean loss. partial_fit divides by those of its call.""",
         0,
         None,
         "left",

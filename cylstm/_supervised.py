@@ -345,6 +345,7 @@ class BaseLSTM(NetworkEstimator):
             network,
             make_trainer,
             (X, y, sample_weight),
+            total_weight=float(data.weights.sum(dtype=np.float64)),
             resume=resume,
             partial=partial,
             n_epochs=n_epochs,

@@ -1,15 +1,59 @@
 """Penalties, weight decay and dropout."""
 
 import numpy as np
-from example_sequences import SUMS, X, Y, regressor, weights_of
+import pytest
+from example_sequences import SUMS, N, X, Y, regressor, weights_of
 from sklearn.base import clone
 
+from cylstm import LSTMLanguageModel
 
-def test_alpha_shrinks_weights_and_counts_in_the_loss():
-    free, penalized = (regressor(alpha=a, max_iter=1).fit(X, Y) for a in (0, 1.0))
-    assert penalized.loss_ > free.loss_ + 1
+
+def penalty(model, l1_ratio):
+    """Of alpha = 1, before it is divided by the weight of all samples."""
+    matrices = [
+        w.astype(np.float64)
+        for name, w in model.weights_.items()
+        if "weight" in name and name != "embedding.weight"
+    ]
+    l1 = sum(np.abs(w).sum() for w in matrices)
+    return l1_ratio * l1 + (1 - l1_ratio) / 2 * sum((w**2).sum() for w in matrices)
+
+
+@pytest.mark.parametrize("per_step", [False, True])
+@pytest.mark.parametrize("l1_ratio", [0, 0.3, 1])
+def test_the_penalty_is_per_sample(per_step, l1_ratio):
+    y = SUMS if per_step else Y
+    sample_weight = np.random.default_rng(0).uniform(size=N)
+    total = sample_weight.sum() * (X.shape[1] if per_step else 1)
+    settings = {"return_sequences": per_step, "l1_ratio": l1_ratio, "dtype": "float64"}
+    # Too small a rate to change the weights; two batches.
+    settings.update(solver="sgd", learning_rate_init=1e-14, max_iter=1)
+    free, penalized = (
+        regressor(alpha=a, **settings).fit(X, y, sample_weight=sample_weight) for a in (0, 5.0)
+    )
+    expected = free.loss_ + 5.0 * penalty(free, l1_ratio) / total
+    assert penalized.loss_ == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_penalty_of_a_language_model_is_per_token():
+    texts = ["abcab", "ba", "caab"]
+    settings = {
+        "dtype": "float64",
+        "solver": "sgd",
+        "learning_rate_init": 1e-14,
+        "max_iter": 1,
+    }
+    free, penalized = (
+        LSTMLanguageModel(3, alpha=a, random_state=0, **settings).fit(texts) for a in (0, 5.0)
+    )
+    n_tokens = 5 + 2 + 4 + 3  # ends of texts are tokens too
+    expected = free.loss_ + 5.0 * penalty(free, 0) / n_tokens
+    assert penalized.loss_ == pytest.approx(expected, rel=1e-12)
+
+
+def test_alpha_shrinks_weights():
     penalized, free = (
-        regressor(alpha=a, learning_rate_init=0.01, max_iter=60).fit(X, Y) for a in (1.0, 0)
+        regressor(alpha=a, learning_rate_init=0.01, max_iter=60).fit(X, Y) for a in (N, 0)
     )
     largest = [np.abs(m.weights_["layers.0.weight_hh"]).max() for m in (penalized, free)]
     assert largest[0] < 0.1 * largest[1]
@@ -33,7 +77,7 @@ def test_dropout_applies_only_in_training():
 def test_l1_makes_weights_sparse():
     l1, l2 = (
         regressor(
-            alpha=0.1, l1_ratio=ratio, solver="sgd", learning_rate_init=0.01, max_iter=80
+            alpha=0.1 * N, l1_ratio=ratio, solver="sgd", learning_rate_init=0.01, max_iter=80
         ).fit(X, SUMS[:, -1])
         for ratio in (1.0, 0.0)
     )
@@ -46,7 +90,7 @@ def test_weight_decay_shrinks_weights_without_gradients():
     still = X.copy()
     still[:, :, 2] = 0
     runs = {
-        solver: regressor(solver=solver, alpha=0.5, learning_rate_init=0.01).fit(
+        solver: regressor(solver=solver, alpha=0.5 * N, learning_rate_init=0.01).fit(
             still, SUMS[:, -1]
         )
         for solver in ("adamw", "adam")
