@@ -20,6 +20,7 @@ from ._sequences import (
     Sequences,
     columns_to_sequences,
     form_of,
+    is_plain,
     ragged_to_sequences,
     steps_to_sequences,
     tokens_to_sequences,
@@ -241,9 +242,17 @@ def read_columns(estimator: Any, X: Any, dtype: Any, reset: bool) -> np.ndarray:
         raise ValueError("X is empty: found array with 0 sample(s), at least 1.")
     check_numeric(X, "X")
     with reading_numbers("X"):
+        one_dtype = isinstance(dtype, np.dtype)  # and not a list to choose from
+        if not reset and one_dtype and is_plain(X, 2) and _has_same_columns(estimator, X):
+            return np.asarray(X, dtype=dtype, order="C")
         return validate_data(
             estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
         )
+
+
+def _has_same_columns(estimator, X):
+    named = hasattr(estimator, "feature_names_in_")
+    return not named and X.shape[1] == estimator.n_features_in_
 
 
 # Form of X -> callable(estimator, X, dtype, n_step_features, reset) -> Sequences

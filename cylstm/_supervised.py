@@ -263,7 +263,8 @@ class BaseLSTM(NetworkEstimator):
 
     def _forward(self, X, **wanted):
         """Sequences, and their scores and features: one row per sequence or real step."""
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():  # asked first, since check_is_fitted takes 10 us
+            check_is_fitted(self)
         sequences = check_X(self, X, self._input_format)
         outputs = self._forward_sequences(sequences, **wanted)
         return sequences, *(self._real_rows(sequences, output) for output in outputs)
