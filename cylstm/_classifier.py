@@ -332,7 +332,11 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     def _read_y(self, y, name):
         return read_labels(y, name)
 
-    def _set_targets(self, y, classes):
+    def _slope_of_prediction(self, score):
+        """The decision function is the score itself."""
+        return 1.0
+
+    def _set_targets(self, y, weights, classes):
         self._fitted_loss = self.loss
         self._multilabel = y.ndim == 2
         if self._multilabel and self.loss == "crf":

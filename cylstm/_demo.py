@@ -7,7 +7,6 @@ from importlib.resources import files
 from io import StringIO
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_digits
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -67,20 +66,17 @@ def forecast_sunspots():
         f"Sunspots: the next year's number from {WINDOW} years; trained on "
         f"{past.sum()} years up to {LAST_TRAINING_YEAR}, tested on {(~past).sum()}."
     )
-    model = TransformedTargetRegressor(
-        make_pipeline(
-            StepwiseTransformer(StandardScaler()),
-            LSTMRegressor(
-                hidden_layer_sizes=32,
-                learning_rate_init=3e-3,
-                max_iter=150,
-                alpha=0.25,
-                n_iter_no_change=150,
-                random_state=0,
-                verbose=25,
-            ),
+    model = make_pipeline(
+        StepwiseTransformer(StandardScaler()),
+        LSTMRegressor(
+            hidden_layer_sizes=32,
+            learning_rate_init=3e-3,
+            max_iter=150,
+            alpha=0.25,
+            n_iter_no_change=150,
+            random_state=0,
+            verbose=25,
         ),
-        transformer=StandardScaler(),
     )
     start = time.perf_counter()
     model.fit(X[past], y[past])
@@ -90,8 +86,7 @@ def forecast_sunspots():
     print(f"\nTest RMSE, LSTMRegressor after {seconds:.1f} s:")
     print(f"  persistence    {root_mean_squared_error(y[~past], persistence):.1f}")
     print(f"  LSTMRegressor  {root_mean_squared_error(y[~past], forecast):.1f}")
-    regressor = model.regressor_.steps[-1][1]
-    return regressor, years, counts, target_years[~past], forecast
+    return model[-1], years, counts, target_years[~past], forecast
 
 
 def draw(classifier, regressor, years, counts, forecast_years, forecast):

@@ -5,6 +5,7 @@ from scipy.special import softmax
 
 from . import _engine
 from ._plan import CELLS
+from ._sequences import Sequences
 
 # Sequences whose history is held at a time.
 BLOCK = 256
@@ -59,8 +60,40 @@ def _traces(network, sequences, n_threads):
     return traces
 
 
-def input_gradients(network, sequences, output, step, n_threads):
-    """Derivatives of one score with respect to all inputs, in the form of X."""
+def input_gradients(network, sequences, output, step, slope, n_threads):
+    """Derivatives of one score, times `slope`, with respect to all inputs, in the form of
+    X."""
+    gradients = slope * _gradient_rows(network, sequences, output, step, n_threads)
+    return sequences.shape_steps(gradients)
+
+
+def integrated_gradients(
+    network, sequences, output, step, slope, n_threads, *, baseline, n_steps
+):
+    """(x - baseline) times the mean of the derivatives of one score, times `slope`, on the way
+    from the baseline to x, in the form of X; by Gauss-Legendre quadrature."""
+    if sequences.tokens is not None:
+        sequences = Sequences(
+            network.weights["embedding.weight"][sequences.tokens],
+            sequences.starts,
+            sequences.lengths,
+            shape=sequences.shape,
+        )
+        network = network.without_embedding()
+    values = sequences.values
+    rows = sequences.real_rows()
+    total = np.zeros((len(rows), values.shape[1]))
+    for node, weight in zip(*np.polynomial.legendre.leggauss(n_steps), strict=True):
+        share = (1 + node) / 2
+        between = (baseline + share * (values - baseline)).astype(values.dtype)
+        part = Sequences(between, sequences.starts, sequences.lengths)
+        total += weight / 2 * _gradient_rows(network, part, output, step, n_threads)
+    difference = values[rows].astype(np.float64) - baseline
+    return sequences.shape_steps((slope * difference * total).astype(values.dtype))
+
+
+def _gradient_rows(network, sequences, output, step, n_threads):
+    """Derivatives of one score with respect to the inputs of all real steps."""
     a = network.architecture
     linear = network.linear()
     n_targets = sequences.n_rows if a.per_step else len(sequences)
@@ -94,4 +127,4 @@ def input_gradients(network, sequences, output, step, n_threads):
         )
         # The kernel's loss is a mean; a sum is wanted here.
         out[sequences.take(batch).real_rows()] *= total
-    return sequences.shape_steps(out[sequences.real_rows()])
+    return out[sequences.real_rows()]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.metrics import accuracy_score, d2_pinball_score, r2_score
+from sklearn.preprocessing import StandardScaler
 
 
 def score_regression(y, predicted, levels, weights):
@@ -37,6 +38,31 @@ def score_classification(y, predicted, weights):
     return accuracy_score(y, predicted, sample_weight=weights)
 
 
+def standard_scaling(y, weights):
+    """Weighted mean and standard deviation of each column, 1 where it is constant."""
+    weights = weights.astype(np.float64) / float(weights.max())  # which may be huge
+    scaler = StandardScaler().fit(y, sample_weight=weights)
+    return scaler.mean_, scaler.scale_
+
+
+def robust_scaling(y, weights):
+    """Weighted median and normalised interquartile range of each column: outliers, for which
+    these losses are taken, would stretch a standard deviation. Where half of the column is
+    constant, its standard deviation."""
+    low, median, high = (weighted_quantile(y, weights, level) for level in (0.25, 0.5, 0.75))
+    scale = (high - low) / 1.349  # the standard deviation of a normal distribution
+    return median, np.where(scale > 0, scale, standard_scaling(y, weights)[1])
+
+
+def weighted_quantile(y, weights, level):
+    """The smallest number of each column at which that share of the weights is reached."""
+    order = np.argsort(y, axis=0)
+    sums = np.cumsum(weights.astype(np.float64)[order], axis=0)
+    at = (sums < level * sums[-1]).sum(axis=0)
+    columns = np.arange(y.shape[1])
+    return y[order[at, columns], columns]
+
+
 @dataclass(frozen=True)
 class RegressionLoss:
     """A loss of LSTMRegressor.
@@ -58,6 +84,8 @@ class RegressionLoss:
         name of y.
     has_levels : bool
         Whether there is a level (a quantile) for each score.
+    scaling : callable(y, weights) -> (offset, scale), or None
+        Of the targets, each column apart; None learns them as they are.
     score : callable(y, predicted, levels, weights) -> float
         What LSTMRegressor.score returns; higher is better.
     """
@@ -69,6 +97,7 @@ class RegressionLoss:
     in_domain: Callable | None = None
     domain_error: str = ""
     has_levels: bool = False
+    scaling: Callable | None = robust_scaling
     score: Callable = score_regression
 
     def predict(self, scores: np.ndarray) -> np.ndarray:
@@ -80,7 +109,7 @@ class RegressionLoss:
 
 
 REGRESSION_LOSSES: dict[str, RegressionLoss] = {
-    "squared_error": RegressionLoss("squared_error", "r^2 / 2"),
+    "squared_error": RegressionLoss("squared_error", "r^2 / 2", scaling=standard_scaling),
     "absolute_error": RegressionLoss("absolute_error", "|r|"),
     "huber": RegressionLoss(
         "huber", "r^2 / 2 where |r| <= 1 and |r| - 1/2 elsewhere (Huber 1964)"
@@ -95,6 +124,7 @@ REGRESSION_LOSSES: dict[str, RegressionLoss] = {
         inverse_link=np.exp,
         in_domain=lambda y: y >= 0,
         domain_error='has negative numbers, but loss="poisson" counts.',
+        scaling=None,
     ),
 }
 

@@ -596,6 +596,10 @@ class Network:
         """This network, parameters shared, with the features of every step, not pooled."""
         return self._variant(per_step=True)
 
+    def without_embedding(self):
+        """This network, parameters shared, with the vectors of tokens as its inputs."""
+        return self._variant(vocabulary=0)
+
     def _variant(self, **changes):
         other = object.__new__(Network)
         architecture = replace(self.architecture, **changes)

@@ -363,7 +363,8 @@ PARAMETERS: dict[str, Parameter] = {
 REGRESSION_LOSS: Parameter = choice(
     REGRESSION_LOSSES,
     f"""Loss of a sample with target y and prediction p, where r = y - p, averaged over
-    outputs and quantiles. {listed(REGRESSION_LOSSES)}.""",
+    outputs and quantiles. The targets are first shifted and scaled to about unit variance
+    (`y_offset_`, `y_scale_`), except for "poisson". {listed(REGRESSION_LOSSES)}.""",
 )
 
 CLASSIFICATION_LOSS: Parameter = choice(

@@ -18,6 +18,9 @@ from ._losses import REGRESSION_LOSSES
 from ._parameters import REGRESSION_LOSS
 from ._supervised import BaseLSTM
 
+# The squares of so large numbers can still be added up.
+LARGEST_TARGET = 1e150
+
 
 @documented({"loss": REGRESSION_LOSS})
 class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
@@ -54,6 +57,15 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
 
     n_outputs_ : int
         Number of columns of y; 1 if y is one-dimensional.
+
+    y_offset_ : float64 array of shape (n_outputs,)
+        What is subtracted from the targets before they are learnt: their mean in the first
+        fit; the median for loss="absolute_error", "huber" and "quantile"; 0 for "poisson".
+
+    y_scale_ : float64 array of shape (n_outputs,)
+        What they are divided by after that: their standard deviation; the normalised
+        interquartile range, or 1 for "poisson". A prediction is
+        ``y_offset_ + y_scale_ * score``, and losses are those of scores.
 
     out_activation_ : str
         "identity", or "exp" for loss="poisson".
@@ -214,12 +226,22 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
 
     def _decode(self, scores, method, lengths=None):
         """Predictions from scores; predict is the only method."""
-        predicted = self._loss.predict(scores)
+        predicted = self._loss.predict(self._unstandardize(scores))
         n_quantiles = len(self._several_levels())
         if n_quantiles:
             outputs = (self.n_outputs_,) if self.n_outputs_ > 1 else ()
             return np.sort(predicted.reshape(len(predicted), *outputs, n_quantiles), axis=-1)
         return predicted.ravel() if self._y_is_1d else predicted
+
+    def _unstandardize(self, scores):
+        """(n, n_outputs * n_quantiles) scores on the scale of y."""
+        by_output = scores.reshape(len(scores), self.n_outputs_, -1)
+        scaled = by_output * self.y_scale_[:, None] + self.y_offset_[:, None]
+        return scaled.reshape(scores.shape)
+
+    def _slope_of_prediction(self, score):
+        n_quantiles = self._network.architecture.n_scores // self.n_outputs_
+        return self.y_scale_[score // n_quantiles]
 
     def _score_predictions(self, scores, y, weights, lengths):
         return self._loss.score(
@@ -255,22 +277,29 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         with reading_numbers(name):
             y = check_array(
                 y,
-                dtype=self._input_format.dtype,
+                dtype=np.float64,
                 order="C",
                 ensure_2d=False,
                 allow_nd=True,
                 input_name=name,
             )
+        dtype = self._input_format.dtype
+        if y.size and np.abs(y).max() > min(float(np.finfo(dtype).max), LARGEST_TARGET):
+            raise ValueError(f"Input {name} contains a value too large for {dtype}.")
         if y.ndim not in (1, 2):
             raise ValueError(
                 f"{name} has shape {y.shape}; expected (n_samples,) or (n_samples, n_outputs)."
             )
         return y
 
-    def _set_targets(self, y, classes):
+    def _set_targets(self, y, weights, classes):
+        loss = REGRESSION_LOSSES[self.loss]
         self._y_is_1d = y.ndim == 1
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self.out_activation_ = REGRESSION_LOSSES[self.loss].out_activation
+        self.out_activation_ = loss.out_activation
+        self.y_offset_, self.y_scale_ = np.zeros(self.n_outputs_), np.ones(self.n_outputs_)
+        if loss.scaling:
+            self.y_offset_, self.y_scale_ = loss.scaling(y.reshape(len(y), -1), weights)
 
     def _check_classes(self, classes):
         """There are none."""
@@ -291,7 +320,13 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         """Targets of the loss, with a column per output."""
         self._check_outputs(y, name)
         REGRESSION_LOSSES[self.loss].check_domain(y, name)
-        return y.reshape(len(y), self.n_outputs_)
+        dtype = self._input_format.dtype
+        with np.errstate(over="ignore"):  # reported here
+            y = (y.reshape(len(y), self.n_outputs_) - self.y_offset_) / self.y_scale_
+            targets = y.astype(dtype)
+        if not np.isfinite(targets).all():
+            raise ValueError(f"Input {name} contains a value too large for {dtype}.")
+        return targets
 
     def _class_weights(self, targets, weights):
         return weights

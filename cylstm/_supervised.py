@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from ._arguments import check_64_bits
+from ._arguments import as_array, check_64_bits, shown
 from ._base import NetworkEstimator, hold_out, rollback_on_error
 from ._callbacks import with_callbacks
 from ._checks import (
@@ -25,7 +25,12 @@ from ._checks import (
 )
 from ._dataset import Dataset
 from ._docs import fill_docstrings
-from ._inspection import attention_weights, gate_values, input_gradients
+from ._inspection import (
+    attention_weights,
+    gate_values,
+    input_gradients,
+    integrated_gradients,
+)
 from ._stream import Stream
 from ._threads import effective_n_threads
 from ._training import Trainer
@@ -241,6 +246,68 @@ class BaseLSTM(NetworkEstimator):
             NaN at padding, or a list of arrays, in the form of X. For tokens: with respect
             to their embedding vectors.
         """
+        return self._explain(input_gradients, X, output, step)
+
+    def integrated_gradients(
+        self,
+        X: npt.ArrayLike,
+        baseline: npt.ArrayLike = 0.0,
+        n_steps: int = 32,
+        output: int = 0,
+        step: int | None = None,
+    ) -> Any:
+        """How much each input adds to a score: the integral of `input_gradients` on the
+        straight way from a baseline to X, times X - baseline (Sundararajan et al.,
+        arXiv:1703.01365).
+
+        Parameters
+        ----------
+        %(X)s
+        baseline : float or array-like of shape (n_features,), default=0
+            What stands for inputs that say nothing, the same at every step. For tokens: in
+            the space of their embedding vectors.
+        n_steps : int, default=32
+            Points of the Gauss-Legendre quadrature on the way.
+        output, step
+            As in `input_gradients`.
+
+        Returns
+        -------
+        attributions : array of shape (n_samples, n_timesteps, n_features)
+            NaN at padding, or a list of arrays, in the form of X. Their sum over a sequence
+            is the score on it less that on the baseline, up to the error of the quadrature.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from cylstm import LSTMRegressor
+        >>> X = np.random.default_rng(0).normal(size=(20, 5, 2))
+        >>> model = LSTMRegressor(8, random_state=0).fit(X, X[:, :, 0].sum(axis=1))
+        >>> total = model.integrated_gradients(X).sum(axis=(1, 2))
+        >>> change = model.predict(X) - model.predict(np.zeros((1, 5, 2)))
+        >>> bool(np.allclose(total, change, atol=1e-3))
+        True
+        """
+        check_64_bits({"n_steps": n_steps})
+        if not isinstance(n_steps, Integral) or n_steps < 1:
+            raise ValueError(f"n_steps={shown(n_steps)} must be an int of at least 1.")
+        check_is_fitted(self)
+        n_inputs = self._network.architecture.n_inputs
+        given, baseline = baseline, as_array(baseline, "baseline")
+        if baseline.dtype.kind not in "fiub" or baseline.shape not in ((), (n_inputs,)):
+            raise ValueError(
+                f"baseline={shown(given)} must be a number, or {n_inputs} of them: one for "
+                "each feature of a step."
+            )
+        if not np.isfinite(baseline).all():
+            raise ValueError(f"baseline={shown(given)} must be finite.")
+        explain = functools.partial(
+            integrated_gradients, baseline=baseline.astype(np.float64), n_steps=int(n_steps)
+        )
+        return self._explain(explain, X, output, step)
+
+    def _explain(self, explain, X, output, step):
+        """explain(network, sequences, score, step, slope, n_threads) of checked arguments."""
         check_is_fitted(self)
         self._check_has_gradients()
         architecture = self._network.architecture
@@ -257,7 +324,8 @@ class BaseLSTM(NetworkEstimator):
             raise ValueError(f"step={step!r} was given without return_sequences=True.")
         sequences = check_X(self, X, self._input_format)
         n_threads = effective_n_threads(self.n_jobs)
-        return input_gradients(self._network, sequences, output, step, n_threads)
+        slope = self._slope_of_prediction(output)
+        return explain(self._network, sequences, output, step, slope, n_threads)
 
     # Predicting
 
@@ -319,7 +387,7 @@ class BaseLSTM(NetworkEstimator):
         if resume:
             self._check_classes(classes)
         else:
-            self._set_targets(labelled.targets, classes)
+            self._set_targets(labelled.targets, labelled.weights, classes)
         targets = self._encode(labelled.targets)
         weights = self._class_weights(targets, labelled.weights)
         network = self._make_network(resume, **self._layout())

@@ -12,6 +12,7 @@ import pytest
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
+from cylstm.inspection import permutation_importance
 from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
 
@@ -87,7 +88,7 @@ def test_arguments_of_methods_are_described_in_order(cls):
         assert described == expected, name
 
 
-@pytest.mark.parametrize("thing", [*CLASSES, make_windows])
+@pytest.mark.parametrize("thing", [*CLASSES, make_windows, permutation_importance])
 def test_docstrings_are_filled_in_and_indented(thing):
     docs = [inspect.getdoc(thing)]
     if inspect.isclass(thing):

@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from cylstm import LSTMRegressor
+from cylstm import LSTMClassifier, LSTMRegressor
+from cylstm.inspection import permutation_importance
+from cylstm.preprocessing import StepwiseTransformer
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(20, 6, 3))
@@ -128,3 +132,131 @@ def test_bad_questions():
         model.input_gradients(X, step=0)
     with pytest.raises(ValueError, match="step=0.5 must be an int"):
         model.input_gradients(X, step=0.5)
+
+
+FORMS = {"3-D": X, "ragged": RAGGED, "tokens": TOKENS}
+
+
+@pytest.mark.parametrize("settings", [{}, {"bidirectional": True, "pooling": "attention"}])
+@pytest.mark.parametrize("form", FORMS)
+def test_integrated_gradients_add_up_to_the_change_of_the_score(form, settings):
+    data = FORMS[form]
+    if form == "tokens":
+        settings = {**settings, "embedding_dim": 4}
+    model = regressor(learning_rate_init=0.1, **settings).fit(data, 10 * Y + 3)
+    parts = model.integrated_gradients(data, n_steps=128)
+    baseline = 0.5 if form != "tokens" else model.weights_["embedding.weight"][2].copy()
+    shifted = model.integrated_gradients(data, baseline, n_steps=128)
+    for k, x in enumerate(data):
+        if form == "tokens":
+            assert parts[k].shape == (6, 4)
+            # A token whose vector is the baseline adds nothing.
+            assert (shifted[k][x == 2] == 0).all()
+            change = model.predict([x]) - model.predict([np.full(len(x), 2)])
+            assert shifted[k].sum() == pytest.approx(change[0], abs=1e-7)
+            continue
+        assert parts[k].shape == x.shape
+        for attributions, start in ((parts[k], 0.0), (shifted[k], 0.5)):
+            change = model.predict([x]) - model.predict([np.full_like(x, start)])
+            assert attributions.sum() == pytest.approx(change[0], abs=1e-7)
+
+
+def test_integrated_gradients_of_padding_and_classes():
+    padded = X.copy()
+    padded[0, 4:] = np.nan
+    labels = np.digitize(Y, [-1, 1])
+    model = LSTMClassifier(4, max_iter=3, random_state=0, dtype="float64").fit(padded, labels)
+    parts = model.integrated_gradients(padded, output=2, n_steps=16)
+    assert np.isnan(parts[0, 4:]).all()
+    zeros = np.where(np.isnan(padded), np.nan, 0)
+    change = (model.decision_function(padded) - model.decision_function(zeros))[:, 2]
+    np.testing.assert_allclose(np.nansum(parts, axis=(1, 2)), change, atol=1e-9)
+
+
+def test_integrated_gradients_of_a_step():
+    model = regressor(return_sequences=True).fit(X, X[:, :, 0])
+    parts = model.integrated_gradients(X, step=2)
+    assert (parts[:, 3:] == 0).all()
+    change = model.predict(X)[:, 2] - model.predict(np.zeros_like(X))[:, 2]
+    np.testing.assert_allclose(parts.sum(axis=(1, 2)), change, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_steps": 0}, "n_steps=0 must be an int of at least 1"),
+        ({"n_steps": 2.5}, "n_steps=2.5 must be an int"),
+        ({"baseline": [1, 2]}, r"baseline=\[1, 2\] must be a number, or 3 of them"),
+        ({"baseline": "zero"}, "must be a number"),
+        ({"baseline": np.nan}, "must be finite"),
+    ],
+)
+def test_bad_integrated_gradients(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        regressor().fit(X, Y).integrated_gradients(X, **arguments)
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("by", ["feature", "step"])
+def test_permutation_importance_finds_what_matters(by, ragged):
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(200, 6, 3))
+    y = X[:, 2, 1].copy()
+    if ragged:
+        X = [x[:n] for x, n in zip(X, rng.integers(3, 7, size=200), strict=True)]
+    model = make_pipeline(
+        StepwiseTransformer(StandardScaler()),
+        LSTMRegressor(16, learning_rate_init=0.02, random_state=0, max_iter=60),
+    ).fit(X, y)
+    result = permutation_importance(model, X, y, by=by, random_state=0, n_repeats=3)
+    expected = {"feature": 1, "step": 2}[by]
+    assert result.importances.shape == ({"feature": 3, "step": 6}[by], 3)
+    assert result.importances_mean.argmax() == expected
+    assert result.importances_mean[expected] > 0.5
+    np.testing.assert_array_equal(
+        result.importances,
+        permutation_importance(model, X, y, by=by, random_state=0, n_repeats=3).importances,
+    )
+
+
+class Sums:
+    """Scores how much each step has of what it had: nothing else of an estimator is needed."""
+
+    def fit(self, X, y):
+        return self
+
+    def score(self, X, y, sample_weight=None):
+        self.seen = [np.array(x) for x in X]
+        return 0.0
+
+
+def test_permutations_keep_lengths_padding_and_values():
+    padded = X.copy()
+    for row, n in zip(padded, LENGTHS, strict=True):
+        row[n:] = np.nan
+    model = Sums()
+    permutation_importance(model, padded, Y, by="step", random_state=0, n_repeats=1)
+    last = np.array(model.seen)  # with step 5 permuted
+    np.testing.assert_array_equal(np.isnan(last), np.isnan(padded))
+    np.testing.assert_array_equal(last[:, :5], padded[:, :5])
+    assert sorted(last[LENGTHS == 6, 5, 0]) == sorted(padded[LENGTHS == 6, 5, 0])
+    permutation_importance(model, RAGGED, Y, random_state=0, n_repeats=1)
+    for k, x in enumerate(model.seen):  # with feature 2 from others
+        np.testing.assert_array_equal(x[:, :2], RAGGED[k][:, :2])
+        donors = [np.resize(other[:, 2], len(x)) for other in RAGGED]
+        assert any((donor == x[:, 2]).all() for donor in donors)
+
+
+@pytest.mark.parametrize(
+    ("X", "arguments", "message"),
+    [
+        (X, {"by": "unit"}, "by='unit' must be one of"),
+        (X, {"n_repeats": 0}, "n_repeats=0 must be an int of at least 1"),
+        (X[:, :, 0], {}, r"X has shape \(20, 6\); expected \(n_samples"),
+        (X[:1], {}, "X has 1 sequence; at least 2"),
+        ([X[0], X[1, :, :2]], {}, r"steps of shapes \[\(2,\), \(3,\)\]"),
+    ],
+)
+def test_bad_permutation_importance(X, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        permutation_importance(Sums(), X, Y, **arguments)

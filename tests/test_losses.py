@@ -59,15 +59,17 @@ def test_losses_of_regression_learn(loss):
     assert two.predict(X).shape == (N, 2)
 
 
-def test_robust_losses_do_not_follow_an_outlier():
-    y = SUMS[:, -1].copy()
-    y[::10] += 50
-    good = np.arange(N) % 10 > 0
+def test_robust_losses_do_not_follow_outliers():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 4, 1))
+    y = X[:, -1, 0].copy()
+    bad = rng.random(600) < 0.1
+    y[bad] += 50
     errors = {}
     for loss in ("squared_error", "absolute_error", "huber"):
-        model = regressor(loss=loss, **LEARNING).fit(X, y)
-        errors[loss] = np.abs(model.predict(X) - y)[good].mean()
-    assert max(errors["absolute_error"], errors["huber"]) < 0.5 * errors["squared_error"]
+        model = regressor(loss=loss, max_iter=15, learning_rate_init=0.01).fit(X, y)
+        errors[loss] = np.abs(model.predict(X) - y)[~bad].mean()
+    assert max(errors["absolute_error"], errors["huber"]) < 0.1 * errors["squared_error"]
 
 
 def test_quantiles_cover_their_share_and_do_not_cross():
@@ -104,6 +106,7 @@ def alone(model, k, y, X=X):
     one = regressor(**model.get_params() | {"quantile": level, "max_iter": 1}).fit(X, y)
     for name, weight in one.weights_.items():
         weight[...] = model.weights_[name][k::3] if "head" in name else model.weights_[name]
+    one.y_offset_, one.y_scale_ = model.y_offset_, model.y_scale_
     return one
 
 
@@ -134,7 +137,7 @@ def test_quantiles_of_several_outputs_do_not_cross_and_are_scored_together():
     X = rng.normal(size=(2000, 3, 1))
     y = X[:, -1] * [1, -2] + rng.normal(size=(2000, 2)) * [1, 3]
     weights = rng.integers(1, 3, size=2000)
-    model = several_quantiles(max_iter=15, learning_rate_init=0.01).fit(X, y)
+    model = several_quantiles(max_iter=30, learning_rate_init=0.003).fit(X, y)
     predicted = model.predict(X)
     assert (np.diff(predicted, axis=2) >= 0).all()
     below = (y[:, :, None] < predicted).mean(axis=0)

@@ -58,8 +58,12 @@ def test_transform_gives_hidden_states():
     features = model.transform(X)
     assert features.shape == (N, 6)
     head = model.weights_["head.weight"], model.weights_["head.bias"]
+    scores = features @ head[0].T + head[1]
     np.testing.assert_allclose(
-        features @ head[0].T + head[1], model.predict(X)[:, None], rtol=0, atol=1e-6
+        model.y_offset_ + model.y_scale_ * scores,
+        model.predict(X)[:, None],
+        rtol=0,
+        atol=1e-6,
     )
     assert model.get_feature_names_out().tolist() == [f"lstmregressor{k}" for k in range(6)]
     frame = model.set_output(transform="pandas").transform(X)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
+from cylstm.inspection import permutation_importance
 from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
 
@@ -37,6 +38,7 @@ def usage() -> None:
     LossCurveDisplay.from_estimator(regressor).plot()
     GateDisplay.from_estimator(regressor, X[0], reverse=True)
     AttentionDisplay.from_estimator(regressor, X[:3])
+    permutation_importance(regressor, X, X[:, 0, 0], by="step")
 
     LSTMRegressor(hidden_layer_sizes="8")  # type: ignore[arg-type]
     LSTMClassifier(dropuot=0.5)  # type: ignore[call-arg]

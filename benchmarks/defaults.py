@@ -1,0 +1,410 @@
+"""Which default parameters learn best, over many sets of sequences and several seeds.
+
+    python benchmarks/defaults.py run RESULTS [--data DIRECTORY] [--seeds 3] [--sets NAME ...]
+                                  [--settings NAME ...]
+    python benchmarks/defaults.py report RESULTS [--base today]
+
+`run` appends a line of JSON to RESULTS for each set, setting and seed that is not there yet:
+the scores (accuracy, or R2 and at least -1) on a validation and a test part, and the seconds
+of fit. `report` prints, for each setting, the mean scores, the gain over the base with its
+95% interval (bootstrap over sets), wins and losses (by more than 0.01), the mean rank, the
+mean gap to the best setting of each set, and the geometric mean of the times relative to the
+base. Settings are to be chosen by the validation part; the test part only reports.
+
+A seed draws the network's start and, where none is given, the split; windows are split in the
+order of time. Inputs are standardised feature by feature, targets of regressions as well.
+
+DIRECTORY holds the sets that are neither generated nor scikit-learn's: pendigits,
+indoor_movement, rt_polarity, ud_ewt, airline, ett (see datasets.py and NOTE.md there).
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from datasets import digits, indoor_movement, pendigits
+from labelling import read_sentences
+from measure import geometric_mean, table_head, table_row
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from cylstm import LSTMClassifier, LSTMRegressor
+from cylstm._demo import load_sunspots
+from cylstm.preprocessing import StepwiseTransformer, make_windows
+
+# -- Sets: each returns (X, y) to train on, to validate on and to test on --
+
+
+def split(X, y, seed, n_train=None):
+    """At random: three fifths, or n_train, to train on, and half of the rest each."""
+    size = n_train or int(0.6 * len(y))
+    train, rest = train_test_split(np.arange(len(y)), train_size=size, random_state=seed)
+    return [take(X, y, rows) for rows in (train, rest[::2], rest[1::2])]
+
+
+def split_in_time(X, y):
+    cuts = np.array([0.6, 0.8]) * len(y)
+    return [take(X, y, rows) for rows in np.split(np.arange(len(y)), cuts.astype(int))]
+
+
+def take(X, y, rows):
+    pick = [X[k] for k in rows] if isinstance(X, list) else X[rows]
+    return pick, [y[k] for k in rows] if isinstance(y, list) else y[rows]
+
+
+def split_digits(seed, n_train=None):
+    X, X_test, y, y_test = digits(0)
+    return split(np.concatenate([X, X_test]), np.concatenate([y, y_test]), seed, n_train)
+
+
+def given_test_set(X, X_test, y, y_test, seed):
+    train, held_out = train_test_split(np.arange(len(y)), test_size=0.2, random_state=seed)
+    return [take(X, y, train), take(X, y, held_out), (X_test, y_test)]
+
+
+def order(seed, T=60, n=1500):
+    """Which symbols come at two places among others (Hochreiter & Schmidhuber 1997)."""
+    rng = np.random.default_rng(seed)
+    symbols = rng.integers(2, 6, (n, T))
+    places = np.column_stack([rng.integers(5, 15, n), rng.integers(25, 40, n)])
+    classes = rng.integers(0, 2, (n, 2))
+    np.put_along_axis(symbols, places, classes, axis=1)
+    return split(np.eye(6)[symbols], 2 * classes[:, 0] + classes[:, 1], seed)
+
+
+def pulses(seed, T=120, n=250):
+    """Univariate, few: whether a bump at a random place is symmetric or has a shoulder."""
+    rng = np.random.default_rng(seed)
+    t, labels = np.arange(T), rng.integers(0, 2, n)
+    centre, width = rng.uniform(40, 80, (n, 1)), rng.uniform(6, 12, (n, 1))
+    bump = np.exp(-(((t - centre) / width) ** 2))
+    shoulder = np.exp(-(((t - centre - 2 * width) / (width / 2)) ** 2))
+    X = bump + 0.4 * labels[:, None] * shoulder + rng.normal(0, 0.1, (n, T))
+    return split(X[:, :, None], labels, seed)
+
+
+def adding(seed, T=50, n=2500):
+    """The sum of the two marked numbers (Hochreiter & Schmidhuber 1997)."""
+    rng = np.random.default_rng(seed)
+    values, marks = rng.random((n, T)), np.zeros((n, T))
+    for half in np.split(np.arange(T), 2):
+        marks[np.arange(n), rng.choice(half, n)] = 1
+    return split(np.dstack([values, marks]), (values * marks).sum(axis=1), seed)
+
+
+def ragged_peaks(seed, n=600):
+    """The largest value of a smoothed sensor, over 10 to 80 steps of three."""
+    rng = np.random.default_rng(seed)
+    X = [rng.normal(size=(rng.integers(10, 81), 3)).cumsum(axis=0) / 4 for _ in range(n)]
+    y = np.array([x[:, 0].max() - x[:, 1].mean() for x in X])
+    return split(X, y, seed)
+
+
+def diabetes(seed):
+    X, y = load_diabetes(return_X_y=True)
+    return split(X[:, :, None], y, seed)
+
+
+def sunspots(seed):
+    return split_in_time(*make_windows(load_sunspots()[1], 22))
+
+
+def mackey_glass(seed):
+    """A chaotic series, 12 steps ahead (Mackey & Glass 1977)."""
+    series = [1.2] * 18
+    for _ in range(15_000):
+        delayed = series[-18]
+        series.append(
+            series[-1] + 0.1 * (0.2 * delayed / (1 + delayed**10) - 0.1 * series[-1])
+        )
+    X, y = make_windows(series[3000::10], 40, horizon=12)
+    return split_in_time(X, y[:, -1])
+
+
+def airline(folder):
+    table = (folder / "airline" / "airline-passengers.csv").read_text().split()[1:]
+    counts = np.array([float(line.rsplit(",", 1)[1]) for line in table if "," in line])
+    return split_in_time(*make_windows(counts, 12))
+
+
+def oil_temperature(folder, n=4000):
+    """ETTh1 a day ahead, from all variables of two days."""
+    path = folder / "ett" / "ETTh1.csv"
+    table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=range(1, 8))
+    X, y = make_windows(table[:n], 48, horizon=24, targets=6)
+    return split_in_time(X, y[:, -1])
+
+
+def sentiment(folder, seed, n_train=3000):
+    """Sentences as numbers of their words, by falling frequency; rare ones are 0."""
+    texts, labels = [], []
+    for label, name in enumerate(("rt-polarity.neg", "rt-polarity.pos")):
+        lines = (folder / "rt_polarity" / name).read_text(errors="replace").splitlines()
+        texts += [line.split() for line in lines if line.strip()]
+        labels += [label] * (len(texts) - len(labels))
+    return split(number(texts, 3), np.array(labels), seed, n_train)
+
+
+def tags(folder, n=2000):
+    """Universal part-of-speech tags of words."""
+    parts = [
+        read_sentences(folder / "ud_ewt" / f"en_ewt-ud-{part}.conllu")[:n]
+        for part in ("train", "dev", "test")
+    ]
+    words = number([words for part in parts for words, _ in part], 2)
+    ends = np.cumsum([len(part) for part in parts])
+    return [
+        (words[end - len(part) : end], [labels for _, labels in part])
+        for part, end in zip(parts, ends, strict=True)
+    ]
+
+
+def number(texts, min_count):
+    counts = Counter(word for text in texts for word in text).most_common()
+    numbers = {word: k + 1 for k, (word, n) in enumerate(counts) if n >= min_count}
+    return [np.array([numbers.get(word, 0) for word in text]) for text in texts]
+
+
+TOKENS = {"embedding_dim": 32}
+CLASSIFICATION, REGRESSION = LSTMClassifier, LSTMRegressor
+
+
+def make_sets(folder):
+    """Name -> (estimator, its parameters that the set needs, seed -> data)."""
+    sets = {
+        "digits": (CLASSIFICATION, {}, split_digits),
+        "150 digits": (CLASSIFICATION, {}, lambda seed: split_digits(seed, 150)),
+        "order": (CLASSIFICATION, {}, order),
+        "pulses": (CLASSIFICATION, {}, pulses),
+        "adding": (REGRESSION, {}, adding),
+        "ragged peaks": (REGRESSION, {}, ragged_peaks),
+        "diabetes": (REGRESSION, {}, diabetes),
+        "sunspots": (REGRESSION, {}, sunspots),
+        "Mackey-Glass": (REGRESSION, {}, mackey_glass),
+    }
+    if folder is None:
+        return sets
+    folder = Path(folder)
+    return {
+        **sets,
+        "pendigits": (
+            CLASSIFICATION,
+            {},
+            lambda seed: given_test_set(*pendigits(folder / "pendigits"), seed),
+        ),
+        "indoor movement": (
+            CLASSIFICATION,
+            {},
+            lambda seed: split(*indoor_movement(folder / "indoor_movement"), seed),
+        ),
+        "sentiment": (CLASSIFICATION, TOKENS, lambda seed: sentiment(folder, seed)),
+        "tags": (
+            CLASSIFICATION,
+            {**TOKENS, "return_sequences": True},
+            lambda seed: tags(folder),
+        ),
+        "airline": (REGRESSION, {}, lambda seed: airline(folder)),
+        "oil temperature": (REGRESSION, {}, lambda seed: oil_temperature(folder)),
+    }
+
+
+# -- Settings --
+
+
+def cosine(rate, batch_size, max_iter=100, **others):
+    return {
+        "learning_rate": "cosine",
+        "learning_rate_init": rate,
+        "batch_size": batch_size,
+        "max_iter": max_iter,
+        "n_iter_no_change": 10_000,
+        **others,
+    }
+
+
+TODAY = {
+    "learning_rate": "constant",
+    "learning_rate_init": 1e-3,
+    "batch_size": 32,
+    "max_iter": 100,
+    "n_iter_no_change": 10,
+}
+SETTINGS = {
+    "today": TODAY,
+    "today, no stall": {**TODAY, "n_iter_no_change": 10_000},
+    **{
+        f"cosine {rate}, batch {size}": cosine(rate, size)
+        for rate in (3e-3, 1e-2)
+        for size in (8, 16, 32, 64)
+    },
+    **{f"cosine 0.01, batch {size}, 50 epochs": cosine(1e-2, size, 50) for size in (8, 32)},
+    **{f"cosine 0.01, batch {size}, 200 epochs": cosine(1e-2, size, 200) for size in (32,)},
+    **{
+        f"cosine 0.01, batch {size}, chrono": cosine(1e-2, size, chrono=True)
+        for size in (8, 32)
+    },
+    "cosine 0.01, batch 16, forget bias 2": cosine(1e-2, 16, forget_bias=2.0),
+}
+
+
+def with_start(cls, chrono, forget_bias):
+    """The estimator with other biases at the start: of the forget and the input gate
+    log(u) and -log(u), u uniform between 1 and the longest length (Tallec & Ollivier 2018), or
+    a constant of the forget gate."""
+
+    class Changed(cls):
+        def _prepare(self, network, data):
+            super()._prepare(network, data)
+            longest = int(data.sequences.lengths.max())
+            rng = np.random.default_rng(self.random_state)
+            for name, view in network.weights.items():
+                if name.startswith("layers.") and name.endswith(".bias"):
+                    i, f, *_ = np.split(view, 4)
+                    f[:] = forget_bias or 1.0
+                    if chrono:
+                        f[:] = np.log(rng.uniform(1, max(longest - 1, 2), len(f)))
+                        i[:] = -f
+            network.changed()
+
+    return Changed
+
+
+def fit_and_score(data, cls, parameters, seed):
+    parameters = dict(parameters)
+    start = parameters.pop("chrono", False), parameters.pop("forget_bias", None)
+    if any(start):
+        cls = with_start(cls, *start)
+    parts = [list(part) for part in data]
+    if "embedding_dim" not in parameters:
+        scaler = StepwiseTransformer(StandardScaler()).fit(parts[0][0])
+        for part in parts:
+            part[0] = scaler.transform(part[0])
+    else:
+        parameters["vocabulary_size"] = 1 + max(int(x.max()) for X, _ in parts for x in X)
+    if issubclass(cls, LSTMRegressor):
+        mean, scale = parts[0][1].mean(), parts[0][1].std()
+        for part in parts:
+            part[1] = (part[1] - mean) / scale
+    model = cls(random_state=seed, **parameters)
+    began = time.perf_counter()
+    model.fit(*parts[0])
+    seconds = time.perf_counter() - began
+    return [max(-1.0, model.score(*part)) for part in parts[1:]], seconds
+
+
+def run(arguments):
+    path = Path(arguments.results)
+    done = {(r["set"], r["setting"], r["seed"]) for r in read_results(path)}
+    sets = make_sets(arguments.data)
+    for seed in range(arguments.seeds):
+        for name in arguments.sets or sets:
+            cls, needed, read = sets[name]
+            data = None
+            for setting in arguments.settings or SETTINGS:
+                if (name, setting, seed) in done:
+                    continue
+                data = data or read(seed)
+                (validation, test), seconds = fit_and_score(
+                    data, cls, {**needed, **SETTINGS[setting]}, seed
+                )
+                result = {
+                    "set": name,
+                    "setting": setting,
+                    "seed": seed,
+                    "validation": round(validation, 4),
+                    "test": round(test, 4),
+                    "seconds": round(seconds, 3),
+                }
+                with path.open("a") as file:
+                    file.write(json.dumps(result) + "\n")
+
+
+# -- Report --
+
+
+def read_results(path):
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def table_of(results, what, sets, settings):
+    """(n_settings, n_sets) means over seeds."""
+    table = np.full((len(settings), len(sets)), np.nan)
+    for i, setting in enumerate(settings):
+        for j, name in enumerate(sets):
+            values = [r[what] for r in results if (r["setting"], r["set"]) == (setting, name)]
+            if values:
+                table[i, j] = np.mean(values)
+    return table
+
+
+def interval(gains, rng):
+    means = rng.choice(gains, (10_000, len(gains))).mean(axis=1)
+    return np.quantile(means, [0.025, 0.975])
+
+
+def report(arguments):
+    results = read_results(Path(arguments.results))
+    settings = list(dict.fromkeys(r["setting"] for r in results))
+    sets = list(dict.fromkeys(r["set"] for r in results))
+    scores = {part: table_of(results, part, sets, settings) for part in ("validation", "test")}
+    complete = ~np.isnan(scores["test"]).any(axis=0)  # sets with all settings
+    sets = [name for name, whole in zip(sets, complete, strict=True) if whole]
+    seconds = table_of(results, "seconds", sets, settings)
+    base = settings.index(arguments.base)
+    rng = np.random.default_rng(0)
+    for part, table in scores.items():
+        table = table[:, complete]
+        ranks = (-table).argsort(axis=0).argsort(axis=0) + 1
+        head = ["setting", "mean", "gain", "95%", "wins / losses", "rank", "gap", "time"]
+        print(f"\n{part}, {len(sets)} sets\n\n{table_head(head)}")
+        for k, setting in enumerate(settings):
+            gains = table[k] - table[base]
+            low, high = interval(gains, rng)
+            print(
+                table_row(
+                    [
+                        setting,
+                        f"{table[k].mean():.3f}",
+                        f"{gains.mean():+.3f}",
+                        f"[{low:+.3f}, {high:+.3f}]",
+                        f"{(gains > 0.01).sum()} / {(gains < -0.01).sum()}",
+                        f"{ranks[k].mean():.1f}",
+                        f"{(table.max(axis=0) - table[k]).mean():.3f}",
+                        f"{geometric_mean((seconds[k] / seconds[base]).tolist()):.2f}",
+                    ]
+                )
+            )
+    print(f"\nvalidation, set by set\n\n{table_head(['setting', *sets])}")
+    for k, setting in enumerate(settings):
+        values = scores["validation"][k, complete]
+        print(table_row([setting, *(f"{value:.3f}" for value in values)]))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("run")
+    command.add_argument("results")
+    command.add_argument("--data", metavar="DIRECTORY")
+    command.add_argument("--seeds", type=int, default=3)
+    command.add_argument("--sets", nargs="+")
+    command.add_argument("--settings", nargs="+")
+    command.set_defaults(function=run)
+    command = commands.add_parser("report")
+    command.add_argument("results")
+    command.add_argument("--base", default="today")
+    command.set_defaults(function=report)
+    arguments = parser.parse_args()
+    arguments.function(arguments)
+
+
+if __name__ == "__main__":
+    main()
