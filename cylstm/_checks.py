@@ -3,6 +3,7 @@ argument, what was given and what is expected."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
@@ -211,6 +212,34 @@ def check_X(estimator: Any, X: Any, input_format: InputFormat) -> Sequences:
     )
     check_step_features(estimator, sequences.n_features, input_format.n_features)
     return sequences
+
+
+# A root mean square that is too large for a feature, and a largest number that is too small:
+# rare ones among zeros are as they should be.
+LARGE, SMALL = 10.0, 0.1
+
+
+def warn_of_size(sequences: Sequences) -> None:
+    """Warn of features that an LSTM learns badly from, since they saturate its gates or hardly
+    move them."""
+    if sequences.values is None:
+        return
+    values = sequences.values
+    if sequences.lengths.sum() < len(values):  # padding is NaN
+        values = values[sequences.real_rows()]
+    squares = np.einsum("ij,ij->j", values, values, dtype=np.float64)
+    sizes = np.sqrt(squares / len(values))
+    all_small = sizes.max() < SMALL and max(values.max(), -values.min()) < SMALL
+    if sizes.max() <= LARGE and not (all_small and sizes.any()):
+        return
+    warnings.warn(
+        f"The features of X are far from unit variance: feature {sizes.argmax()}, the "
+        f"largest, has a root mean square of {sizes.max():.3g}. An LSTM learns little from "
+        "such inputs; scale them, for example with StepwiseTransformer(StandardScaler()) "
+        "from cylstm.preprocessing in a Pipeline.",
+        UserWarning,
+        stacklevel=2,
+    )
 
 
 def check_form(estimator: Any, X: Any, fitted_form: str) -> str:

@@ -22,6 +22,7 @@ from ._checks import (
     check_X,
     check_y,
     read_X,
+    warn_of_size,
 )
 from ._dataset import Dataset
 from ._docs import fill_docstrings
@@ -383,6 +384,7 @@ class BaseLSTM(NetworkEstimator):
             sequences = check_X(self, X, self._input_format)
         else:
             sequences, self._input_format = read_X(self, X)
+            warn_of_size(sequences)
         labelled = self._read_data(sequences, y, sample_weight)
         if resume:
             self._check_classes(classes)

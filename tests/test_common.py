@@ -1,8 +1,12 @@
 """scikit-learn's own checks of an estimator's behaviour, with the default parameters."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from cylstm import LSTMClassifier, LSTMRegressor
+
+# Some checks fit on features around 100.
+pytestmark = pytest.mark.filterwarnings("ignore:The features of X are far from unit variance")
 
 
 @parametrize_with_checks([LSTMRegressor(dtype="float64"), LSTMClassifier(dtype="float64")])

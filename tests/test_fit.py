@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from example_sequences import X, Y, regressor, weights_of
+from example_sequences import N, X, Y, regressor, weights_of
 
 from cylstm import LSTMRegressor
 
@@ -56,3 +56,25 @@ def test_changing_the_losses_read_does_not_change_the_model():
     assert (model.loss_curve_, model.validation_scores_) == (losses, scores)
     assert (model.loss_, model.best_validation_score_) == (losses[-1], max(scores))
     assert not hasattr(regressor(), "loss_curve_")
+
+
+@pytest.mark.parametrize("factor", [1e3, 1e-3])
+def test_features_of_unusual_size_give_one_warning(factor):
+    scales = np.array([0.1, 1, 0.2]) * factor
+    ragged = [x[: 1 + k % 4] * scales for k, x in enumerate(X)]
+    padded = X * scales
+    padded[0, 2:] = np.nan
+    for data in (X * scales, padded, ragged):
+        with pytest.warns(UserWarning, match="feature 1, the largest, has a root") as caught:
+            regressor().fit(data, Y)
+        assert len(caught) == 1
+        assert "StepwiseTransformer(StandardScaler())" in str(caught[0].message)
+    model = regressor(max_iter=1).fit(X, Y)
+    model.partial_fit(X * scales, Y)  # the first fit has decided
+    model.predict(X * scales)
+
+
+def test_features_of_usual_size_give_no_warning():
+    regressor(max_iter=1).fit(X * [5, 1, 0], Y)
+    regressor(max_iter=1).fit(np.zeros_like(X), Y)
+    regressor(max_iter=1).fit(np.eye(500)[np.arange(N * 4).reshape(N, 4)], Y)
