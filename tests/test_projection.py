@@ -54,11 +54,15 @@ def test_gradients_of_the_oracle(cell):
 def test_sizes_of_whole_and_part_blocks_equal_the_oracle(
     size, dtype, tolerance, products, instruction_set
 ):
-    # More steps than a gradient is summed over at a time, in a shard that is not the only one.
-    lengths = [40, *[25] * 11, 3]
-    problem = Problem((130,), lengths, "squared_error", projection=size, dtype=dtype)
+    # More steps than a gradient is summed over at a time.
+    problem = Problem((130,), [45] * 7 + [3], "squared_error", projection=size, dtype=dtype)
     problem.network.parameters[:] *= 0.2
     problem.check_oracle(tolerance, n_threads=2)
+
+
+def test_more_shards_than_lanes_equal_the_oracle(products):
+    problem = Problem((7, 5), [2, 1, 3] * 91, "squared_error", projection=3)
+    problem.check_oracle(n_threads=2)
 
 
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
