@@ -3,6 +3,7 @@
     python benchmarks/bench_step.py [--threads 1 2] [--repeats 5] [--groups grid wide]
     python benchmarks/bench_step.py --shapes 32,50,8,64 --peers torch
     python benchmarks/bench_step.py --cell gru --groups grid
+    python benchmarks/bench_step.py --projection 64 --groups wide
 
 The network has one layer, a linear head on the last hidden state and squared error. In a shape
 B,T,I,H, a fifth number sets the number of layers and a sixth that of directions.
@@ -12,7 +13,8 @@ time divided by cylstm's. All have the same weights, and the predictions are com
 Times are medians. Programs that are not installed are left out.
 
 FLOP = 2 B T 4H (I + H) for inference with one layer (3H for a GRU), and three times that for
-training.
+training. A projection, which of the other programs only PyTorch has, makes it
+2 B T (4H (I + R) + H R).
 GFLOP/s are those of the fastest mini-batch. The peak is that of multiply-adds in registers.
 For single sequences, a second table divides the bytes of the layers' weights, which each step
 reads, by the time of a step in the fastest predict, and compares this rate with that of
@@ -117,7 +119,7 @@ def measure(problem, n_threads, peers, repeats):
     return times
 
 
-def print_group(shapes, cell, n_threads, peers, repeats):
+def print_group(shapes, layer, n_threads, peers, repeats):
     """A row for each shape, printed as it is measured, and the geometric means of the ratios.
     Then a table of the weights that single sequences read."""
     columns = [
@@ -131,7 +133,7 @@ def print_group(shapes, cell, n_threads, peers, repeats):
     single = []
     for shape in shapes:
         highest = peak(n_threads)
-        problem = Problem(*shape, cell=cell)
+        problem = Problem(*shape, **layer)
         with single_threaded_blas():
             times = measure(problem, n_threads, peers, repeats)
         cells = [", ".join(map(str, shape))]
@@ -164,6 +166,7 @@ def main():
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--cell", choices=["lstm", "gru"], default="lstm")
+    parser.add_argument("--projection", type=int, help="size of the hidden state")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument(
         "--shapes", nargs="+", help="B,T,I,H[,layers[,directions]] ... instead of the groups"
@@ -173,13 +176,15 @@ def main():
     groups = {name: GROUPS[name] for name in arguments.groups}
     if arguments.shapes:
         groups = {"shapes": [tuple(map(int, s.split(","))) for s in arguments.shapes]}
-    peers = [peer for peer in arguments.peers if is_installed(*PEERS[peer])]
+    layer = {"cell": arguments.cell, "projection": arguments.projection}
+    able = ["torch"] if arguments.projection else PEERS
+    peers = [peer for peer in arguments.peers if peer in able and is_installed(*PEERS[peer])]
     print(f"cylstm kernels: {_simd.in_use()}, {_plan.products()}")
     print(f"overhead per mini-batch: {overhead(arguments.repeats):.1f} us")
     for n_threads in arguments.threads:
         for name, shapes in groups.items():
             print(f"\n{name}, {n_threads} thread{'s' * (n_threads > 1)}\n")
-            print_group(shapes, arguments.cell, n_threads, peers, arguments.repeats)
+            print_group(shapes, layer, n_threads, peers, arguments.repeats)
 
 
 if __name__ == "__main__":

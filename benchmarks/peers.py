@@ -18,16 +18,25 @@ def torch_modules(problem):
 
     bidirectional = len(problem.directions) == 2
     n_inputs, n_units = problem.X.shape[2], problem.n_units
+    options = {"proj_size": problem.projection} if problem.projection else {}
     network = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[problem.cell](
-        n_inputs, n_units, problem.n_layers, batch_first=True, bidirectional=bidirectional
+        n_inputs,
+        n_units,
+        problem.n_layers,
+        batch_first=True,
+        bidirectional=bidirectional,
+        **options,
     )
-    head = torch.nn.Linear(n_units * len(problem.directions), 1)
+    head = torch.nn.Linear(problem.weights["head.weight"].shape[1], 1)
     weights = {}
     for k in range(problem.n_layers):
         for direction, suffix in zip(problem.directions, ("", "_reverse"), strict=False):
             names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             for name, array in zip(names, problem.layer(k, direction), strict=True):
                 weights[f"{name}_l{k}{suffix}"] = torch.tensor(array)
+            if problem.projection:
+                array = problem.weights[f"layers.{k}.{direction}weight_hr"]
+                weights[f"weight_hr_l{k}{suffix}"] = torch.tensor(array)
     network.load_state_dict(weights)
     head.load_state_dict(
         {name: torch.tensor(problem.weights[f"head.{name}"]) for name in ("weight", "bias")}

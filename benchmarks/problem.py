@@ -15,7 +15,18 @@ from cylstm._training import Trainer
 class Problem:
     """Random sequences and targets, and the random weights of a network."""
 
-    def __init__(self, B, T, n_inputs, n_units, n_layers=1, n_directions=1, *, cell="lstm"):
+    def __init__(
+        self,
+        B,
+        T,
+        n_inputs,
+        n_units,
+        n_layers=1,
+        n_directions=1,
+        *,
+        cell="lstm",
+        projection=None,
+    ):
         rng = np.random.default_rng(0)
         architecture = Architecture(
             n_inputs,
@@ -24,8 +35,10 @@ class Problem:
             "squared_error",
             "float32",
             cell,
+            projection=projection,
             bidirectional=n_directions == 2,
         )
+        self.projection = projection
         self.cell, self.n_units, self.n_layers = cell, n_units, n_layers
         self.directions = architecture.directions
         self.X = rng.normal(size=(B, T, n_inputs)).astype(np.float32)
@@ -60,6 +73,7 @@ class Problem:
         model = LSTMRegressor(
             [self.n_units] * self.n_layers,
             cell=self.cell,
+            projection_size=self.projection,
             bidirectional=len(self.directions) == 2,
             batch_size=len(self.X),
             n_jobs=n_threads,
@@ -101,6 +115,7 @@ def cylstm_batch(problem, n_threads):
         n_threads,
         problem.n_layers,
         cell=problem.cell,
+        projection=problem.projection,
         bidirectional=len(problem.directions) == 2,
     )
     rows = np.arange(len(problem.X))

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import check_64_bits
 from ._callbacks import CallbackSupportMixin, FitTasks, Method
-from ._checks import check_precision, check_residual
+from ._checks import check_precision, check_projection, check_residual
 from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads
@@ -230,6 +230,9 @@ class NetworkEstimator(
             self._parameter_constraints, settings, caller_name=type(self).__name__
         )
         check_precision(settings)
+        check_projection(
+            self.projection_size, self.cell, check_layer_sizes(self.hidden_layer_sizes)
+        )
 
     @classmethod
     @functools.cache
@@ -248,6 +251,7 @@ class NetworkEstimator(
             dtype=self.dtype,
             cell=self.cell,
             activation=self.activation,
+            projection=self.projection_size and int(self.projection_size),
             residual=bool(self.residual),
             **architecture,
         )

@@ -104,13 +104,30 @@ def check_settings(estimator: Any) -> None:
 
 def check_residual(architecture: Any) -> None:
     """Refuse residual connections where there are none to make."""
-    n_units = [n * len(architecture.directions) for n in architecture.hidden_layer_sizes]
-    n_inputs = [architecture.n_inputs, *n_units[:-1]]
-    if architecture.residual and all(n != i for n, i in zip(n_units, n_inputs, strict=True)):
+    n_outputs = [n * len(architecture.directions) for n in architecture.output_sizes]
+    n_inputs = [architecture.n_inputs, *n_outputs[:-1]]
+    if architecture.residual and all(n != i for n, i in zip(n_outputs, n_inputs, strict=True)):
         raise ValueError(
             "residual=True adds the inputs of a layer to its outputs, but no layer has as "
-            f"many inputs ({n_inputs}) as outputs ({n_units}). Give layers of equal size in "
+            f"many inputs ({n_inputs}) as outputs ({n_outputs}). Give layers of equal size in "
             "hidden_layer_sizes."
+        )
+
+
+def check_projection(size: int | None, cell: str, hidden_layer_sizes: list[int]) -> None:
+    """Refuse a projection of a hidden state that cannot have one, or that is no smaller."""
+    if size is None:
+        return
+    if "c" not in CELLS[cell].state:
+        raise ValueError(
+            f'projection_size={size} cannot be combined with cell="{cell}": a GRU mixes its '
+            "hidden state of the step before with the new one, number by number, so that both "
+            "have as many numbers as units."
+        )
+    if size >= min(hidden_layer_sizes):
+        raise ValueError(
+            f"projection_size={size} must be smaller than the number of units of every layer; "
+            f"hidden_layer_sizes has {hidden_layer_sizes}."
         )
 
 

@@ -93,6 +93,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         *,
         cell: str = "lstm",
         activation: str = "tanh",
+        projection_size: int | None = None,
         bidirectional: bool = False,
         return_sequences: bool = False,
         residual: bool = False,
@@ -133,6 +134,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.activation = activation
+        self.projection_size = projection_size
         self.bidirectional = bidirectional
         self.return_sequences = return_sequences
         self.residual = residual

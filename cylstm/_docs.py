@@ -22,7 +22,8 @@ weights_ : dict of str to array
     ``layers.0.peephole (3, H)`` in the order i, f, o, ``layers.0.reverse.weight_ih``,
     ..., ``head.weight (n_outputs, D)``, ``head.bias (n_outputs,)`` (with several
     quantiles n_outputs * n_quantiles rows: those of the first output, by rising level,
-    then those of the next one), ``embedding.weight (V, E)``. "coupled" stacks i, g, o:
+    then those of the next one), ``embedding.weight (V, E)``. projection_size=R adds
+    ``layers.0.weight_hr (R, H)``, and weight_hh is (4H, R). "coupled" stacks i, g, o:
     (3H, ...); "input_gated" has no weight_hh. "gru" and "gru_v1" stack r, z, n: (3H, ...),
     and "gru" adds ``layers.0.bias_hn (H,)``, the bias that the reset gate multiplies.
     loss="crf" adds ``crf.transitions (n_classes, n_classes)`` from a label (row) to the next,

@@ -14,9 +14,9 @@ BLOCK = 256
 def gate_values(network, sequences, n_threads):
     """Name -> gates, c and h of each layer and direction, in the form of X."""
     a = network.architecture
-    names = [
-        f"layers.{k}.{direction}"
-        for k in range(len(a.hidden_layer_sizes))
+    layers = [
+        (f"layers.{k}.{direction}", n_units)
+        for k, n_units in enumerate(a.hidden_layer_sizes)
         for direction in a.directions
     ]
     traced = [*a.gates, "c", "h"]
@@ -26,8 +26,9 @@ def gate_values(network, sequences, n_threads):
     traces = _traces(network, sequences, n_threads)
     rows = sequences.real_rows()
     values = {}
-    for name, trace in zip(names, traces, strict=True):
-        parts = dict(zip(traced, np.split(trace[rows], len(traced), axis=1), strict=True))
+    for (name, n_units), trace in zip(layers, traces, strict=True):
+        cuts = n_units * np.arange(1, len(traced))
+        parts = dict(zip(traced, np.split(trace[rows], cuts, axis=1), strict=True))
         if a.cell == "coupled":
             i = parts.pop("i")
             parts = {"i": i, "f": 1 - i, **parts}
@@ -52,8 +53,8 @@ def _traces(network, sequences, n_threads):
     """Of each layer and direction gates, c and h of all rows of values, side by side."""
     a = network.architecture
     traces = [
-        np.empty((sequences.n_rows, (len(a.gates) + 2) * n_units), network.dtype)
-        for n_units in a.hidden_layer_sizes
+        np.empty((sequences.n_rows, (len(a.gates) + 1) * n_units + n_outputs), network.dtype)
+        for n_units, n_outputs in zip(a.hidden_layer_sizes, a.output_sizes, strict=True)
         for _ in a.directions
     ]
     network.forward(sequences, n_threads, scores=False, traces=traces)

@@ -113,6 +113,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         *,
         cell: str = "lstm",
         activation: str = "tanh",
+        projection_size: int | None = None,
         residual: bool = False,
         vocabulary: Collection[Any] | None = None,
         min_count: int = 1,
@@ -155,6 +156,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
         self.activation = activation
+        self.projection_size = projection_size
         self.residual = residual
         self.vocabulary = vocabulary
         self.min_count = min_count
@@ -352,11 +354,14 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         dimension = self.embedding_dim or EMBEDDING_DIM
         if self.tie_weights:
             n_units = check_layer_sizes(self.hidden_layer_sizes)[-1]
-            dimension = self.embedding_dim or n_units
-            if dimension != n_units:
+            n_outputs = self.projection_size or n_units
+            dimension = self.embedding_dim or n_outputs
+            if dimension != n_outputs:
+                units = "the number of units of the last layer"
                 raise ValueError(
-                    f"embedding_dim={dimension} must be the number of units of the last "
-                    f"layer, {n_units}, with tie_weights=True."
+                    f"embedding_dim={dimension} must be "
+                    f"{'projection_size' if self.projection_size else units}, {n_outputs}, "
+                    "with tie_weights=True."
                 )
         return {
             "n_inputs": int(dimension),

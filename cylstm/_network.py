@@ -49,6 +49,8 @@ class Architecture:
     cell : str
         A key of _plan.CELLS.
     activation : {"tanh", "relu"}
+    projection : int or None
+        Numbers (R) of the hidden state, a projection of each layer's H outputs; None: as many.
     bidirectional : bool
     per_step : bool
         Scores for every step, not for the last alone.
@@ -79,6 +81,7 @@ class Architecture:
     dtype: str
     cell: str = "lstm"
     activation: str = "tanh"
+    projection: int | None = None
     bidirectional: bool = False
     per_step: bool = False
     vocabulary: int = 0
@@ -102,6 +105,7 @@ class Architecture:
             "n_inputs": "number of inputs",
             "n_scores": "number of outputs",
             "per_step": "return_sequences",
+            "projection": "projection_size",
             "levels": "quantile",
             "tied": "tie_weights",
             "vocabulary": "size of the vocabulary",
@@ -122,17 +126,31 @@ class Architecture:
         return CELLS[self.cell].gates
 
     @property
+    def output_sizes(self):
+        """Numbers of the hidden state (R) of each layer, per direction."""
+        return tuple(self.projection or n_units for n_units in self.hidden_layer_sizes)
+
+    @property
     def n_features(self):
         """Inputs (D) of the head."""
-        return self.hidden_layer_sizes[-1] * len(self.directions)
+        return self.output_sizes[-1] * len(self.directions)
+
+    @property
+    def _state_sizes(self):
+        """Numbers of each layer's state, per direction: h and, where the cell has it, c."""
+        has_c = "c" in CELLS[self.cell].state
+        return [
+            n_outputs + has_c * n_units
+            for n_outputs, n_units in zip(
+                self.output_sizes, self.hidden_layer_sizes, strict=True
+            )
+        ]
 
     @property
     def n_state(self):
-        """Numbers of one sequence's state: h and, where the cell has it, c of each layer and
-        direction; then what pooling carries from step to step."""
-        vectors = len(CELLS[self.cell].state)
-        n_layers = vectors * sum(self.hidden_layer_sizes) * len(self.directions)
-        return n_layers + self._n_pool_state
+        """Numbers of one sequence's state: those of each layer and direction; then what
+        pooling carries from step to step."""
+        return sum(self._state_sizes) * len(self.directions) + self._n_pool_state
 
     @property
     def _n_pool_state(self):
@@ -144,10 +162,8 @@ class Architecture:
     @property
     def last_h(self):
         """Where h of the last layer stands in a state, of one direction."""
-        n_units = self.hidden_layer_sizes[-1]
-        end = self.n_state - self._n_pool_state
-        start = end - len(CELLS[self.cell].state) * n_units
-        return slice(start, start + n_units)
+        start = self.n_state - self._n_pool_state - self._state_sizes[-1]
+        return slice(start, start + self.output_sizes[-1])
 
     @cached_property
     def places(self):
@@ -178,20 +194,23 @@ class Architecture:
         cell = CELLS[self.cell]
         shapes = {}
         n_inputs = self.n_inputs
-        for k, n_units in enumerate(self.hidden_layer_sizes):
+        sizes = zip(self.hidden_layer_sizes, self.output_sizes, strict=True)
+        for k, (n_units, n_outputs) in enumerate(sizes):
             for direction in self.directions:
                 name = f"layers.{k}.{direction}"
                 shapes[f"{name}weight_ih"] = (len(cell.see_x) * n_units, n_inputs)
                 if cell.see_h:
                     n_rows = len(cell.see_h + cell.see_rh) * n_units
-                    shapes[f"{name}weight_hh"] = (n_rows, n_units)
+                    shapes[f"{name}weight_hh"] = (n_rows, n_outputs)
                 n_apart = len(cell.gates) - len(cell.see_x)
                 if n_apart:
                     shapes[f"{name}bias_hn"] = (n_apart * n_units,)
                 shapes[f"{name}bias"] = (len(cell.see_x) * n_units,)
                 if cell.see_c:
                     shapes[f"{name}peephole"] = (len(cell.see_c), n_units)
-            n_inputs = n_units * len(self.directions)
+                if self.projection:
+                    shapes[f"{name}weight_hr"] = (n_outputs, n_units)
+            n_inputs = n_outputs * len(self.directions)
         if not self.tied:
             shapes["head.weight"] = (self.n_scores, self.n_features)
         shapes["head.bias"] = (self.n_scores,)
@@ -339,16 +358,14 @@ class Network:
         """Sizes and places of a layer in one direction, as _plan.Plan takes them."""
         a = self.architecture
         prefix = f"layers.{k}.{direction}"
-        places = [
-            a.places.get(prefix + name)
-            for name in ("weight_ih", "weight_hh", "bias_hn", "bias", "peephole")
-        ]
+        names = ("weight_ih", "weight_hh", "bias_hn", "bias", "peephole", "weight_hr")
+        places = [a.places.get(prefix + name) for name in names]
         bias = places.pop(2)
         places[2] = bias or places[2]  # the first of one block
         # An absent one is never read.
         starts = [place.start if place else 0 for place in places]
         n_inputs = a.places[f"{prefix}weight_ih"].shape[1]
-        return n_inputs, a.hidden_layer_sizes[k], *starts
+        return n_inputs, a.hidden_layer_sizes[k], a.output_sizes[k], *starts
 
     def __getstate__(self):
         return {"architecture": self.architecture, "parameters": self.parameters}
@@ -372,10 +389,10 @@ class Network:
     def initialize(self, random_state, scale=None):
         """Draw all parameters; with a scale all uniform between -scale and scale.
 
-        Each gate has a matrix of its own: Glorot uniform from the inputs, orthogonal
-        from the hidden state. Biases are 0, but 1 for the forget gate (Gers 2000);
-        peepholes are 0, as is the chain of a CRF (see initialize_chain). Embeddings are
-        uniform between -0.05 and 0.05.
+        Each gate has a matrix of its own: Glorot uniform from the inputs, orthogonal (with a
+        projection, orthonormal columns) from the hidden state. Projections are Glorot
+        uniform, embeddings uniform between -0.05 and 0.05. Biases are 0, but 1 for the forget
+        gate (Gers 2000); peepholes are 0, as is the chain of a CRF (see initialize_chain).
         """
         self.changed()
         if scale is not None:
@@ -387,14 +404,14 @@ class Network:
             what = name.rsplit(".", 1)[-1]
             if name == "embedding.weight":
                 view[...] = random_state.uniform(-0.05, 0.05, size=view.shape)
-            elif what in ("weight_ih", "weight"):
+            elif what in ("weight_ih", "weight_hr", "weight"):
                 n_out = view.shape[0] // (len(cell.see_x) if what == "weight_ih" else 1)
                 limit = np.sqrt(6 / (view.shape[1] + n_out))
                 view[...] = random_state.uniform(-limit, limit, size=view.shape)
             elif what == "weight_hh":
-                n_units = view.shape[1]
-                for block in view.reshape(-1, n_units, n_units):
-                    q, r = np.linalg.qr(random_state.standard_normal((n_units, n_units)))
+                n_gates = len(cell.see_h + cell.see_rh)
+                for block in view.reshape(n_gates, -1, view.shape[1]):
+                    q, r = np.linalg.qr(random_state.standard_normal(block.shape))
                     block[...] = q * np.where(np.diag(r) < 0, -1.0, 1.0)
             else:
                 view[...] = 0
@@ -465,7 +482,7 @@ class Network:
             default.
         state_out : array of shape (n_sequences, n_state), optional
             Written: the same after the last step.
-        traces : list of arrays of shape (n_rows, n_gates * H + 2 * H), optional
+        traces : list of arrays of shape (n_rows, (n_gates + 1) * H + R), optional
             Written: gates, c and h of each layer and direction.
         **dropout
             Rates and what the masks are drawn from, as _engine.loss_and_gradients takes

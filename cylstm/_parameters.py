@@ -87,6 +87,16 @@ PARAMETERS: dict[str, Parameter] = {
         "int or sequence of int",
         "Number of units in each of the stacked LSTM layers; an int is a single layer.",
     ),
+    "projection_size": optional(
+        integer(
+            """Length of the hidden state, smaller than every layer's number of units: a
+            trained matrix projects the outputs of the cells to it, h = W_hr (o * phi(c)) (Sak,
+            Senior & Beaufays, arXiv:1402.1128; PyTorch's proj_size). The next step, the next
+            layer and the prediction see h, so that layers of many units have fewer weights. If
+            None, h is the outputs of the cells. Not with "gru" and "gru_v1".""",
+            1,
+        )
+    ),
     "cell": choice(
         _plan.CELLS,
         """The recurrent cell. "lstm": Gers et al. 2000; "peephole": the gates also see the
@@ -166,8 +176,8 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "tie_weights": boolean(
         """Use the embedding matrix as the output matrix as well (Press & Wolf,
-        arXiv:1608.05859), which saves parameters. embedding_dim must then equal the number
-        of units of the last layer."""
+        arXiv:1608.05859), which saves parameters. embedding_dim must then equal
+        projection_size or, without it, the number of units of the last layer."""
     ),
     "softmax_samples": optional(
         integer(

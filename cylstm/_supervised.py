@@ -130,7 +130,8 @@ class BaseLSTM(NetworkEstimator):
         Returns
         -------
         features : array of shape (n_samples, n_units)
-            2 * n_units if bidirectional. With return_sequences the states after every step,
+            projection_size in the place of n_units if that is set, and twice as many if
+            bidirectional. With return_sequences the states after every step,
             in the form of X.
         """
         sequences, _, features = self._forward(X, scores=False, features=True)
@@ -188,9 +189,9 @@ class BaseLSTM(NetworkEstimator):
         values : dict of str to array
             "layers.0.i", "layers.0.f", ..., "layers.0.c", "layers.0.h",
             "layers.0.reverse.i", ...: each (n_samples, n_timesteps, n_units), NaN at
-            padding, or a list of arrays (n_timesteps_k, n_units). The forget gate of
-            "coupled" is 1 - i. A GRU has the reset gate r, the update gate z, the candidate
-            n, and h.
+            padding, or a list of arrays (n_timesteps_k, n_units); h has projection_size
+            columns if that is set. The forget gate of "coupled" is 1 - i. A GRU has the
+            reset gate r, the update gate z, the candidate n, and h.
         """
         check_is_fitted(self)
         sequences = check_X(self, X, self._input_format)

@@ -105,7 +105,7 @@ class TextScoringMixin:
         -------
         states : array of shape (n_sequences, n_units), or (n_tokens, n_units)
             The state after the last token of each of several sequences, or after each token
-            of a single one.
+            of a single one; projection_size in the place of n_units if that is set.
         """
         sequences, single = self._inputs(X)
         if single:

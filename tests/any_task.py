@@ -26,6 +26,7 @@ SHARED = {
     "hidden_layer_sizes": UNITS | st.lists(UNITS, min_size=1, max_size=3) | st.tuples(UNITS),
     "cell": one_of(*_plan.CELLS),
     "activation": one_of("tanh", "relu"),
+    "projection_size": one_of(None, None, 1, 3, 32),
     "residual": st.booleans(),
     "embedding_dim": one_of(None, 1, 5),
     "dropout": one_of(0, 0.0, 0.3),
@@ -99,6 +100,10 @@ def reconcile(p):
     if p["residual"]:  # layers of equal size
         sizes = np.ravel(p["hidden_layer_sizes"]).tolist()
         p["hidden_layer_sizes"] = [sizes[0]] * max(2, len(sizes))
+    # Smaller than every layer, and of cells that have a state besides it.
+    fewest_units = np.min(p["hidden_layer_sizes"])
+    if "c" not in _plan.CELLS[p["cell"]].state or (p["projection_size"] or 0) >= fewest_units:
+        p["projection_size"] = None
     if p["beta_2"] == 0:  # m / |g| has no bound where m remembers what g does not
         p["beta_1"] = 0.0
     if p.get("loss") == "crf":

@@ -1,5 +1,6 @@
-"""Write golden_torch.npz and golden_torch_gru.npz: outputs and gradients of torch.nn.LSTM and
-torch.nn.GRU on packed sequences; and golden_crf.npz: the same with a CRF, and best paths.
+"""Write golden_torch.npz, golden_torch_projection.npz and golden_torch_gru.npz: outputs and
+gradients of torch.nn.LSTM, without and with proj_size, and of torch.nn.GRU on packed
+sequences; and golden_crf.npz: the same with a CRF, and best paths.
 
 Run with PyTorch and pytorch-crf installed: ``python tests/make_golden_torch.py``. The tests
 read the files and need neither.
@@ -17,7 +18,9 @@ LENGTHS = {"equal": [6, 6, 6, 6, 6], "ragged": [3, 9, 1, 6, 4, 9, 2]}
 DIRECTIONS = {"": "", "reverse.": "_reverse"}
 
 
-def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torch.nn.LSTM):
+def case(
+    n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torch.nn.LSTM, **options
+):
     torch.manual_seed(0)
     n, T, n_inputs, n_units = len(lengths), max(lengths), 4, 6
     n_scores = {"squared_error": 2, "logistic": 1, "softmax": 3, "crf": 3}[loss_name]
@@ -29,8 +32,10 @@ def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torc
         batch_first=True,
         bidirectional=bidirectional,
         dtype=dtype,
+        **options,
     )
-    head = torch.nn.Linear(n_units * len(directions), n_scores, dtype=dtype)
+    n_outputs = network.proj_size or n_units
+    head = torch.nn.Linear(n_outputs * len(directions), n_scores, dtype=dtype)
     n_once = 2 * n_units if cell is torch.nn.GRU else 4 * n_units
     with torch.no_grad():
         for k in range(n_layers):  # one bias is enough, but for U_n h of a GRU
@@ -79,7 +84,10 @@ def case(n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell=torc
     gradients = {name: p.grad for name, p in network.named_parameters()}
     for k in range(n_layers):
         for ours, suffix in directions:
-            for name, theirs in (("weight_ih",) * 2, ("weight_hh",) * 2, ("bias", "bias_ih")):
+            named = [("weight_ih",) * 2, ("weight_hh",) * 2, ("bias", "bias_ih")]
+            if network.proj_size:
+                named.append(("weight_hr",) * 2)
+            for name, theirs in named:
                 theirs = f"{theirs}_l{k}{suffix}"
                 pairs[f"layers.{k}.{ours}{name}"] = getattr(network, theirs), gradients[theirs]
             if cell is torch.nn.GRU:
@@ -128,7 +136,14 @@ GRU_CASES = (
 )
 
 
-def write(name, cases, cell=torch.nn.LSTM):
+PROJECTION_CASES = (
+    (1, False, "equal", ("squared_error", False, torch.float32)),
+    (2, False, "ragged", ("softmax", True, torch.float64)),
+    (2, True, "ragged", ("squared_error", False, torch.float64)),
+)
+
+
+def write(name, cases, cell=torch.nn.LSTM, **options):
     arrays = {}
     for n_layers, bidirectional, shape, (loss_name, per_step, dtype) in cases:
         label = (
@@ -136,13 +151,17 @@ def write(name, cases, cell=torch.nn.LSTM):
             f"{shape}, {loss_name}, {'every' if per_step else 'last'} step, "
             f"{str(dtype).removeprefix('torch.')}"
         )
-        made = case(n_layers, bidirectional, LENGTHS[shape], loss_name, per_step, dtype, cell)
+        lengths = LENGTHS[shape]
+        made = case(
+            n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell, **options
+        )
         arrays |= {f"{label}/{key}": value for key, value in made.items()}
     np.savez_compressed(Path(__file__).with_name(f"golden_{name}.npz"), **arrays)
 
 
 def main():
     write("torch", product((1, 2, 3), (False, True), LENGTHS, LOSSES))
+    write("torch_projection", PROJECTION_CASES, proj_size=3)
     write("torch_gru", GRU_CASES, torch.nn.GRU)
     write("crf", product((1,), (False, True), ["ragged"], LOSSES_OF_CRF))
 

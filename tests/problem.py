@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import reference_lstm as reference
 
-from cylstm import _engine
+from cylstm import _engine, _plan
 from cylstm._network import Architecture, Network
 from cylstm._sequences import ragged_to_sequences, tokens_to_sequences
 
+# Cells whose hidden state may be a projection.
+PROJECTED = [name for name, cell in _plan.CELLS.items() if "c" in cell.state]
 LEVELS = (0.1, 0.5, 0.8)
 N_SCORES = {
     "squared_error": 3,
@@ -154,6 +156,20 @@ class Problem:
             )
             assert_close_to_largest(named[name], numerical, 1e-7, name, NOISE * abs(loss))
 
+    def check_oracle_itself(self):
+        a, weights = self.architecture, self.reference_weights()
+        arguments = self.reference_arguments()
+        gradients = reference.batch_gradients(a, weights, *arguments)
+
+        def loss():
+            return reference.batch_loss(a, weights, *arguments)
+
+        for name, weight in weights.items():
+            numerical = numerical_gradient(loss, weight)
+            assert_close_to_largest(
+                gradients[name], numerical, 1e-7, name, NOISE * abs(loss())
+            )
+
 
 class Recorder:
     """Takes gradients down and moves nothing."""
@@ -199,3 +215,13 @@ def assert_close_to_largest(actual, desired, tolerance, name, noise=0.0):
     assert error <= tolerance * largest + noise, (
         f"{name}: {error:.2e} off where the largest is {largest:.2e}"
     )
+
+
+def assert_same_bits(problem, **options):
+    """Of loss and gradients on any number of threads."""
+    (first_loss, first), *others = [
+        problem.loss_and_gradients(n_threads=n, **options) for n in (1, 2, 3, 4, 1)
+    ]
+    for loss, gradients in others:
+        assert loss == first_loss
+        assert gradients.used.tobytes() == first.used.tobytes()

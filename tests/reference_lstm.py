@@ -2,7 +2,8 @@
 
 As slow and as close to the equations as can be: the kernels are compared to it, and it
 is compared to numerical derivatives. `a` is an Architecture, weights are its named
-arrays; a model without recurrent matrix has no weight_hh. A GRU's c is a copy of h, through
+arrays; a model without recurrent matrix has no weight_hh, one without projection no weight_hr.
+A GRU's c is a copy of h, through
 which gradients of h go that bypass the products.
 """
 
@@ -127,7 +128,7 @@ def cell_backward(a, w, step, dh, dc, gradients):
                 dc_before = dc_before + dz_o * w["peephole"][2]
     gradients["weight_ih"] += np.outer(dz, step["x"])
     gradients["bias"] += dz
-    dh_before = np.zeros_like(dh)
+    dh_before = np.zeros_like(step["h_before"])
     if a.cell != "input_gated":
         gradients["weight_hh"] += np.outer(dz, step["h_before"] * step["mask"])
         dh_before = (w["weight_hh"].T @ dz) * step["mask"]
@@ -140,17 +141,25 @@ def cell_backward(a, w, step, dh, dc, gradients):
 def layer_forward(a, w, xs, h, c, mask):
     steps = []
     for x in xs:
-        steps.append(cell_forward(a, w, x, h, c, mask))
-        h, c = steps[-1]["h"], steps[-1]["c"]
+        step = cell_forward(a, w, x, h, c, mask)
+        if "weight_hr" in w:  # h is a projection of what the cells put out
+            step["m"] = step["h"]
+            step["h"] = w["weight_hr"] @ step["m"]
+        steps.append(step)
+        h, c = step["h"], step["c"]
     return steps
 
 
 def layer_backward(a, w, steps, dhs, gradients):
     """dx of every step from dL/dh of every step."""
     dxs = []
-    dh_next = dc = np.zeros_like(dhs[0])
+    dh_next, dc = np.zeros_like(dhs[0]), np.zeros_like(steps[0]["c"])
     for step, dh in zip(reversed(steps), reversed(dhs), strict=True):
-        dx, dh_next, dc = cell_backward(a, w, step, dh + dh_next, dc, gradients)
+        dh = dh + dh_next
+        if "weight_hr" in w:
+            gradients["weight_hr"] += np.outer(dh, step["m"])
+            dh = w["weight_hr"].T @ dh
+        dx, dh_next, dc = cell_backward(a, w, step, dh, dc, gradients)
         dxs.append(dx)
     return dxs[::-1]
 
@@ -293,7 +302,7 @@ def head_weight(a, named):
 
 def of_layer(named, layer, direction):
     prefix = f"layers.{layer}.{direction}"
-    names = ("weight_ih", "weight_hh", "bias", "bias_hn", "peephole")
+    names = ("weight_ih", "weight_hh", "bias", "bias_hn", "peephole", "weight_hr")
     return {name: named[prefix + name] for name in names if prefix + name in named}
 
 
@@ -321,15 +330,16 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
             masks[k] = [dropout.inputs(k, row, t, width) for t in range(n_steps)]
             outputs = [y * m for y, m in zip(outputs, masks[k], strict=True)]
         layers.append([])
+        n_outputs = a.projection or n_units
         for d, direction in enumerate(a.directions):
-            h, c = np.zeros(n_units), np.zeros(n_units)
+            h, c = np.zeros(n_outputs), np.zeros(n_units)
             if state is not None:
-                h = c = state[at : at + n_units]
-                at += n_units
+                h = c = state[at : at + n_outputs]
+                at += n_outputs
                 if not a.cell.startswith("gru"):
                     c = state[at : at + n_units]
                     at += n_units
-            mask = dropout.recurrent(k * len(a.directions) + d, row, n_units)
+            mask = dropout.recurrent(k * len(a.directions) + d, row, n_outputs)
             inputs = outputs[::-1] if direction else outputs
             w = of_layer(weights, k, direction)
             layers[k].append(layer_forward(a, w, inputs, h, c, mask))
@@ -340,7 +350,7 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
         outputs, inputs = [np.concatenate(both) for both in zip(*hs, strict=True)], outputs
         if a.residual and len(outputs[0]) == len(inputs[0]):
             # The backward direction ends at the first step.
-            last = last + np.concatenate([inputs[-1][:n_units], inputs[0][n_units:]])
+            last = last + np.concatenate([inputs[-1][:n_outputs], inputs[0][n_outputs:]])
             outputs = [y + x for y, x in zip(outputs, inputs, strict=True)]
     top = len(layers)
     pool = None
@@ -480,18 +490,18 @@ def batch_gradients(a, weights, xs, ys, sample_weights, states=None, dropout=Non
         if pool:
             dys = list(pool.backward(dfeatures[0], gradients))
         for k in reversed(range(len(layers))):
-            n_units = a.hidden_layer_sizes[k]
+            n_outputs = a.projection or a.hidden_layer_sizes[k]
             dxs = 0
             n_inputs = len(layers[k][0][0]["x"])
-            if a.residual and n_inputs == n_units * len(a.directions):
+            if a.residual and n_inputs == n_outputs * len(a.directions):
                 dxs = np.array(dys if dys is not None else np.zeros((len(x), n_inputs)))
                 if dys is None:
-                    dxs[-1, :n_units] += dfeatures[0][:n_units]
-                    dxs[0, n_units:] += dfeatures[0][n_units:]
+                    dxs[-1, :n_outputs] += dfeatures[0][:n_outputs]
+                    dxs[0, n_outputs:] += dfeatures[0][n_outputs:]
             for d, direction in enumerate(a.directions):
-                columns = slice(d * n_units, (d + 1) * n_units)
+                columns = slice(d * n_outputs, (d + 1) * n_outputs)
                 if dys is None:  # of the last step alone
-                    dhs = [np.zeros(n_units) for _ in x]
+                    dhs = [np.zeros(n_outputs) for _ in x]
                     dhs[-1] = dfeatures[0][columns]
                 else:
                     dhs = [dy[columns] for dy in (dys[::-1] if direction else dys)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from problem import Problem
 from scipy.special import log_softmax
 
-from cylstm import LSTMClassifier, _engine, _simd
+from cylstm import LSTMClassifier, _engine
 from cylstm._network import Architecture, Network
 
 LABELS = np.array(["B", "I", "O"])
@@ -39,13 +39,6 @@ def all_paths(scores, chain):
 
 def random_chain(rng, K, scale):
     return [scale * rng.normal(size=shape) for shape in ((K, K), K, K)]
-
-
-@pytest.fixture(params=_simd.names())
-def instruction_set(request):
-    before = _simd.use(request.param)
-    yield
-    _simd.use(before)
 
 
 @settings(deadline=None, max_examples=300, derandomize=True)

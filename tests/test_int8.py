@@ -10,7 +10,7 @@ from problem import Problem
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, _plan, _simd
+from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, _plan
 from cylstm._network import Architecture, Network
 from cylstm._sequences import Sequences, ragged_to_sequences
 
@@ -19,14 +19,7 @@ X = RNG.normal(size=(40, 6, 3))
 Y = X[:, :, 0].sum(axis=1)
 
 QUANTIZED = [name for name, cell in _plan.CELLS.items() if not cell.see_rh]
-
-
-@pytest.fixture(params=_simd.names())
-def instruction_set(request):
-    """The test runs at all that this CPU has."""
-    before = _simd.use(request.param)
-    yield request.param
-    _simd.use(before)
+PROJECTED = [name for name in QUANTIZED if "c" in _plan.CELLS[name].state]
 
 
 # The kernels
@@ -59,8 +52,10 @@ def traced(problem, network):
     """Of every layer and direction in turn: gates, c and h of all steps, side by side."""
     a = network.architecture
     traces = [
-        np.empty((problem.sequences.n_rows, (len(a.gates) + 2) * n_units), np.float32)
-        for n_units in a.hidden_layer_sizes
+        np.empty(
+            (problem.sequences.n_rows, (len(a.gates) + 1) * n_units + n_outputs), np.float32
+        )
+        for n_units, n_outputs in zip(a.hidden_layer_sizes, a.output_sizes, strict=True)
         for _ in a.directions
     ]
     states = problem.states.astype(np.float32)
@@ -72,6 +67,16 @@ def traced(problem, network):
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("cell", QUANTIZED)
 def test_every_step_equals_the_oracle(cell, activation, bidirectional, instruction_set):
+    check_every_step(cell=cell, activation=activation, bidirectional=bidirectional)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
+@pytest.mark.parametrize("cell", PROJECTED)
+def test_every_step_with_a_projection_equals_the_oracle(cell, bidirectional, instruction_set):
+    check_every_step(cell=cell, bidirectional=bidirectional, projection=17)
+
+
+def check_every_step(**architecture):
     # Each step from the state that the kernels had before it: where an error of 1e-7 moves a
     # state to the next integer, later steps differ by far more.
     lengths = [7, 3, 5, 1, 9]
@@ -80,9 +85,7 @@ def test_every_step_equals_the_oracle(cell, activation, bidirectional, instructi
         lengths,
         "squared_error",
         dtype="float32",
-        cell=cell,
-        activation=activation,
-        bidirectional=bidirectional,
+        **architecture,
     )
     problem.network.parameters[:] *= 0.3
     problem.network.weights["layers.0.weight_ih"][1] = 0  # a row of zeros
@@ -96,19 +99,20 @@ def test_every_step_equals_the_oracle(cell, activation, bidirectional, instructi
         for d, direction in enumerate(a.directions):
             weights = layer_weights(network, f"layers.{k}.{direction}")
             trace = traces.pop(0)
-            n_state = n_units * len(_plan.CELLS[cell].state)
+            n_outputs = a.output_sizes[k]
+            n_state = n_outputs + n_units * ("c" in _plan.CELLS[a.cell].state)
             outputs.append(trace[:, (n_gates + 1) * n_units :])
             for row, length in enumerate(lengths):
-                h = problem.states[row, at : at + n_units]
+                h = problem.states[row, at : at + n_outputs]
                 c = problem.states[row, at : at + n_state][-n_units:]
                 for t in range(length)[:: -1 if d else 1]:
                     place = problem.sequences.starts[row] + t
-                    step = reference.cell_forward(
-                        a, weights, rounded(inputs[place]), rounded(h), c, 1.0
+                    (step,) = reference.layer_forward(
+                        a, weights, [rounded(inputs[place])], rounded(h), c, 1.0
                     )
                     expected = np.concatenate([step[name] for name in (*a.gates, "c", "h")])
                     np.testing.assert_allclose(trace[place], expected, rtol=1e-5, atol=1e-5)
-                    c, h = np.split(trace[place, n_gates * n_units :], 2)
+                    c, h = np.split(trace[place, n_gates * n_units :], [n_units])
             at += n_state
         inputs = np.concatenate(outputs, axis=1)
 

@@ -3,7 +3,7 @@ in teams."""
 
 import numpy as np
 import pytest
-from problem import Problem, assert_close_to_largest
+from problem import Problem, assert_close_to_largest, assert_same_bits
 
 from cylstm import _engine, _plan, _simd
 from cylstm._network import Architecture, Network
@@ -14,17 +14,7 @@ from cylstm._sequences import Sequences, ragged_to_sequences
 WIDE = {"sizes": (37, 19), "lengths": [7, 3, 5, 1, 9] * 11, "loss": "softmax"}
 
 
-@pytest.fixture(autouse=True, params=_simd.names())
-def instruction_set(request):
-    """Every test of this file runs at all that this CPU has."""
-    before = _simd.use(request.param)
-    yield request.param
-    _simd.use(before)
-
-
-@pytest.fixture(params=["packed", "blas"])
-def products(request, monkeypatch):
-    monkeypatch.setenv("CYLSTM_PRODUCTS", request.param)
+pytestmark = pytest.mark.usefixtures("instruction_set")
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
@@ -172,15 +162,6 @@ def test_dropped_weights_and_tokens_equal_the_oracle(cell, products):
     )
     problem.network.parameters[:] *= 0.3
     problem.check_oracle(n_threads=3)
-
-
-def assert_same_bits(problem, **options):
-    (first_loss, first), *others = [
-        problem.loss_and_gradients(n_threads=n, **options) for n in (1, 2, 3, 4, 1)
-    ]
-    for loss, gradients in others:
-        assert loss == first_loss
-        assert gradients.used.tobytes() == first.used.tobytes()
 
 
 def test_bits_where_one_thread_is_done_long_before_the_other():

@@ -24,13 +24,14 @@ def peak(function):
         tracemalloc.stop()
 
 
-def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3):
+def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3, n_projected=0):
     """Bytes that backpropagation has to keep: of each step its inputs, gates and states (c,
-    phi(c) and h, of a GRU h and its copy), in float32."""
+    phi(c) and h, of a GRU h and its copy; where h is a projection, also what it is of, and
+    dL/dh, which the gradients of all steps wait for), in float32."""
     per_step = 0
     n_inputs = I
     for _ in range(n_layers):
-        per_step += n_inputs + directions * (n_gates + n_vectors) * n_units
+        per_step += n_inputs + directions * ((n_gates + n_vectors) * n_units + 2 * n_projected)
         n_inputs = n_units * directions
     return N * T * per_step * 4
 
@@ -44,6 +45,7 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3):
         ({"bidirectional": True}, history(directions=2)),
         ({"cell": "gru"}, history(n_vectors=2)),
         ({"cell": "gru_v1"}, history(n_gates=3)),  # with r h
+        ({"projection_size": 16}, history(n_projected=16)),
         # dL/dh of every step; of attention also the numbers that scores are made of.
         ({"pooling": "max"}, history() + N * T * H * 4),
         ({"pooling": "attention"}, history() + 2 * N * T * H * 4),
@@ -63,6 +65,7 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3):
         "bidirectional",
         "gru",
         "gru_v1",
+        "projection",
         "max",
         "attention",
         "two layers",

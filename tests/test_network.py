@@ -8,7 +8,7 @@ import pytest
 import reference_lstm as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from problem import N_SCORES, NOISE, Problem, assert_close_to_largest, numerical_gradient
+from problem import N_SCORES, PROJECTED, Problem, assert_close_to_largest
 
 from cylstm import _engine, _plan
 from cylstm._network import Architecture, Network
@@ -28,20 +28,7 @@ def test_gradients_equal_central_differences(sizes, lengths, loss):
 @pytest.mark.parametrize("loss", N_SCORES)
 def test_gradients_of_the_oracle_equal_central_differences(loss):
     problem = Problem((3, 2), [4, 1, 6], loss)
-    check_oracle_itself(problem)
-
-
-def check_oracle_itself(problem):
-    a, weights = problem.architecture, problem.reference_weights()
-    arguments = problem.reference_arguments()
-    gradients = reference.batch_gradients(a, weights, *arguments)
-
-    def loss():
-        return reference.batch_loss(a, weights, *arguments)
-
-    for name, weight in weights.items():
-        numerical = numerical_gradient(loss, weight)
-        assert_close_to_largest(gradients[name], numerical, 1e-7, name, NOISE * abs(loss()))
+    problem.check_oracle_itself()
 
 
 @pytest.mark.parametrize("states", [True, False], ids=["initial state", "zero state"])
@@ -60,13 +47,17 @@ def problems(draw):
     loss = draw(st.sampled_from(sorted({*N_SCORES} - {"absolute_error", "quantile"})))
     per_step = draw(st.booleans())
     poolings = ["last"] if per_step or loss == "crf" else sorted(_plan.POOLINGS)
+    cell = draw(st.sampled_from(sorted(_plan.CELLS)))
+    sizes = draw(st.sampled_from([(3,), (3, 2), (2, 3, 2), (3, 3)]))
+    projections = range(1, min(sizes)) if cell in PROJECTED else []
     return Problem(
-        draw(st.sampled_from([(3,), (3, 2), (2, 3, 2), (3, 3)])),
+        sizes,
         [*draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)), 4],
         # Near its kink a numerical derivative of the other two says nothing.
         loss,
         states=draw(st.booleans()),
-        cell=draw(st.sampled_from(sorted(_plan.CELLS))),
+        cell=cell,
+        projection=draw(st.sampled_from([None, *projections])),
         activation=draw(st.sampled_from(["tanh", "relu"])),
         bidirectional=draw(st.booleans()),
         per_step=per_step,
@@ -107,7 +98,7 @@ def test_gradients_of_every_cell(cell, activation, bidirectional, per_step):
     problem = Problem((3, 2), [4, 9, 1, 6], "squared_error", **architecture)
     problem.check_central_differences()
     problem.check_oracle()
-    check_oracle_itself(problem)
+    problem.check_oracle_itself()
 
 
 @pytest.mark.parametrize("states", [True, False], ids=["initial state", "zero state"])
@@ -125,7 +116,7 @@ def test_gradients_of_every_pooling(pooling, bidirectional, states):
     )
     problem.check_central_differences()
     problem.check_oracle()
-    check_oracle_itself(problem)
+    problem.check_oracle_itself()
 
 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])
@@ -145,7 +136,7 @@ def test_gradients_of_residual_connections(pooling, bidirectional):
     )
     problem.check_central_differences()
     problem.check_oracle()
-    check_oracle_itself(problem)
+    problem.check_oracle_itself()
 
 
 def test_a_batch_is_any_choice_of_the_sequences():
@@ -287,18 +278,21 @@ def golden(name):
 
 GOLDEN_TORCH = {
     "lstm": golden("torch") | golden("crf"),
+    "projection": golden("torch_projection"),
     "gru": golden("torch_gru"),
 }
 GOLDEN_OTHERS = golden("others")
 
 
 @pytest.mark.parametrize(
-    ("cell", "case"), [(cell, case) for cell, cases in GOLDEN_TORCH.items() for case in cases]
+    ("layer", "case"),
+    [(layer, case) for layer, cases in GOLDEN_TORCH.items() for case in cases],
 )
-def test_outputs_and_gradients_equal_torch(cell, case):
-    arrays = GOLDEN_TORCH[cell][case]
+def test_outputs_and_gradients_equal_torch(layer, case):
+    arrays = GOLDEN_TORCH[layer][case]
     dtype = arrays["x"].dtype
-    per_step = bool(arrays["per_step"])
+    per_step, bidirectional = bool(arrays["per_step"]), bool(arrays["bidirectional"])
+    n_outputs = arrays["features"].shape[1] // (1 + bidirectional)
     # What two correct programs may differ by: float32 sums of some hundred terms.
     tolerance = 1e-10 if dtype == np.float64 else 1e-5
     network = Network(
@@ -308,8 +302,9 @@ def test_outputs_and_gradients_equal_torch(cell, case):
             arrays["scores"].shape[1],
             str(arrays["loss_name"]),
             dtype,
-            cell,
-            bidirectional=bool(arrays["bidirectional"]),
+            "gru" if layer == "gru" else "lstm",
+            projection=n_outputs if layer == "projection" else None,
+            bidirectional=bidirectional,
             per_step=per_step,
         )
     )

@@ -25,7 +25,7 @@ cdef extern from "network/plan.h" nogil:
         int cell
         int relu
         packed_columns columns
-        Py_ssize_t n_inputs, n_outputs, weight_ih, weight_hh, bias, peephole
+        Py_ssize_t n_inputs, n_outputs, weight_ih, weight_hh, bias, peephole, weight_hr
 
     ctypedef struct head_plan:
         Py_ssize_t n_scores, n_features, weight, bias

@@ -65,8 +65,9 @@ cdef class Plan:
 
     Parameters
     ----------
-    layers : list of list of (I, H, weight_ih, weight_hh, bias, peephole)
-        For each layer its directions: sizes, and offsets into the flat parameter vector.
+    layers : list of list of (I, H, R, weight_ih, weight_hh, bias, peephole, weight_hr)
+        For each layer its directions: sizes, and offsets into the flat parameter vector. R is
+        H, or less where there is a projection.
     cell, activation, loss : str
         A key of CELLS; "tanh" or "relu"; a key of LOSSES.
     head : (D, K, weight, bias)
@@ -133,7 +134,6 @@ cdef class Plan:
             layer = &plan.layers[k]
             layer.cell = CELLS[cell].number
             layer.relu = activation == "relu"
-            (layer.n_inputs, layer.columns.n_units, layer.weight_ih, layer.weight_hh,
-             layer.bias, layer.peephole) = direction
-            layer.n_outputs = layer.columns.n_units
+            (layer.n_inputs, layer.columns.n_units, layer.n_outputs, layer.weight_ih,
+             layer.weight_hh, layer.bias, layer.peephole, layer.weight_hr) = direction
         plan_layout(plan)

@@ -7,7 +7,8 @@
  *     forward   Z = X W' + h_{t-1} U';  gates, c and h element-wise (kernels/cells.h)
  *     backward  dh_{t-1} = dZ_t U;  dW = dZ' X;  dU = dZ' h_prev;  db = sum dZ;  dX = dZ W
  *
- * With recurrent dropout h_{t-1} is multiplied by a mask. A layer that is not recurrent has no U.
+ * Where h is a projection of what the cells put out, projection.h has the rest of a step. With
+ * recurrent dropout h_{t-1} is multiplied by a mask. A layer that is not recurrent has no U.
  * Where a cell's state is h alone, c is a copy of it that goes from step to step element-wise.
  * A gate that sees r h_{t-1}, r being another gate, waits for it: its product with U comes second
  * in a step, and the gradient of r h_{t-1} first in a step of backward.
@@ -36,7 +37,7 @@ typedef struct {
     real *c_last;        /* (B, S) */
     real *h_last;        /* (B, R) */
     real *mask;          /* (B, R) recurrent dropout, or NULL */
-    /* History of a chunk; without it phi_c and rh hold one step, c two, and gates one, unless
+    /* History of a chunk; without it phi_c, rh and m hold one step, c two, and gates one, unless
      * inputs come first. */
     int history;
     int inputs_first;    /* X W' of all steps of a chunk comes before h U' of the first one */
@@ -45,16 +46,20 @@ typedef struct {
     real *h;             /* (B + N, R) */
     real *phi_c;         /* (N, S) where there is a cell state besides h */
     real *rh;            /* (N, S) where a gate sees it, r h_{t-1} */
+    real *m;             /* (N, H) outputs of the cells, where h is a projection of them */
 } layer;
 
 /* Memory that the layers use one after the other. */
 typedef struct {
     real *masked_h; /* (B, R) of this member */
     int8_scratch int8; /* of this member */
-    real *inputs;   /* (STEPS_AT_ONCE, I + R) of [X h_prev], packed; for BLAS (N, R) h_prev */
+    real *inputs;   /* (STEPS_AT_ONCE, I + R) of [X h_prev], or (STEPS_AT_ONCE, H) of m, packed; for
+                     * BLAS (N, R) h_prev */
     real *panel;    /* (PANEL_SCRATCH,) of this member */
     real *dh, *dc;  /* (B, S) */
     real *dn, *drh; /* (B, S) dL/dz of a gate that sees r h, and dL/d(r h) */
+    real *dm;       /* (B, S) dL/dm of a step, and */
+    real *dh_kept;  /* (N, h_stride) dL/dh of all steps, where h is a projection of m */
 } layer_scratch;
 
 /* In shards of few rows of a packed network. */
@@ -75,6 +80,7 @@ static void layer_take_memory(layer *l, const task *t, arena *memory)
     l->h = arena_take(memory, (B + N) * R, item, 1);
     l->phi_c = arena_take(memory, kept * S, item, l->plan->has_cell_state);
     l->rh = arena_take(memory, kept * S, item, l->plan->resets);
+    l->m = arena_take(memory, kept * l->plan->columns.n_units, item, l->plan->projects);
     l->c_last = arena_take(memory, B * S, item, 1);
     l->h_last = arena_take(memory, B * R, item, 1);
     l->mask = arena_take(memory, B * R, item, t->recurrent_dropout > 0);

@@ -5,6 +5,7 @@ typedef struct {
     ptrdiff_t n; /* rows */
     const real *x, *h_prev, *c_prev;
     real *z, *c, *phi_c, *rh, *h;
+    real *m; /* where the cells write: h, or what is projected to it */
 } layer_step;
 
 /* Step t of a chunk, whose rows start at `now` of the states, and those it sees at `before`. */
@@ -15,6 +16,7 @@ static layer_step find_step(
     const ptrdiff_t S = l->plan->columns.n_padded, G = l->plan->columns.n_columns;
     const ptrdiff_t B = s->B, done = now - B;
     const int gates_kept = l->history || l->inputs_first;
+    real *h = l->h + now * l->plan->n_outputs;
     return (layer_step){
         .n = s->counts[t],
         .x = x + done * l->plan->n_inputs,
@@ -24,7 +26,8 @@ static layer_step find_step(
         .c = l->c + (l->history ? now : (t + 1) % 2 * B) * S,
         .phi_c = step_of(l->phi_c, l->history ? done * S : 0),
         .rh = step_of(l->rh, l->history ? done * S : 0),
-        .h = l->h + now * l->plan->n_outputs,
+        .h = h,
+        .m = l->m ? l->m + (l->history ? done * l->plan->columns.n_units : 0) : h,
     };
 }
 
@@ -35,7 +38,7 @@ static void layer_cells_forward(
     l->kernels->cell_forward[p->cell][p->relu](
         step->n, p->columns.n_units, p->columns.width, first, last,
         l->weights + p->columns.bias_at, l->weights + p->peephole_at, step->z, step->c_prev,
-        step->c, step->phi_c, step->h);
+        step->c, step->phi_c, step->m);
 }
 
 /* Some blocks of r h_{t-1}, as products take it; the reset gate is not activated yet. */
@@ -140,6 +143,10 @@ static void layer_forward(
         else
             blas_step(l, &step);
         barrier_wait(member);
+        if (l->plan->projects) {
+            project_forward(l, member, step.n, step.m, step.h);
+            barrier_wait(member);
+        }
         if (member->number == 0) { /* rows that end here */
             const ptrdiff_t on = t + 1 < T ? s->counts[t + 1] : 0, n = step.n - on;
             memcpy(l->c_last + on * S, step.c + on * S, (size_t)(n * S) * sizeof(real));
@@ -213,16 +220,23 @@ static void layer_backward(
         now -= n;
         const ptrdiff_t before = now + B - n_before;
         const real *dy_t = dy ? dy + now * p->n_outputs : NULL;
-        real *dz = l->gates + now * G;
+        real *dz = l->gates + now * G, *dm = scratch->dh; /* of what the cells put out */
+        if (p->projects) {
+            project_backward(l, member, n, dy_t, scratch->dh_kept + now * p->h_stride, scratch);
+            dm = scratch->dm;
+            dy_t = NULL; /* is in it */
+        }
         if (p->resets)
             reset_backward(l, n, member, first, last, dz, dy_t, scratch);
         l->kernels->cell_backward[p->cell][p->relu](
             n, H, width, first, last, l->weights + p->peephole_at, dz, l->c + before * S,
-            l->c + (now + B) * S, step_of(l->phi_c, now * S), scratch->drh, dy_t, scratch->dh,
+            l->c + (now + B) * S, step_of(l->phi_c, now * S), scratch->drh, dy_t, dm,
             scratch->dc, l->gradients + p->columns.bias_at, l->gradients + p->peephole_at);
         barrier_wait(member);
         if (t > 0)
             states_backward(l, n, member, dz, scratch);
     }
+    if (p->projects)
+        projection_gradients(l, s->N, member, scratch);
     layer_weight_gradients(l, s, member, x, scratch, dx);
 }

@@ -1,6 +1,7 @@
 /* Weights into the kernels' layout, and gradients back into the flat vector's. The
- * work is cut into pieces that threads can do in any order: of each layer its blocks of units,
- * then blocks of the rows of U and of W for backward; last the head likewise. */
+ * work is cut into pieces that threads can do in any order: of each layer its blocks of units and
+ * of its projection, then for backward blocks of the rows of U, W and W_hr; last the head
+ * likewise. */
 
 static gate_shape shape_of(const packed_columns *c, const signed char *stacked)
 {
@@ -9,32 +10,58 @@ static gate_shape shape_of(const packed_columns *c, const signed char *stacked)
 
 static const signed char one_gate[] = {0};
 
-/* Pieces of one layer, in the order above. */
-typedef struct {
-    ptrdiff_t blocks, rows_h, rows_rh, rows_x;
-} layer_pieces;
-
-static layer_pieces count_layer_pieces(
-    const network_plan *plan, ptrdiff_t k, pack_purpose purpose, ptrdiff_t portion)
+static ptrdiff_t count_layer_blocks(const layer_plan *l)
 {
-    const layer_plan *l = &plan->layers[k];
-    const int first_level = k < plan->n_directions;
-    layer_pieces n = {l->columns.n_blocks, 0, 0, 0};
-    if (purpose != FOR_FORWARD && l->recurrent)
-        n.rows_h = ceil_div(l->n_outputs, portion * BLOCK_UNITS);
-    if (purpose != FOR_FORWARD && l->resets)
-        n.rows_rh = n.rows_h;
-    if (purpose == FOR_INPUT_GRADIENTS || (purpose == FOR_BACKWARD && !first_level))
-        n.rows_x = ceil_div(l->n_inputs, portion * BLOCK_UNITS);
-    return n;
+    return l->columns.n_blocks + l->projection.n_blocks;
 }
 
-static layer_pieces count_head_pieces(const network_plan *plan, pack_purpose purpose)
+/* Weights that are packed as rows: `wanted` for the gradient of an operand of n numbers. */
+typedef struct {
+    gate_shape shape;
+    ptrdiff_t n, weights, at; /* their places in the flat vector and packed */
+    int wanted;
+} row_weights;
+
+enum { N_ROW_WEIGHTS = 4 };
+
+static void list_row_weights(
+    const network_plan *plan, ptrdiff_t k, pack_purpose purpose, row_weights *rows)
+{
+    const layer_plan *l = &plan->layers[k];
+    const packed_columns *c = &l->columns, *projection = &l->projection;
+    const int backward = purpose != FOR_FORWARD, first_level = k < plan->n_directions;
+    const int to_inputs = purpose == FOR_INPUT_GRADIENTS || (backward && !first_level);
+    rows[0] = (row_weights){shape_of(c, l->h.rows), l->n_outputs, l->weight_hh, l->rows_h_at,
+                            backward && l->recurrent};
+    rows[1] = (row_weights){shape_of(c, l->rh.rows), l->n_outputs, l->weight_hh, l->rows_rh_at,
+                            backward && l->resets};
+    rows[2] = (row_weights){shape_of(c, l->x.rows), l->n_inputs, l->weight_ih, l->rows_x_at,
+                            to_inputs};
+    rows[3] = (row_weights){shape_of(projection, one_gate), c->n_units, l->weight_hr,
+                            l->rows_m_at, backward && l->projects};
+}
+
+static ptrdiff_t count_row_pieces(const row_weights *rows, ptrdiff_t portion)
+{
+    return rows->wanted ? ceil_div(rows->n, portion * BLOCK_UNITS) : 0;
+}
+
+static ptrdiff_t count_layer_pieces(
+    const network_plan *plan, ptrdiff_t k, pack_purpose purpose, ptrdiff_t portion)
+{
+    ptrdiff_t total = count_layer_blocks(&plan->layers[k]);
+    row_weights rows[N_ROW_WEIGHTS];
+    list_row_weights(plan, k, purpose, rows);
+    for (int j = 0; j < N_ROW_WEIGHTS; j++)
+        total += count_row_pieces(&rows[j], portion);
+    return total;
+}
+
+static ptrdiff_t count_head_pieces(const network_plan *plan, pack_purpose purpose)
 {
     const head_plan *h = &plan->head;
     const ptrdiff_t rows = ceil_div(h->n_features, HEAD_BLOCK);
-    return (layer_pieces){
-        h->columns.n_blocks, 0, 0, purpose == FOR_FORWARD || h->thin ? 0 : rows};
+    return h->columns.n_blocks + (purpose == FOR_FORWARD || h->thin ? 0 : rows);
 }
 
 /* With `head` also those of the head. */
@@ -44,15 +71,9 @@ static ptrdiff_t count_pieces(
     ptrdiff_t total = 0;
     if (!plan->packed)
         return 0;
-    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
-        const layer_pieces n = count_layer_pieces(plan, k, purpose, portion);
-        total += n.blocks + n.rows_h + n.rows_rh + n.rows_x;
-    }
-    if (with_head) {
-        const layer_pieces n = count_head_pieces(plan, purpose);
-        total += n.blocks + n.rows_x;
-    }
-    return total;
+    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++)
+        total += count_layer_pieces(plan, k, purpose, portion);
+    return total + (with_head ? count_head_pieces(plan, purpose) : 0);
 }
 
 /* A block of n vectors (n, H). */
@@ -78,6 +99,7 @@ static void unpack_vectors(
             vectors[k * H + start + j] = packed[k * width + j];
 }
 
+/* Block of count_layer_blocks; those of the projection, which has no vectors, come last. */
 static void pack_layer_block(
     const kernels *k, const int8_kernels *int8, const layer_plan *l, const real *flat,
     real *packed, ptrdiff_t block)
@@ -85,6 +107,12 @@ static void pack_layer_block(
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, R = l->n_outputs;
     const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
+    const gate_shape hr = shape_of(&l->projection, one_gate);
+    if (block >= c->n_blocks) {
+        k->pack_gates(&hr, c->n_units, flat + l->weight_hr, c->n_units, 0,
+                      packed + l->projection.columns_at, block - c->n_blocks);
+        return;
+    }
     if (int8) {
         const int8_columns of_x = columns_in_int8(l, packed, 0);
         const int8_columns of_h = columns_in_int8(l, packed, 1);
@@ -108,7 +136,13 @@ static void unpack_layer_block(
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, R = l->n_outputs;
     const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
+    const gate_shape hr = shape_of(&l->projection, one_gate);
     const real *columns = packed + c->columns_at;
+    if (block >= c->n_blocks) {
+        k->unpack_gates(&hr, c->n_units, flat + l->weight_hr, c->n_units, 0,
+                        packed + l->projection.columns_at, block - c->n_blocks, 0);
+        return;
+    }
     k->unpack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block, 0);
     if (l->recurrent)
         k->unpack_gates(&hh, R, flat + l->weight_hh, c->depth, I, columns, block, 0);
@@ -116,44 +150,37 @@ static void unpack_layer_block(
     unpack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
 }
 
-/* Piece of count_pieces, from the flat vector to its packed place; layers from one of their own. */
-static void pack_piece(
-    const network_plan *plan, pack_purpose purpose, ptrdiff_t portion, ptrdiff_t piece,
-    const real *of_layers, const real *flat, real *packed)
+static void pack_layer_piece(
+    const network_plan *plan, ptrdiff_t k, pack_purpose purpose, ptrdiff_t portion,
+    ptrdiff_t piece, const real *flat, real *packed)
+{
+    const kernels *kernels = plan->kernels;
+    const layer_plan *l = &plan->layers[k];
+    row_weights rows[N_ROW_WEIGHTS];
+    if (piece < count_layer_blocks(l)) {
+        pack_layer_block(kernels, plan->int8, l, flat, packed, piece);
+        return;
+    }
+    piece -= count_layer_blocks(l);
+    list_row_weights(plan, k, purpose, rows);
+    for (int j = 0; j < N_ROW_WEIGHTS; j++) {
+        const row_weights *w = &rows[j];
+        const ptrdiff_t n = count_row_pieces(w, portion);
+        if (piece < n) {
+            kernels->pack_rows(&w->shape, w->n, flat + w->weights, packed + w->at,
+                               portion * BLOCK_UNITS, piece);
+            return;
+        }
+        piece -= n;
+    }
+}
+
+static void pack_head_piece(
+    const network_plan *plan, ptrdiff_t piece, const real *flat, real *packed)
 {
     const kernels *kernels = plan->kernels;
     const head_plan *h = &plan->head;
     const gate_shape head = shape_of(&h->columns, one_gate);
-    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
-        const layer_plan *l = &plan->layers[k];
-        const gate_shape of_x = shape_of(&l->columns, l->x.rows);
-        const gate_shape of_h = shape_of(&l->columns, l->h.rows);
-        const gate_shape of_rh = shape_of(&l->columns, l->rh.rows);
-        const layer_pieces n = count_layer_pieces(plan, k, purpose, portion);
-        if (piece < n.blocks) {
-            pack_layer_block(kernels, plan->int8, l, of_layers, packed, piece);
-            return;
-        }
-        piece -= n.blocks;
-        if (piece < n.rows_h) {
-            kernels->pack_rows(&of_h, l->n_outputs, of_layers + l->weight_hh,
-                               packed + l->rows_h_at, portion * BLOCK_UNITS, piece);
-            return;
-        }
-        piece -= n.rows_h;
-        if (piece < n.rows_rh) {
-            kernels->pack_rows(&of_rh, l->n_outputs, of_layers + l->weight_hh,
-                               packed + l->rows_rh_at, portion * BLOCK_UNITS, piece);
-            return;
-        }
-        piece -= n.rows_rh;
-        if (piece < n.rows_x) {
-            kernels->pack_rows(&of_x, l->n_inputs, of_layers + l->weight_ih,
-                               packed + l->rows_x_at, portion * BLOCK_UNITS, piece);
-            return;
-        }
-        piece -= n.rows_x;
-    }
     if (h->thin) {
         memcpy(packed + h->columns.columns_at, flat + h->weight,
                (size_t)(h->n_scores * h->n_features) * sizeof(real));
@@ -171,6 +198,22 @@ static void pack_piece(
                        piece - h->columns.n_blocks);
 }
 
+/* Piece of count_pieces, from the flat vector to its packed place; layers from one of their own. */
+static void pack_piece(
+    const network_plan *plan, pack_purpose purpose, ptrdiff_t portion, ptrdiff_t piece,
+    const real *of_layers, const real *flat, real *packed)
+{
+    for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
+        const ptrdiff_t n = count_layer_pieces(plan, k, purpose, portion);
+        if (piece < n) {
+            pack_layer_piece(plan, k, purpose, portion, piece, of_layers, packed);
+            return;
+        }
+        piece -= n;
+    }
+    pack_head_piece(plan, piece, flat, packed);
+}
+
 /* Piece of count_pieces for FOR_FORWARD, gradients from their packed place to the flat vector. */
 static void unpack_piece(
     const network_plan *plan, ptrdiff_t piece, real *flat, const real *packed)
@@ -179,12 +222,12 @@ static void unpack_piece(
     const head_plan *h = &plan->head;
     const gate_shape head = shape_of(&h->columns, one_gate);
     for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
-        const layer_pieces n = count_layer_pieces(plan, k, FOR_FORWARD, 1);
-        if (piece < n.blocks) {
+        const ptrdiff_t n = count_layer_blocks(&plan->layers[k]);
+        if (piece < n) {
             unpack_layer_block(kernels, &plan->layers[k], flat, packed, piece);
             return;
         }
-        piece -= n.blocks;
+        piece -= n;
     }
     if (piece == 0)
         memcpy(flat + plan->tail, packed + plan->tail_at, (size_t)plan->n_tail * sizeof(real));

@@ -45,7 +45,7 @@ static void gather_classes(const network_plan *plan, const task *t, ptrdiff_t pi
 /* -- Lanes -- */
 
 /* Gradients that shards add to: all but those of packed columns, which the first one writes where
- * every gate sees all operands. */
+ * every gate sees all operands, and those of projections. */
 static void zero_gradients(const network_plan *plan, const task *t, real *gradients)
 {
     ptrdiff_t at = 0;

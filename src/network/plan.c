@@ -97,6 +97,44 @@ static void describe_layer(layer_plan *layer, int packed, int int8)
         /* Quads, and of both operands a scale and an offset. */
         layer->columns.per_column = layer->int8_depth / 4 + 4;
     }
+    layer->projects = layer->n_outputs < layer->columns.n_units;
+    layer->projection.packed = packed;
+    layer->projection.n_gates = 1;
+    layer->projection.n_units = layer->n_outputs;
+    layer->projection.depth = layer->projection.per_column = layer->columns.n_units;
+}
+
+/* Places of a layer's weights from `at` on; return the next place. The projection comes before all
+ * that starts at zeros, since a lane's first shard writes its gradients (phases.h). */
+static ptrdiff_t lay_layer(layer_plan *layer, ptrdiff_t at)
+{
+    if (layer->projects) {
+        lay_columns(&layer->projection, HEAD_BLOCK, at);
+        at = layer->projection.bias_at; /* it has none */
+    }
+    layer->peephole_at = lay_columns(&layer->columns, BLOCK_UNITS, at);
+    return layer->peephole_at + layer->columns.n_padded * layer->n_peepholes;
+}
+
+/* How large any layer is. */
+static void measure_layer(network_plan *plan, const layer_plan *layer)
+{
+    const packed_columns *c = &layer->columns;
+    const ptrdiff_t H = c->n_units, R = layer->n_outputs;
+    const ptrdiff_t reset = layer->resets ? H : 0, projected = layer->projects ? H : 0;
+    const ptrdiff_t n_seeing = count(&layer->h) + count(&layer->rh);
+    plan->n_state += layer_n_state(layer);
+    plan->widest_units = max_of(plan->widest_units, c->n_padded);
+    plan->widest_inputs = max_of(plan->widest_inputs, layer->n_inputs);
+    if (layer->projects)
+        plan->widest_projection = max_of(plan->widest_projection, layer->h_stride);
+    plan->deepest = max_of(plan->deepest, max_of(c->depth + reset, projected));
+    plan->most_weights =
+        max_of(plan->most_weights, c->per_column * c->n_padded * c->n_gates +
+                                       projected * layer->h_stride);
+    plan->layers_work += 2.0 * (double)H *
+                         (double)(count(&layer->x) * layer->n_inputs + n_seeing * R +
+                                  8 * c->n_gates + (layer->projects ? R : 0));
 }
 
 void plan_layout(network_plan *plan)
@@ -112,22 +150,9 @@ void plan_layout(network_plan *plan)
         layer->h_stride = layer->n_outputs;
         if (plan->packed) {
             layer->h_stride = in_blocks(layer->n_outputs);
-            layer->peephole_at = lay_columns(&layer->columns, BLOCK_UNITS, at);
-            at = layer->peephole_at + layer->columns.n_padded * layer->n_peepholes;
+            at = lay_layer(layer, at);
         }
-        plan->n_state += layer_n_state(layer);
-        plan->widest_units = max_of(plan->widest_units, layer->columns.n_padded);
-        plan->widest_inputs = max_of(plan->widest_inputs, layer->n_inputs);
-        plan->deepest = max_of(plan->deepest, layer->columns.depth +
-                                                  (layer->resets ? layer->columns.n_units : 0));
-        plan->most_weights = max_of(
-            plan->most_weights,
-            layer->columns.per_column * layer->columns.n_padded * layer->columns.n_gates);
-        plan->layers_work += 2.0 * (double)layer->columns.n_units *
-                             (double)(count(&layer->x) * layer->n_inputs +
-                                      (count(&layer->h) + count(&layer->rh)) *
-                                          layer->n_outputs +
-                                      8 * layer->columns.n_gates);
+        measure_layer(plan, layer);
     }
     plan->n_layer_gradients = plan->packed ? at : plan_n_layer_parameters(plan);
     head->columns.packed = plan->packed;
@@ -164,7 +189,8 @@ void plan_layout(network_plan *plan)
         layer->rows_h_at = at;
         layer->rows_rh_at = layer->rows_h_at + count(&layer->h) * H * layer->h_stride;
         layer->rows_x_at = layer->rows_rh_at + count(&layer->rh) * H * layer->h_stride;
-        at = layer->rows_x_at + count(&layer->x) * H * in_blocks(layer->n_inputs);
+        layer->rows_m_at = layer->rows_x_at + count(&layer->x) * H * in_blocks(layer->n_inputs);
+        at = layer->rows_m_at + (layer->projects ? layer->n_outputs * in_blocks(H) : 0);
     }
     head->rows_at = at;
     if (plan->packed && !head->thin)

@@ -2,8 +2,8 @@
  * parameters and in packed form. The same for both precisions; numbers, not bytes.
  *
  * Letters: B rows (sequences) of a batch or shard, T steps, N packed rows (the sum of lengths),
- * I inputs, H units, R outputs (the hidden state), G gate columns, D features and K scores of the head, V tokens of the
- * vocabulary, P parameters. */
+ * I inputs, H units, R outputs (the hidden state), G gate columns, D features and K scores of the
+ * head, V tokens of the vocabulary, P parameters. */
 #ifndef CYLSTM_PLAN
 #define CYLSTM_PLAN
 
@@ -57,8 +57,10 @@ typedef struct {
     int relu;           /* phi is relu, else tanh */
     packed_columns columns;
     ptrdiff_t n_inputs; /* I */
-    ptrdiff_t n_outputs; /* R, numbers of h; without projection H, */
+    ptrdiff_t n_outputs; /* R, numbers of h: H, or fewer, */
+    int projects;        /* which weight_hr then makes of the cells' outputs; */
     ptrdiff_t h_stride;  /* and a row of dL/dh: in whole blocks where it is packed */
+    packed_columns projection; /* of one gate, without bias; R units that see H cells */
     int recurrent;      /* some gate sees h */
     int resets;         /* some gate sees r h, r being the first one */
     int alike;          /* every gate sees all operands */
@@ -72,9 +74,11 @@ typedef struct {
     ptrdiff_t weight_hh; /* (gates that see h or r h * H, R) */
     ptrdiff_t bias;      /* (gates * H,) */
     ptrdiff_t peephole;  /* (n_peepholes, H) */
+    ptrdiff_t weight_hr; /* (R, H) where it projects */
     /* Places among the packed weights, */
     ptrdiff_t peephole_at;             /* block by block (n_peepholes, width) */
-    ptrdiff_t rows_h_at, rows_rh_at, rows_x_at; /* and for backward alone */
+    /* and for backward alone. */
+    ptrdiff_t rows_h_at, rows_rh_at, rows_x_at, rows_m_at;
 } layer_plan;
 
 typedef struct {
@@ -123,7 +127,8 @@ typedef struct {
     ptrdiff_t n_columns;         /* of those that forward needs */
     ptrdiff_t widest_units;      /* of any layer, padding included */
     ptrdiff_t widest_inputs;     /* of any layer */
-    ptrdiff_t deepest;           /* numbers that a gate of any layer, or a score, sees */
+    ptrdiff_t widest_projection; /* h_stride of any layer that projects, 0 without */
+    ptrdiff_t deepest;           /* numbers that a gate, a projected one or a score sees */
     ptrdiff_t most_weights;      /* of any layer, packed, as if all blocks were whole */
     double layers_work;          /* floating-point operations of a step of a row, forward */
     int loss;

@@ -39,6 +39,7 @@ static void stack_take_memory(
     const int outer = t->training && plan_has_outputs(plan);
     const int masked = t->recurrent_dropout > 0;
     const int resets = plan->layers[0].resets; /* all layers have the same cell */
+    const int projects = plan->widest_projection > 0;
     st->n_levels = plan->n_layers;
     st->n_directions = plan->n_directions;
     st->joined = two || t->dropout > 0 || plan->residual;
@@ -78,6 +79,9 @@ static void stack_take_memory(
     st->scratch.dc = arena_take(memory, B * plan->widest_units, item, t->training);
     st->scratch.dn = arena_take(memory, B * plan->widest_units, item, t->training && resets);
     st->scratch.drh = arena_take(memory, B * plan->widest_units, item, t->training && resets);
+    st->scratch.dm = arena_take(memory, B * plan->widest_units, item, t->training && projects);
+    st->scratch.dh_kept =
+        arena_take(memory, N * plan->widest_projection, item, t->training && projects);
 }
 
 /* Of one direction. */

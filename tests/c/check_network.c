@@ -30,7 +30,7 @@ enum { MAX_THREADS = 5 };
 typedef struct {
     const char *name;
     int cell, relu, n_layers, n_directions;
-    ptrdiff_t n_inputs, units[2], n_scores, vocabulary;
+    ptrdiff_t n_inputs, units[2], projection, n_scores, vocabulary;
     int loss, per_step, wide, sampled;
     double dropout, recurrent_dropout, weight_dropout, embedding_dropout;
     ptrdiff_t n_rows;
@@ -67,7 +67,13 @@ static int is_labelled(const network_case *c)
     return c->loss == LOSS_softmax || c->loss == LOSS_crf;
 }
 
-/* Layer by layer and direction by direction W, U, bias and peepholes; the head; a CRF's
+/* Numbers of a layer's hidden state. */
+static ptrdiff_t n_outputs(const network_case *c, int layer)
+{
+    return c->projection ? c->projection : c->units[layer];
+}
+
+/* Layer by layer and direction by direction W, U, bias, peepholes and W_hr; the head; a CRF's
  * transitions, start and end; the embedding. */
 static void lay_out(problem *p)
 {
@@ -79,18 +85,20 @@ static void lay_out(problem *p)
     for (int k = 0; k < c->n_layers; k++) {
         for (int d = 0; d < c->n_directions; d++) {
             layer_plan *l = &plan->layers[k * c->n_directions + d];
-            const ptrdiff_t H = c->units[k];
+            const ptrdiff_t H = c->units[k], R = n_outputs(c, k);
             l->cell = c->cell;
             l->relu = c->relu;
             l->n_inputs = I;
-            l->columns.n_units = l->n_outputs = H;
+            l->columns.n_units = H;
+            l->n_outputs = R;
             l->weight_ih = at;
             l->weight_hh = at += (ptrdiff_t)strlen(facts->see_x) * H * I;
-            l->bias = at += (ptrdiff_t)(strlen(facts->see_h) + strlen(facts->see_rh)) * H * H;
+            l->bias = at += (ptrdiff_t)(strlen(facts->see_h) + strlen(facts->see_rh)) * H * R;
             l->peephole = at += (ptrdiff_t)strlen(facts->gates) * H;
-            at += (ptrdiff_t)strlen(facts->see_c) * H;
+            l->weight_hr = at += (ptrdiff_t)strlen(facts->see_c) * H;
+            at += c->projection ? R * H : 0;
         }
-        I = c->units[k] * c->n_directions;
+        I = n_outputs(c, k) * c->n_directions;
     }
     plan->n_layers = c->n_layers;
     plan->n_directions = c->n_directions;
@@ -122,7 +130,8 @@ static void fill(problem *p)
         p->n_steps += c->lengths[r];
     }
     const ptrdiff_t n = c->per_step ? p->n_steps : B, per_target = is_labelled(c) ? 1 : K;
-    p->parameters = numbers(p->n_parameters, c->relu ? 0.2 : 0.4);
+    /* Small where h has no bound, and a network of many units would magnify rounding. */
+    p->parameters = numbers(p->n_parameters, c->relu || c->projection ? 0.2 : 0.4);
     p->values = numbers(p->n_steps * c->n_inputs, 1);
     p->tokens = allocate((size_t)p->n_steps * sizeof(int64_t));
     p->slots = allocate((size_t)(c->vocabulary + 1) * sizeof(int));
@@ -383,19 +392,19 @@ static void naive_reset(const naive *n, const layer_plan *l, const dual *x, cons
     }
 }
 
-/* One layer in one direction over a sequence; out gets H numbers of every step, `apart` apart. */
+/* One layer in one direction over a sequence; out gets R numbers of every step, `apart` apart. */
 static void naive_layer(
     const naive *n, const layer_plan *l, int backwards, const real *state, ptrdiff_t T,
     const dual *x, dual *out, ptrdiff_t apart)
 {
     const cell_facts *facts = &cell_table[l->cell];
-    const ptrdiff_t H = l->columns.n_units, I = l->n_inputs;
+    const ptrdiff_t H = l->columns.n_units, R = l->n_outputs, I = l->n_inputs;
     dual *h = allocate((size_t)H * sizeof(dual)), *c = allocate((size_t)H * sizeof(dual));
-    dual *next = allocate((size_t)H * sizeof(dual)), *rh = allocate((size_t)H * sizeof(dual));
-    for (ptrdiff_t j = 0; j < H; j++) {
+    dual *m = allocate((size_t)H * sizeof(dual)), *rh = allocate((size_t)H * sizeof(dual));
+    for (ptrdiff_t j = 0; j < R; j++)
         h[j] = number(state[j]);
-        c[j] = number(facts->state[1] ? state[H + j] : state[j]);
-    }
+    for (ptrdiff_t j = 0; j < H; j++)
+        c[j] = number(facts->state[1] ? state[R + j] : state[j]);
     for (ptrdiff_t step = 0; step < T; step++) {
         const ptrdiff_t t = backwards ? T - 1 - step : step;
         for (ptrdiff_t j = 0; j < H; j++) {
@@ -407,7 +416,7 @@ static void naive_layer(
                 if (ih >= 0)
                     z[g] = add_product(n, z[g], l->weight_ih + (ih * H + j) * I, I, x + t * I);
                 if (hh >= 0)
-                    z[g] = add_product(n, z[g], l->weight_hh + (hh * H + j) * H, H, h);
+                    z[g] = add_product(n, z[g], l->weight_hh + (hh * H + j) * R, R, h);
                 if (place_of(facts->see_rh, facts->gates[g]) >= 0) {
                     naive_reset(n, l, x + t * I, h, rh);
                     z[g] = add_product(n, z[g], l->weight_hh + (2 * H + j) * H, H, rh);
@@ -417,12 +426,13 @@ static void naive_layer(
                 peepholes[k] = parameter(n, l->peephole + k * H + j);
             const cell_step s = reference_cell(l->cell, l->relu, z, peepholes, c[j]);
             c[j] = s.c;
-            next[j] = s.h;
+            m[j] = s.h;
         }
-        for (ptrdiff_t j = 0; j < H; j++)
-            out[t * apart + j] = h[j] = next[j];
+        for (ptrdiff_t j = 0; j < R; j++)
+            out[t * apart + j] = h[j] =
+                R < H ? add_product(n, number(0), l->weight_hr + j * H, H, m) : m[j];
     }
-    free(h), free(c), free(next), free(rh);
+    free(h), free(c), free(m), free(rh);
 }
 
 static dual dual_log(dual x) { return (dual){log(x.v), x.d / x.v}; }
@@ -510,10 +520,11 @@ static dual naive_network(naive *n)
                               : number(p->values[start * c->n_inputs + j]);
         for (int k = 0; k < c->n_layers; k++)
             for (int d = 0; d < c->n_directions; d++) {
-                naive_layer(n, &p->plan.layers[k * c->n_directions + d], d, state, T,
-                            n->steps[k % 2], n->steps[(k + 1) % 2] + d * c->units[k],
-                            c->units[k] * c->n_directions);
-                state += (ptrdiff_t)strlen(cell_table[c->cell].state) * c->units[k];
+                const layer_plan *l = &p->plan.layers[k * c->n_directions + d];
+                naive_layer(n, l, d, state, T, n->steps[k % 2],
+                            n->steps[(k + 1) % 2] + d * l->n_outputs,
+                            l->n_outputs * c->n_directions);
+                state += layer_n_state(l);
             }
         dual *out = n->steps[c->n_layers % 2];
         if (c->loss == LOSS_crf) {
@@ -706,6 +717,18 @@ static const network_case cases[] = {
     {.name = "teams, two directions", .cell = CELL_peephole, .n_layers = 1, .n_directions = 2,
      .n_inputs = 9, .units = {96}, .n_scores = 3, .loss = LOSS_squared_error, .n_rows = 2,
      .lengths = LONG, .threads = 2, .members = 2},
+    {.name = "projection, peephole, two directions, tokens, lanes", .cell = CELL_peephole,
+     .n_layers = 2, .n_directions = 2, .n_inputs = 6, .units = {37, 19}, .projection = 17,
+     .n_scores = 4, .vocabulary = 9, .loss = LOSS_softmax, .per_step = 1, .n_rows = 24,
+     .lengths = RAGGED, .threads = 2},
+    {.name = "projection, coupled, dropout, lanes", .cell = CELL_coupled, .n_layers = 2,
+     .n_directions = 1, .n_inputs = 7, .units = {33, 20}, .projection = 5, .n_scores = 2,
+     .loss = LOSS_squared_error, .dropout = 0.2, .recurrent_dropout = 0.3, .weight_dropout = 0.4,
+     .n_rows = 24, .lengths = RAGGED, .threads = 2},
+    {.name = "projection, teams", .cell = CELL_lstm, .n_layers = 2, .n_directions = 1,
+     .n_inputs = 9, .units = {100, 90}, .projection = 70, .n_scores = 3,
+     .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 5,
+     .members = 5},
     {.name = "crf, two directions, tokens, lanes", .cell = CELL_lstm, .n_layers = 1,
      .n_directions = 2, .n_inputs = 6, .units = {19}, .n_scores = 17, .vocabulary = 9,
      .loss = LOSS_crf, .per_step = 1, .n_rows = 24, .lengths = RAGGED, .threads = 2},
