@@ -249,6 +249,7 @@ class NetworkEstimator(
             cell=self.cell,
             activation=self.activation,
             residual=bool(self.residual),
+            layer_norm=bool(self.layer_norm),
             **architecture,
         )
         check_residual(architecture)

@@ -114,6 +114,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         cell: str = "lstm",
         activation: str = "tanh",
         residual: bool = False,
+        layer_norm: bool = False,
         vocabulary: Collection[Any] | None = None,
         min_count: int = 1,
         max_vocabulary: int | None = None,
@@ -156,6 +157,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         self.cell = cell
         self.activation = activation
         self.residual = residual
+        self.layer_norm = layer_norm
         self.vocabulary = vocabulary
         self.min_count = min_count
         self.max_vocabulary = max_vocabulary

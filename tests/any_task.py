@@ -27,6 +27,7 @@ SHARED = {
     "cell": one_of(*_plan.CELLS),
     "activation": one_of("tanh", "relu"),
     "residual": st.booleans(),
+    "layer_norm": st.booleans(),
     "embedding_dim": one_of(None, 1, 5),
     "dropout": one_of(0, 0.0, 0.3),
     "recurrent_dropout": one_of(0, 0.0, 0.3),

@@ -40,7 +40,7 @@ def check_oracle_itself(problem):
         return reference.batch_loss(a, weights, *arguments)
 
     for name, weight in weights.items():
-        numerical = numerical_gradient(loss, weight)
+        numerical = numerical_gradient(loss, weight, curved=a.layer_norm)
         assert_close_to_largest(gradients[name], numerical, 1e-7, name, NOISE * abs(loss()))
 
 
@@ -72,6 +72,7 @@ def problems(draw):
         per_step=per_step,
         pooling=draw(st.sampled_from(poolings)),
         residual=draw(st.booleans()),
+        layer_norm=draw(st.booleans()),
         vocabulary=vocabulary,
         dropout=draw(st.sampled_from([0.0, 0.4])),
         recurrent_dropout=draw(st.sampled_from([0.0, 0.3])),
@@ -146,6 +147,35 @@ def test_gradients_of_residual_connections(pooling, bidirectional):
     problem.check_central_differences()
     problem.check_oracle()
     check_oracle_itself(problem)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("cell", _plan.CELLS)
+def test_gradients_of_layer_normalization(cell, activation):
+    problem = Problem(
+        (3, 2),
+        [4, 1, 3],
+        "squared_error",
+        cell=cell,
+        activation=activation,
+        bidirectional=activation == "tanh",
+        recurrent_dropout=0.0 if cell == "input_gated" else 0.3,
+        layer_norm=True,
+    )
+    problem.check_central_differences()
+    problem.check_oracle()
+    check_oracle_itself(problem)
+
+
+@pytest.mark.parametrize("products", ["packed", "blas"])
+@pytest.mark.parametrize("cell", _plan.CELLS)
+def test_layers_of_several_blocks_are_normalized(cell, products, monkeypatch):
+    # Whole blocks of 16 units alone, several with a part of one, and the smallest part.
+    monkeypatch.setenv("CYLSTM_PRODUCTS", products)
+    problem = Problem(
+        (32, 43, 1), LENGTHS["ragged"], "squared_error", cell=cell, layer_norm=True
+    )
+    problem.check_oracle()
 
 
 def test_a_batch_is_any_choice_of_the_sequences():
@@ -286,7 +316,7 @@ def golden(name):
 
 
 GOLDEN_TORCH = {
-    "lstm": golden("torch") | golden("crf"),
+    "lstm": golden("torch") | golden("crf") | golden("layer_norm"),
     "gru": golden("torch_gru"),
 }
 GOLDEN_OTHERS = golden("others")
@@ -311,6 +341,7 @@ def test_outputs_and_gradients_equal_torch(cell, case):
             cell,
             bidirectional=bool(arrays["bidirectional"]),
             per_step=per_step,
+            layer_norm="layers.0.norm_ih" in arrays["names"],
         )
     )
     cuts = np.cumsum([network.weights[name].size for name in arrays["names"]])[:-1]

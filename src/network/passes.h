@@ -20,6 +20,7 @@
 #include "int8.h"
 #include "layer.h"
 #include "layer_products.h"
+#include "layer_norm.h"
 #include "layer_steps.h"
 #include "shard.h"
 #include "inputs.h"
