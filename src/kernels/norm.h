@@ -5,7 +5,7 @@
  * Mean and variance are sums over one row, in an order that its runs alone decide. The variance
  * is that of the differences from the mean, since a mean of squares would cancel. */
 
-#define NORM_EPSILON 1e-5
+#define NORM_EPSILON ((real)1e-5)
 
 /* For every run `here` of a row, as often as it repeats. */
 #define EACH_RUN                                                            \
@@ -21,12 +21,13 @@ INLINE run moved(run here, ptrdiff_t repeat)
 
 INLINE vec load(const real *x) { return *(const vec_in_memory *)x; }
 
-static real count_numbers(int n_runs, const run *runs)
+/* What a sum over a row is multiplied by to be a mean. */
+static real share_of_number(int n_runs, const run *runs)
 {
     ptrdiff_t n = 0;
     for (int k = 0; k < n_runs; k++)
         n += runs[k].n * (1 + runs[k].repeats);
-    return (real)n;
+    return 1 / (real)n;
 }
 
 static real sum_of_row(int n_runs, const run *runs, const real *a)
@@ -69,11 +70,14 @@ static real sum_of_squares_of_row(int n_runs, const run *runs, const real *a, re
 static void normalize_rows(
     ptrdiff_t n_rows, ptrdiff_t stride, int n_runs, const run *runs, real *a, real *rstd)
 {
-    const real count = count_numbers(n_runs, runs);
+    const real share = share_of_number(n_runs, runs);
     for (ptrdiff_t row = 0; row < n_rows; row++, a += stride) {
-        const real mean = sum_of_row(n_runs, runs, a) / count;
-        const real variance = sum_of_squares_of_row(n_runs, runs, a, mean) / count;
-        const real factor = (real)(1 / sqrt((double)variance + NORM_EPSILON));
+        const real mean = share * sum_of_row(n_runs, runs, a);
+        const real variance = share * sum_of_squares_of_row(n_runs, runs, a, mean);
+        const real root = sizeof(real) == sizeof(float)
+                              ? (real)sqrtf((float)(variance + NORM_EPSILON))
+                              : (real)sqrt((double)(variance + NORM_EPSILON));
+        const real factor = 1 / root;
         rstd[row] = factor;
         EACH_RUN {
             const run here = moved(runs[k], repeat);
@@ -94,7 +98,7 @@ static void normalize_rows_backward(
     ptrdiff_t n_rows, ptrdiff_t stride, int n_runs, const run *runs, const real *gains,
     const real *rstd, const real *d, const real *xhat, real *da)
 {
-    const real count = count_numbers(n_runs, runs);
+    const real share = share_of_number(n_runs, runs);
     for (ptrdiff_t row = 0; row < n_rows; row++, d += stride, xhat += stride, da += stride) {
         vec sums = {0}, sums_with_x = {0};
         real left_over = 0, left_over_with_x = 0;
@@ -112,8 +116,8 @@ static void normalize_rows_backward(
                 left_over_with_x += dy[j] * gain[j] * x[j];
             }
         }
-        const real mean = (sum_of_lanes(sums) + left_over) / count;
-        const real slope = (sum_of_lanes(sums_with_x) + left_over_with_x) / count;
+        const real mean = share * (sum_of_lanes(sums) + left_over);
+        const real slope = share * (sum_of_lanes(sums_with_x) + left_over_with_x);
         const real factor = rstd[row];
         EACH_RUN {
             const run here = moved(runs[k], repeat);

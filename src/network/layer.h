@@ -26,11 +26,11 @@
  * The members of a team share the blocks of a packed layer and wait for each other at each step.
  * A sum is always one member's, so that the bits do not depend on their number. */
 
-/* History of layer normalization: normalized numbers, and what those of a row were multiplied by,
- * 1 / standard deviation. */
+/* History of layer normalization: c normalized, and of it and of the products what each row was
+ * multiplied by, 1 / standard deviation. */
 typedef struct {
-    real *x_rstd, *h_rstd, *rh_rstd, *c_rstd; /* (N,) of the products and of c */
-    real *c;                                  /* (N, S) c normalized */
+    real *x_rstd, *h_rstd, *rh_rstd, *c_rstd; /* (N,) */
+    real *c;                                  /* (N, S) */
 } layer_norm;
 
 typedef struct {

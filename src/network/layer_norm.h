@@ -4,16 +4,20 @@
  *
  *     z = gain LN(W x_t) + gain LN(U h_{t-1}) + b,  h_t = o phi(gain LN(c_t) + b_c)
  *
- * Mean and variance are those of a row's numbers of all gates that see the same operand, r h being
- * one of its own. c itself goes on to the next step as it is.
+ * Mean and variance are those of a row's numbers of all gates that see the same operand (r h is an
+ * operand of its own). c goes on to the next step as it is.
  *
  * Design: a member of a team has some blocks of the products, but a row's mean needs all: after a
- * barrier members share rows, and go on with those through cells and outputs. Of the way back the
- * gradients of gains and biases are sums over rows, hence by blocks; what is between them and the
- * next product is by rows again. */
+ * barrier members share rows, and go on with those through cells and outputs. Going back, the
+ * gradients of gains and biases are sums over rows, hence by blocks, and what leads from dL/dz to
+ * dL/d the products is by rows again. That makes one more barrier a step going
+ * forward, three going back. */
 
-/* The numbers of gates that see an operand, of blocks `first` to `last`, without padding. Their gains
- * are packed like biases; without packing they stand as rows of the weights do. */
+enum { MAX_RUNS = 1 + MAX_GATES };
+
+/* The numbers of the gates that see an operand, of blocks `first` to `last`, without padding, in
+ * at most MAX_RUNS runs; return how many. Packed gains are laid out like biases; others stand as
+ * the rows of the weights do. */
 static int find_runs(
     const layer_plan *p, const gates_seeing *seeing, ptrdiff_t first, ptrdiff_t last, run *runs)
 {
@@ -21,20 +25,23 @@ static int find_runs(
     const ptrdiff_t whole = min_of(c->n_units / c->width, last), apart = c->n_gates * c->width;
     const ptrdiff_t left_over =
         first <= whole && whole < last ? c->n_units - whole * c->width : 0;
+    const ptrdiff_t n_seeing = seeing->last - seeing->first;
+    const ptrdiff_t at = first * apart + seeing->first * c->width;
     int n_runs = 0;
-    for (ptrdiff_t gate = seeing->first; gate < seeing->last; gate++) {
-        const ptrdiff_t at = first * apart + gate * c->width;
-        const ptrdiff_t gain = c->packed ? at : seeing->rows[gate] * c->n_units;
-        if (first < whole)
-            runs[n_runs++] = (run){at, gain, c->width, whole - first - 1, apart};
+    if (!c->packed) {
+        for (ptrdiff_t gate = seeing->first; first < last && gate < seeing->last; gate++)
+            runs[n_runs++] = (run){gate * c->width, seeing->rows[gate] * c->width, c->width, 0, 0};
+        return n_runs;
     }
+    if (first < whole && n_seeing == c->n_gates)
+        runs[n_runs++] = (run){at, at, (whole - first) * apart, 0, 0};
+    else if (first < whole)
+        runs[n_runs++] = (run){at, at, n_seeing * c->width, whole - first - 1, apart};
     for (ptrdiff_t gate = seeing->first; left_over > 0 && gate < seeing->last; gate++)
         runs[n_runs++] = (run){whole * apart + gate * units_of_block(c, whole),
                                whole * apart + gate * c->width, left_over, 0, 0};
     return n_runs;
 }
-
-enum { MAX_RUNS = 2 * MAX_GATES };
 
 /* Those of c, whose rows are in whole blocks. */
 static run run_of_units(const layer_plan *p, ptrdiff_t first, ptrdiff_t last)

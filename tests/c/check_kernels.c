@@ -217,7 +217,8 @@ static void check_cell_backward(
                                     dn);
         for (ptrdiff_t r = 0; r < n; r++)
             for (ptrdiff_t j = 0; j < S; j++)
-                good &= cell_near(dn[r * row + gate_place(j, G - 1, G, width, S)], slopes[(r * S + j) * MOST + G - 1],
+                good &= cell_near(dn[r * row + gate_place(j, G - 1, G, width, S)],
+                                  slopes[(r * S + j) * MOST + G - 1],
                                   3 * (1 + size_of(c_prev[r * S + j])));
         free(dn);
     }
