@@ -253,6 +253,7 @@ class NetworkEstimator(
             activation=self.activation,
             projection=self.projection_size and int(self.projection_size),
             residual=bool(self.residual),
+            layer_norm=bool(self.layer_norm),
             **architecture,
         )
         check_residual(architecture)

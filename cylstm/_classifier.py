@@ -97,6 +97,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         bidirectional: bool = False,
         return_sequences: bool = False,
         residual: bool = False,
+        layer_norm: bool = False,
         pooling: str = "last",
         vocabulary_size: int | None = None,
         embedding_dim: int | None = None,
@@ -138,6 +139,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.bidirectional = bidirectional
         self.return_sequences = return_sequences
         self.residual = residual
+        self.layer_norm = layer_norm
         self.pooling = pooling
         self.vocabulary_size = vocabulary_size
         self.embedding_dim = embedding_dim

@@ -26,6 +26,9 @@ weights_ : dict of str to array
     ``layers.0.weight_hr (R, H)``, and weight_hh is (4H, R). "coupled" stacks i, g, o:
     (3H, ...); "input_gated" has no weight_hh. "gru" and "gru_v1" stack r, z, n: (3H, ...),
     and "gru" adds ``layers.0.bias_hn (H,)``, the bias that the reset gate multiplies.
+    layer_norm=True adds the gains ``layers.0.norm_ih (4H,)`` and ``layers.0.norm_hh (4H,)``,
+    one for each row of the weights, and, where there is a cell state,
+    ``layers.0.norm_c (H,)`` and ``layers.0.bias_c (H,)``.
     loss="crf" adds ``crf.transitions (n_classes, n_classes)`` from a label (row) to the next,
     ``crf.start (n_classes,)`` and ``crf.end (n_classes,)``; pooling="attention" adds
     ``attention.weight (D, D)``, ``attention.bias (D,)`` and ``attention.query (D,)``.

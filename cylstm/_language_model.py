@@ -115,6 +115,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         activation: str = "tanh",
         projection_size: int | None = None,
         residual: bool = False,
+        layer_norm: bool = False,
         vocabulary: Collection[Any] | None = None,
         min_count: int = 1,
         max_vocabulary: int | None = None,
@@ -158,6 +159,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         self.activation = activation
         self.projection_size = projection_size
         self.residual = residual
+        self.layer_norm = layer_norm
         self.vocabulary = vocabulary
         self.min_count = min_count
         self.max_vocabulary = max_vocabulary

@@ -56,6 +56,9 @@ class Architecture:
         Scores for every step, not for the last alone.
     residual : bool
         Inputs of a layer (of both directions) are added to its outputs where they are as many.
+    layer_norm : bool
+        The products of inputs and of hidden states with their weights are normalized, and
+        the cell state on its way to the hidden state.
     pooling : str
         A key of _plan.POOLINGS: how the steps become the inputs of the head, if not each for
         itself.
@@ -90,6 +93,7 @@ class Architecture:
     weights: str | None = None
     pooling: str = "last"
     residual: bool = False
+    layer_norm: bool = False
     chain: bool | None = None
 
     def __post_init__(self):
@@ -210,6 +214,8 @@ class Architecture:
                     shapes[f"{name}peephole"] = (len(cell.see_c), n_units)
                 if self.projection:
                     shapes[f"{name}weight_hr"] = (n_outputs, n_units)
+                if self.layer_norm:
+                    shapes |= self._norm_shapes(name, n_units)
             n_inputs = n_outputs * len(self.directions)
         if not self.tied:
             shapes["head.weight"] = (self.n_scores, self.n_features)
@@ -222,6 +228,17 @@ class Architecture:
             shapes["attention.bias"] = shapes["attention.query"] = (self.n_features,)
         if self.vocabulary:
             shapes["embedding.weight"] = (self.vocabulary, self.n_inputs)
+        return shapes
+
+    def _norm_shapes(self, layer, n_units):
+        """Those of layer normalization: gains of the products, and of the cell state with a
+        bias."""
+        cell = CELLS[self.cell]
+        shapes = {f"{layer}norm_ih": (len(cell.see_x) * n_units,)}
+        if cell.see_h:
+            shapes[f"{layer}norm_hh"] = (len(cell.see_h + cell.see_rh) * n_units,)
+        if "c" in cell.state:
+            shapes[f"{layer}norm_c"] = shapes[f"{layer}bias_c"] = (n_units,)
         return shapes
 
     def __getstate__(self):
@@ -340,6 +357,7 @@ class Network:
             a.weights,
             a.pooling,
             a.residual,
+            a.layer_norm,
         )
         self._dense = _updates.cut(0, a.n_dense)
         # Within our threads BLAS has to be on one.
@@ -358,12 +376,12 @@ class Network:
         """Sizes and places of a layer in one direction, as _plan.Plan takes them."""
         a = self.architecture
         prefix = f"layers.{k}.{direction}"
-        names = ("weight_ih", "weight_hh", "bias_hn", "bias", "peephole", "weight_hr")
-        places = [a.places.get(prefix + name) for name in names]
-        bias = places.pop(2)
-        places[2] = bias or places[2]  # the first of one block
+        # bias_hn and bias are one block.
+        bias = "bias_hn" if f"{prefix}bias_hn" in a.places else "bias"
+        names = ("weight_ih", "weight_hh", bias, "peephole", "weight_hr")
+        names += ("norm_ih", "norm_hh", "norm_c", "bias_c")
         # An absent one is never read.
-        starts = [place.start if place else 0 for place in places]
+        starts = [a.places.get(prefix + name, Place(0, ())).start for name in names]
         n_inputs = a.places[f"{prefix}weight_ih"].shape[1]
         return n_inputs, a.hidden_layer_sizes[k], a.output_sizes[k], *starts
 
@@ -387,7 +405,9 @@ class Network:
         return other
 
     def initialize(self, random_state, scale=None):
-        """Draw all parameters; with a scale all uniform between -scale and scale.
+        """Draw all parameters; with a scale all uniform between -scale and scale, but the
+        gains of layer normalization, which are 1 in any case: as small as weights they would
+        undo what it is for.
 
         Each gate has a matrix of its own: Glorot uniform from the inputs, orthogonal (with a
         projection, orthonormal columns) from the hidden state. Projections are Glorot
@@ -398,11 +418,14 @@ class Network:
         if scale is not None:
             n = len(self.parameters)
             self.parameters[:] = random_state.uniform(-scale, scale, size=n)
-            return
         cell = CELLS[self.architecture.cell]
         for name, view in self.weights.items():
             what = name.rsplit(".", 1)[-1]
-            if name == "embedding.weight":
+            if what.startswith("norm_"):
+                view[...] = 1
+            elif scale is not None:
+                continue
+            elif name == "embedding.weight":
                 view[...] = random_state.uniform(-0.05, 0.05, size=view.shape)
             elif what in ("weight_ih", "weight_hr", "weight"):
                 n_out = view.shape[0] // (len(cell.see_x) if what == "weight_ih" else 1)

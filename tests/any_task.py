@@ -28,6 +28,7 @@ SHARED = {
     "activation": one_of("tanh", "relu"),
     "projection_size": one_of(None, None, 1, 3, 32),
     "residual": st.booleans(),
+    "layer_norm": st.booleans(),
     "embedding_dim": one_of(None, 1, 5),
     "dropout": one_of(0, 0.0, 0.3),
     "recurrent_dropout": one_of(0, 0.0, 0.3),

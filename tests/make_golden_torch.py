@@ -1,6 +1,7 @@
 """Write golden_torch.npz, golden_torch_projection.npz and golden_torch_gru.npz: outputs and
 gradients of torch.nn.LSTM, without and with proj_size, and of torch.nn.GRU on packed
-sequences; and golden_crf.npz: the same with a CRF, and best paths.
+sequences; golden_crf.npz: the same with a CRF, and best paths; and golden_layer_norm.npz: of
+an LSTM that torch does not have, written in its functions.
 
 Run with PyTorch and pytorch-crf installed: ``python tests/make_golden_torch.py``. The tests
 read the files and need neither.
@@ -109,9 +110,86 @@ def case(
         "features": features.detach().numpy(),
         **extra,
     }
-    # All weights in one array each: fewer, larger arrays make a smaller file.
+    return arrays | side_by_side(pairs)
+
+
+def normalized_case(lengths):
+    """Two layers in one direction with layer normalization (Ba et al. 2016, eqs. 20 to 22),
+    squared error of the last step, in float64."""
+    torch.manual_seed(0)
+    n, T, n_inputs, n_units, n_scores, dtype = (
+        len(lengths),
+        max(lengths),
+        4,
+        6,
+        2,
+        torch.float64,
+    )
+    shapes = {}
+    for k in range(2):
+        layer = f"layers.{k}."
+        shapes[f"{layer}weight_ih"] = (4 * n_units, n_units if k else n_inputs)
+        shapes[f"{layer}weight_hh"] = (4 * n_units, n_units)
+        for name in ("bias", "norm_ih", "norm_hh"):
+            shapes[f"{layer}{name}"] = (4 * n_units,)
+        shapes[f"{layer}norm_c"] = shapes[f"{layer}bias_c"] = (n_units,)
+    shapes |= {"head.weight": (n_scores, n_units), "head.bias": (n_scores,)}
+    w = {
+        name: torch.randn(shape, dtype=dtype).mul_(0.7).requires_grad_()
+        for name, shape in shapes.items()
+    }
+    x = torch.randn(n, T, n_inputs, dtype=dtype)
+    features = []
+    for sequence, length in zip(x, lengths, strict=True):
+        outputs = sequence[:length]
+        for k in range(2):
+            outputs = normalized_layer(w, f"layers.{k}.", outputs)
+        features.append(outputs[-1])
+    features = torch.stack(features)
+    scores = features @ w["head.weight"].T + w["head.bias"]
+    y = torch.randn(n, n_scores, dtype=dtype)
+    loss = ((scores - y) ** 2).mean() / 2
+    loss.backward()
+    arrays = {
+        "x": x.numpy(),
+        "lengths": np.array(lengths, dtype=np.int64),
+        "y": y.numpy(),
+        "loss_name": np.array("squared_error"),
+        "bidirectional": np.array(False),
+        "per_step": np.array(False),
+        "sizes": np.array([n_units] * 2),
+        "loss": loss.detach().numpy(),
+        "scores": scores.detach().numpy(),
+        "features": features.detach().numpy(),
+    }
+    return arrays | side_by_side({name: (weight, weight.grad) for name, weight in w.items()})
+
+
+def normalized_layer(w, layer, inputs):
+    weights = {
+        name.removeprefix(layer): weight
+        for name, weight in w.items()
+        if name.startswith(layer)
+    }
+    norm = torch.nn.functional.layer_norm
+    n_units = len(weights["norm_c"])
+    h = c = torch.zeros(n_units, dtype=inputs.dtype)
+    outputs = []
+    for x in inputs:
+        z = norm(weights["weight_ih"] @ x, (4 * n_units,), weights["norm_ih"], weights["bias"])
+        z = z + norm(weights["weight_hh"] @ h, (4 * n_units,), weights["norm_hh"])
+        i, f, g, o = z.chunk(4)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        phi_c = torch.tanh(norm(c, (n_units,), weights["norm_c"], weights["bias_c"]))
+        h = torch.sigmoid(o) * phi_c
+        outputs.append(h)
+    return torch.stack(outputs)
+
+
+def side_by_side(pairs):
+    """Name -> (weight, gradient) as one array each: a few large arrays make a small file."""
     names = sorted(pairs)
-    arrays["names"] = np.array(names)
+    arrays = {"names": np.array(names)}
     for what, which in (("weights", 0), ("gradients", 1)):
         arrays[what] = np.concatenate(
             [pairs[name][which].detach().numpy().ravel() for name in names]
@@ -144,7 +222,7 @@ PROJECTION_CASES = (
 
 
 def write(name, cases, cell=torch.nn.LSTM, **options):
-    arrays = {}
+    made = {}
     for n_layers, bidirectional, shape, (loss_name, per_step, dtype) in cases:
         label = (
             f"{n_layers} layers, {'both ways' if bidirectional else 'one way'}, "
@@ -152,10 +230,16 @@ def write(name, cases, cell=torch.nn.LSTM, **options):
             f"{str(dtype).removeprefix('torch.')}"
         )
         lengths = LENGTHS[shape]
-        made = case(
+        made[label] = case(
             n_layers, bidirectional, lengths, loss_name, per_step, dtype, cell, **options
         )
-        arrays |= {f"{label}/{key}": value for key, value in made.items()}
+    save(name, made)
+
+
+def save(name, cases):
+    arrays = {
+        f"{label}/{key}": value for label, case in cases.items() for key, value in case.items()
+    }
     np.savez_compressed(Path(__file__).with_name(f"golden_{name}.npz"), **arrays)
 
 
@@ -164,6 +248,10 @@ def main():
     write("torch_projection", PROJECTION_CASES, proj_size=3)
     write("torch_gru", GRU_CASES, torch.nn.GRU)
     write("crf", product((1,), (False, True), ["ragged"], LOSSES_OF_CRF))
+    save(
+        "layer_norm",
+        {f"normalized, {shape}": normalized_case(LENGTHS[shape]) for shape in LENGTHS},
+    )
 
 
 if __name__ == "__main__":

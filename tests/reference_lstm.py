@@ -19,20 +19,51 @@ PHI = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0)}
 SLOPE = {"tanh": lambda y: 1 - y**2, "relu": lambda y: (y > 0).astype(float)}
 
 
+# Layer normalization (Ba et al., arXiv:1607.06450)
+
+
+def standardize(a):
+    return (a - a.mean()) / np.sqrt(a.var() + 1e-5)
+
+
+def standardize_backward(a, d):
+    """dL/da where d is dL/d standardize(a)."""
+    y = standardize(a)
+    return (d - d.mean() - y * np.mean(d * y)) / np.sqrt(a.var() + 1e-5)
+
+
+def normalize(w, gain, a, rows=slice(None)):
+    """gain * LN(a), with these rows of the gain; a itself where there is none."""
+    return w[gain][rows] * standardize(a) if gain in w else a
+
+
+def normalize_backward(w, gain, a, d, gradients, rows=slice(None)):
+    """dL/da; adds to the gradient of the gain."""
+    if gain not in w:
+        return d
+    gradients[gain][rows] += d * standardize(a)
+    return standardize_backward(a, d * w[gain][rows])
+
+
 # One step of one layer
 
 
 def gru_forward(a, w, x, h_before, c_before, mask):
     seen = h_before * mask
-    U_r, U_z, U_n = np.split(w["weight_hh"], 3)
-    z_r, z_z, z_n = np.split(w["weight_ih"] @ x + w["bias"], 3)
-    r, z = sigmoid(z_r + U_r @ seen), sigmoid(z_z + U_z @ seen)
+    H = len(h_before)
+    U, U_n = w["weight_hh"], w["weight_hh"][2 * H :]
+    z_r, z_z, z_n = np.split(normalize(w, "norm_ih", w["weight_ih"] @ x) + w["bias"], 3)
     if a.cell == "gru":
-        m = U_n @ seen + w["bias_hn"]
+        seen_by_r, seen_by_z, m = np.split(normalize(w, "norm_hh", U @ seen), 3)
+        m = m + w["bias_hn"]
+        r, z = sigmoid(z_r + seen_by_r), sigmoid(z_z + seen_by_z)
         n = PHI[a.activation](z_n + r * m)
     else:
+        first, last = slice(0, 2 * H), slice(2 * H, None)
+        seen_by_r, seen_by_z = np.split(normalize(w, "norm_hh", U[first] @ seen, first), 2)
+        r, z = sigmoid(z_r + seen_by_r), sigmoid(z_z + seen_by_z)
         m = r * seen
-        n = PHI[a.activation](z_n + U_n @ m)
+        n = PHI[a.activation](z_n + normalize(w, "norm_hh", U_n @ m, last))
     h = (1 - z) * n + z * c_before
     return {
         "x": x, "h_before": h_before, "c_before": c_before, "mask": mask,
@@ -44,8 +75,8 @@ def gru_backward(a, w, step, dh, gradients):
     x, r, z, n, m, h_before, mask = (
         step[k] for k in ("x", "r", "z", "n", "m", "h_before", "mask")
     )
-    U_r, U_z, U_n = np.split(w["weight_hh"], 3)
-    dU_r, dU_z, dU_n = np.split(gradients["weight_hh"], 3)  # views
+    H = len(h_before)
+    U, dU = w["weight_hh"], gradients["weight_hh"]
     seen = h_before * mask
     dz_n = dh * (1 - z) * SLOPE[a.activation](n)
     dz_z = dh * (step["c_before"] - n) * z * (1 - z)
@@ -53,20 +84,27 @@ def gru_backward(a, w, step, dh, gradients):
         dm = dz_n * r
         dz_r = dz_n * m * r * (1 - r)
         gradients["bias_hn"] += dm
-        dU_n += np.outer(dm, seen)
-        dseen = U_n.T @ dm
+        dseen_by = np.concatenate([dz_r, dz_z, dm])
+        dproduct = normalize_backward(w, "norm_hh", U @ seen, dseen_by, gradients)
+        dU += np.outer(dproduct, seen)
+        dseen = U.T @ dproduct
     else:
-        dm = U_n.T @ dz_n
+        first, last = slice(0, 2 * H), slice(2 * H, None)
+        dproduct = normalize_backward(w, "norm_hh", U[last] @ m, dz_n, gradients, last)
+        dU[last] += np.outer(dproduct, m)
+        dm = U[last].T @ dproduct
         dz_r = dm * seen * r * (1 - r)
-        dU_n += np.outer(dz_n, m)
-        dseen = dm * r
-    dU_r += np.outer(dz_r, seen)
-    dU_z += np.outer(dz_z, seen)
-    dseen = dseen + U_r.T @ dz_r + U_z.T @ dz_z
+        dseen_by = np.concatenate([dz_r, dz_z])
+        dproduct = normalize_backward(
+            w, "norm_hh", U[first] @ seen, dseen_by, gradients, first
+        )
+        dU[first] += np.outer(dproduct, seen)
+        dseen = dm * r + U[first].T @ dproduct
     dz = np.concatenate([dz_r, dz_z, dz_n])
-    gradients["weight_ih"] += np.outer(dz, x)
     gradients["bias"] += dz
-    return w["weight_ih"].T @ dz, dseen * mask, dh * z
+    dproduct = normalize_backward(w, "norm_ih", w["weight_ih"] @ x, dz, gradients)
+    gradients["weight_ih"] += np.outer(dproduct, x)
+    return w["weight_ih"].T @ dproduct, dseen * mask, dh * z
 
 
 def cell_forward(a, w, x, h_before, c_before, mask):
@@ -74,9 +112,9 @@ def cell_forward(a, w, x, h_before, c_before, mask):
     if a.cell.startswith("gru"):
         return gru_forward(a, w, x, h_before, c_before, mask)
     phi = PHI[a.activation]
-    z = w["weight_ih"] @ x + w["bias"]
+    z = normalize(w, "norm_ih", w["weight_ih"] @ x) + w["bias"]
     if a.cell != "input_gated":
-        z = z + w["weight_hh"] @ (h_before * mask)
+        z = z + normalize(w, "norm_hh", w["weight_hh"] @ (h_before * mask))
     if a.cell == "coupled":
         z_i, z_g, z_o = np.split(z, 3)
         i = sigmoid(z_i)
@@ -94,10 +132,10 @@ def cell_forward(a, w, x, h_before, c_before, mask):
     elif a.cell == "peephole_lagged":
         z_o = z_o + w["peephole"][2] * c_before
     o = sigmoid(z_o)
-    h = o * phi(c)
+    phi_c = phi(normalize(w, "norm_c", c) + w.get("bias_c", 0))
     return {
         "x": x, "h_before": h_before, "c_before": c_before, "mask": mask,
-        "i": i, "f": f, "g": g, "o": o, "c": c, "h": h,
+        "i": i, "f": f, "g": g, "o": o, "c": c, "phi_c": phi_c, "h": o * phi_c,
     }  # fmt: skip
 
 
@@ -105,10 +143,15 @@ def cell_backward(a, w, step, dh, dc, gradients):
     """Add to the gradients of the layer; return dx, dh and dc of the step before."""
     if a.cell.startswith("gru"):
         return gru_backward(a, w, step, dh + dc, gradients)
-    phi, slope = PHI[a.activation], SLOPE[a.activation]
-    i, f, g, o, c, c_before = (step[k] for k in ("i", "f", "g", "o", "c", "c_before"))
-    dz_o = dh * phi(c) * o * (1 - o)
-    dc = dc + dh * o * slope(phi(c))
+    slope = SLOPE[a.activation]
+    i, f, g, o, c, c_before, phi_c = (
+        step[k] for k in ("i", "f", "g", "o", "c", "c_before", "phi_c")
+    )
+    dz_o = dh * phi_c * o * (1 - o)
+    dphi = dh * o * slope(phi_c)
+    if "bias_c" in w:
+        gradients["bias_c"] += dphi
+    dc = dc + normalize_backward(w, "norm_c", c, dphi, gradients)
     if a.cell == "peephole":
         dc = dc + dz_o * w["peephole"][2]
     di, df, dg = dc * g, dc * c_before, dc * i
@@ -126,13 +169,17 @@ def cell_backward(a, w, step, dh, dc, gradients):
             dc_before = dc_before + dz_i * w["peephole"][0] + dz_f * w["peephole"][1]
             if a.cell == "peephole_lagged":
                 dc_before = dc_before + dz_o * w["peephole"][2]
-    gradients["weight_ih"] += np.outer(dz, step["x"])
     gradients["bias"] += dz
+    x, seen = step["x"], step["h_before"] * step["mask"]
     dh_before = np.zeros_like(step["h_before"])
     if a.cell != "input_gated":
-        gradients["weight_hh"] += np.outer(dz, step["h_before"] * step["mask"])
-        dh_before = (w["weight_hh"].T @ dz) * step["mask"]
-    return w["weight_ih"].T @ dz, dh_before, dc_before
+        U = w["weight_hh"]
+        dproduct = normalize_backward(w, "norm_hh", U @ seen, dz, gradients)
+        gradients["weight_hh"] += np.outer(dproduct, seen)
+        dh_before = (U.T @ dproduct) * step["mask"]
+    dproduct = normalize_backward(w, "norm_ih", w["weight_ih"] @ x, dz, gradients)
+    gradients["weight_ih"] += np.outer(dproduct, x)
+    return w["weight_ih"].T @ dproduct, dh_before, dc_before
 
 
 # One layer in one direction
@@ -302,8 +349,8 @@ def head_weight(a, named):
 
 def of_layer(named, layer, direction):
     prefix = f"layers.{layer}.{direction}"
-    names = ("weight_ih", "weight_hh", "bias", "bias_hn", "peephole", "weight_hr")
-    return {name: named[prefix + name] for name in names if prefix + name in named}
+    names = (name.removeprefix(prefix) for name in named if name.startswith(prefix))
+    return {name: named[prefix + name] for name in names if "." not in name}
 
 
 def forward(a, weights, x, state=None, row=0, dropout=None):

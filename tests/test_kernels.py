@@ -177,6 +177,23 @@ def test_teams_have_no_more_threads_than_the_machine(teams):
     assert problem.workspace.n_members == 1
 
 
+@pytest.mark.parametrize("cell", _plan.CELLS)
+def test_normalized_rows_do_not_depend_on_threads(cell, teams):
+    recurrent = 0.0 if cell == "input_gated" else 0.3
+    options = {"cell": cell, "recurrent_dropout": recurrent, "layer_norm": True}
+    for lengths in ([60, 31, 60, 7], [40] * 13):  # members share rows and units
+        problem = Problem((130, 90), lengths, "squared_error", n_inputs=120, **options)
+        assert_same_bits(problem)
+        problem.loss_and_gradients(n_threads=4)
+        assert problem.workspace.n_members > 1
+        if len(lengths) == 4:
+            problem.check_oracle(n_threads=4)
+    lengths = list(range(1, 31)) * 5
+    assert_same_bits(
+        Problem((32, 16), lengths, "squared_error", dtype="float32", dropout=0.2, **options)
+    )
+
+
 # So few rows that the threads of a team share the units, and work enough for that.
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "bidirectional"])

@@ -46,6 +46,9 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3, n_proje
         ({"cell": "gru"}, history(n_vectors=2)),
         ({"cell": "gru_v1"}, history(n_gates=3)),  # with r h
         ({"projection_size": 16}, history(n_projected=16)),
+        # Products with both weights, normalized, and c, normalized.
+        ({"layer_norm": True}, history(n_gates=12, n_vectors=4)),
+        ({"cell": "gru", "layer_norm": True}, history(n_gates=12, n_vectors=2)),
         # dL/dh of every step; of attention also the numbers that scores are made of.
         ({"pooling": "max"}, history() + N * T * H * 4),
         ({"pooling": "attention"}, history() + 2 * N * T * H * 4),
@@ -66,6 +69,8 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3, n_proje
         "gru",
         "gru_v1",
         "projection",
+        "layer norm",
+        "gru with layer norm",
         "max",
         "attention",
         "two layers",

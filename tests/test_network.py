@@ -63,6 +63,7 @@ def problems(draw):
         per_step=per_step,
         pooling=draw(st.sampled_from(poolings)),
         residual=draw(st.booleans()),
+        layer_norm=draw(st.booleans()),
         vocabulary=vocabulary,
         dropout=draw(st.sampled_from([0.0, 0.4])),
         recurrent_dropout=draw(st.sampled_from([0.0, 0.3])),
@@ -137,6 +138,35 @@ def test_gradients_of_residual_connections(pooling, bidirectional):
     problem.check_central_differences()
     problem.check_oracle()
     problem.check_oracle_itself()
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+@pytest.mark.parametrize("cell", _plan.CELLS)
+def test_gradients_of_layer_normalization(cell, activation):
+    problem = Problem(
+        (3, 2),
+        [4, 1, 3],
+        "squared_error",
+        cell=cell,
+        activation=activation,
+        bidirectional=activation == "tanh",
+        recurrent_dropout=0.0 if cell == "input_gated" else 0.3,
+        layer_norm=True,
+    )
+    problem.check_central_differences()
+    problem.check_oracle()
+    problem.check_oracle_itself()
+
+
+@pytest.mark.parametrize("products", ["packed", "blas"])
+@pytest.mark.parametrize("cell", _plan.CELLS)
+def test_layers_of_several_blocks_are_normalized(cell, products, monkeypatch):
+    # Whole blocks of 16 units alone, several with a part of one, and the smallest part.
+    monkeypatch.setenv("CYLSTM_PRODUCTS", products)
+    problem = Problem(
+        (32, 43, 1), LENGTHS["ragged"], "squared_error", cell=cell, layer_norm=True
+    )
+    problem.check_oracle()
 
 
 def test_a_batch_is_any_choice_of_the_sequences():
@@ -277,7 +307,7 @@ def golden(name):
 
 
 GOLDEN_TORCH = {
-    "lstm": golden("torch") | golden("crf"),
+    "lstm": golden("torch") | golden("crf") | golden("layer_norm"),
     "projection": golden("torch_projection"),
     "gru": golden("torch_gru"),
 }
@@ -306,6 +336,7 @@ def test_outputs_and_gradients_equal_torch(layer, case):
             projection=n_outputs if layer == "projection" else None,
             bidirectional=bidirectional,
             per_step=per_step,
+            layer_norm="layers.0.norm_ih" in arrays["names"],
         )
     )
     cuts = np.cumsum([network.weights[name].size for name in arrays["names"]])[:-1]

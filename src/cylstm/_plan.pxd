@@ -26,6 +26,8 @@ cdef extern from "network/plan.h" nogil:
         int relu
         packed_columns columns
         Py_ssize_t n_inputs, n_outputs, weight_ih, weight_hh, bias, peephole, weight_hr
+        int normalized
+        Py_ssize_t norm_ih, norm_hh, norm_c, bias_c
 
     ctypedef struct head_plan:
         Py_ssize_t n_scores, n_features, weight, bias

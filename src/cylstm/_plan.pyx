@@ -39,8 +39,13 @@ def products():
     return chosen
 
 
-def check_int8(products, layers, cell, dtype):
+def check_int8(products, layers, cell, dtype, layer_norm):
     """Refuse int8 weights where there are no kernels for them."""
+    if layer_norm:
+        raise ValueError(
+            "weights='int8' is not possible with layer_norm=True, which normalizes the "
+            "products with inputs and hidden state apart; those in int8 are added up at once."
+        )
     if CELLS[cell].see_rh:
         raise ValueError(
             f"weights='int8' is not possible with cell={cell!r}, which multiplies by "
@@ -65,7 +70,8 @@ cdef class Plan:
 
     Parameters
     ----------
-    layers : list of list of (I, H, R, weight_ih, weight_hh, bias, peephole, weight_hr)
+    layers : list of list of (I, H, R, weight_ih, weight_hh, bias, peephole, weight_hr, norm_ih, \
+norm_hh, norm_c, bias_c)
         For each layer its directions: sizes, and offsets into the flat parameter vector. R is
         H, or less where there is a projection.
     cell, activation, loss : str
@@ -90,6 +96,8 @@ cdef class Plan:
         A key of POOLINGS; "last" with per_step.
     residual : bool
         A layer's inputs are added to its outputs where they are as many.
+    layer_norm : bool
+        Products and cell states are normalized, with gains.
 
     Raises
     ------
@@ -100,7 +108,7 @@ cdef class Plan:
     def __init__(
         self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
         bint tied, Py_ssize_t n_parameters, dtype, levels=None,
-        weights=None, pooling="last", residual=False
+        weights=None, pooling="last", residual=False, layer_norm=False
     ):
         if len(layers) > MAX_LAYERS:
             raise ValueError(
@@ -113,7 +121,7 @@ cdef class Plan:
         plan.packed = self.products == "packed"
         plan.kernels = kernels_in_use(dtype.itemsize).kernels
         if weights == "int8":
-            check_int8(self.products, layers, cell, dtype)
+            check_int8(self.products, layers, cell, dtype, layer_norm)
             plan.int8 = kernels_in_use(dtype.itemsize).int8
         plan.n_layers = len(layers)
         plan.n_directions = len(layers[0])
@@ -135,5 +143,7 @@ cdef class Plan:
             layer.cell = CELLS[cell].number
             layer.relu = activation == "relu"
             (layer.n_inputs, layer.columns.n_units, layer.n_outputs, layer.weight_ih,
-             layer.weight_hh, layer.bias, layer.peephole, layer.weight_hr) = direction
+             layer.weight_hh, layer.bias, layer.peephole, layer.weight_hr, layer.norm_ih,
+             layer.norm_hh, layer.norm_c, layer.bias_c) = direction
+            layer.normalized = layer_norm
         plan_layout(plan)

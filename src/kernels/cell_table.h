@@ -6,8 +6,9 @@
  * of the gates that see x, weight_hh of those that see h and then of those that see r h, and
  * peephole a vector for each that sees c; each in the order of its letters. Gates that see the
  * same operand stand side by side, and those that do not see x come first (their biases are
- * bias_hn, the others' bias). The state is "hc", or "h" where the vector that goes from step to
- * step is the hidden state itself. m, of "gru", is what the reset gate multiplies, U h + b. */
+ * bias_hn, the others' bias). The state is "hc", with h = o phi(c) and o the last gate, or "h"
+ * where the vector that goes from step to step is the hidden state itself. m, of "gru", is what the
+ * reset gate multiplies, U h + b. */
 #ifndef CYLSTM_CELL_TABLE
 #define CYLSTM_CELL_TABLE
 

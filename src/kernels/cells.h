@@ -12,7 +12,7 @@ typedef struct {
     real h;                   /* hidden state after the step */
     real drh;                 /* dL/d(r h'), where a gate sees that */
     real dh;                  /* dL/dh */
-    real dc;                  /* dL/dc from the next step, then dL/dc_prev */
+    real dc;                  /* dL/dc by way of h and the next step, then dL/dc_prev */
     real dp[MAX_PEEPHOLES];   /* dL/dp of this step */
 } unit;
 
@@ -28,11 +28,11 @@ INLINE void lstm_forward_unit(unit *u, const int relu)
     u->h = u->z[3] * u->phi_c;
 }
 
-/* dc += dh o phi'(c);  di = dc g,  df = dc c',  dg = dc i,  do = dh phi(c) */
+/* di = dc g,  df = dc c',  dg = dc i,  do = dh phi(c) */
 INLINE void lstm_backward_unit(unit *u, const int relu)
 {
     const real i = u->z[0], f = u->z[1], g = u->z[2], o = u->z[3];
-    const real dc = u->dc + u->dh * o * phi_slope(u->phi_c, relu);
+    const real dc = u->dc;
     u->z[0] = dc * g * sigmoid_slope(i);
     u->z[1] = dc * u->c_prev * sigmoid_slope(f);
     u->z[2] = dc * i * phi_slope(g, relu);
@@ -56,7 +56,7 @@ INLINE void peephole_backward_unit(unit *u, const int relu)
 {
     const real i = u->z[0], f = u->z[1], g = u->z[2], o = u->z[3];
     const real dz_o = u->dh * u->phi_c * sigmoid_slope(o);
-    const real dc = u->dc + u->dh * o * phi_slope(u->phi_c, relu) + dz_o * u->p[2];
+    const real dc = u->dc + dz_o * u->p[2];
     u->z[0] = dc * g * sigmoid_slope(i);
     u->z[1] = dc * u->c_prev * sigmoid_slope(f);
     u->z[2] = dc * i * phi_slope(g, relu);
@@ -99,7 +99,7 @@ INLINE void coupled_forward_unit(unit *u, const int relu)
 INLINE void coupled_backward_unit(unit *u, const int relu)
 {
     const real i = u->z[0], g = u->z[1], o = u->z[2];
-    const real dc = u->dc + u->dh * o * phi_slope(u->phi_c, relu);
+    const real dc = u->dc;
     u->z[0] = dc * (g - u->c_prev) * sigmoid_slope(i);
     u->z[1] = dc * i * phi_slope(g, relu);
     u->z[2] = u->dh * u->phi_c * sigmoid_slope(o);
@@ -215,12 +215,14 @@ INLINE ptrdiff_t forward_rows(
 }
 
 /* gates: activated gates on entry, dL/dz on return. dc: dL/dc of this step on entry, of the
- * step before on return. dy (or NULL) is added to dh. drh is read where a gate sees r h'
- * (`resets`). dbias and dpeephole accumulate sums over the rows. */
+ * step before on return. Where there is a cell state besides h, what h = o phi(c) has of it,
+ * dh o phi'(c), is added `by_h` times: once, or never where dc has it already (norm.h). dy (or
+ * NULL) is added to dh. drh is read where a gate sees r h' (`resets`). dbias and dpeephole
+ * accumulate sums over the rows. */
 INLINE ptrdiff_t backward_rows(
     void (*unit_backward)(unit *, const int), const int relu, const int G,
     const int peepholes, const int has_c, const int resets, const ptrdiff_t lanes, ptrdiff_t n,
-    ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
+    ptrdiff_t H, const ptrdiff_t width, ptrdiff_t first, ptrdiff_t last, const real by_h,
     const real *restrict peephole, real *restrict gates, const real *restrict c_prev,
     const real *restrict c, const real *restrict phi_c, const real *restrict drh,
     const real *restrict dy, real *restrict dh, real *restrict dc, real *restrict dbias,
@@ -254,12 +256,14 @@ INLINE ptrdiff_t backward_rows(
                 u.c_prev = c_prev[at + j];
                 if (peepholes)
                     u.c = c[at + j];
-                if (has_c)
-                    u.phi_c = phi_c[at + j];
                 if (resets)
                     u.drh = drh[at + j];
                 u.dh = dh[at + j];
                 u.dc = dc[at + j];
+                if (has_c) { /* o is the last gate */
+                    u.phi_c = phi_c[at + j];
+                    u.dc += by_h * u.dh * u.z[G - 1] * phi_slope(u.phi_c, relu);
+                }
                 unit_backward(&u, relu);
                 dc[at + j] = u.dc;
                 for (int k = 0; k < G; k++) {
@@ -313,13 +317,14 @@ INLINE void forward_blocks(
 INLINE void backward_blocks(
     void (*unit_backward)(unit *, const int), const int relu, const int G,
     const int peepholes, const int has_c, const int resets, ptrdiff_t n, ptrdiff_t H,
-    ptrdiff_t width, ptrdiff_t first, ptrdiff_t last, const real *peephole, real *gates,
-    const real *c_prev, const real *c, const real *phi_c, const real *drh, const real *dy,
-    real *dh, real *dc, real *dbias, real *dpeephole)
+    ptrdiff_t width, ptrdiff_t first, ptrdiff_t last, const real by_h, const real *peephole,
+    real *gates, const real *c_prev, const real *c, const real *phi_c, const real *drh,
+    const real *dy, real *dh, real *dc, real *dbias, real *dpeephole)
 {
 #define ROWS(lanes, width)                                                                    \
     backward_rows(unit_backward, relu, G, peepholes, has_c, resets, lanes, n, H, width, unit, \
-                  end, peephole, gates, c_prev, c, phi_c, drh, dy, dh, dc, dbias, dpeephole)
+                  end, by_h, peephole, gates, c_prev, c, phi_c, drh, dy, dh, dc, dbias,       \
+                  dpeephole)
     ALL_ROWS(ROWS);
 #undef ROWS
 }
@@ -336,13 +341,13 @@ INLINE void backward_blocks(
 #define BACKWARD(cell, activation, relu, G, peepholes, has_c, resets)                        \
     static void cell##_##activation##_backward(                                              \
         ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,          \
-        const real *peephole, real *gates, const real *c_prev, const real *c,                \
+        real by_h, const real *peephole, real *gates, const real *c_prev, const real *c,     \
         const real *phi_c, const real *drh, const real *dy, real *dh, real *dc, real *dbias, \
         real *dpeephole)                                                                     \
     {                                                                                        \
         backward_blocks(cell##_backward_unit, relu, G, peepholes, has_c, resets, n, H,       \
-                        width, first, last, peephole, gates, c_prev, c, phi_c, drh, dy, dh,  \
-                        dc, dbias, dpeephole);                                               \
+                        width, first, last, by_h, peephole, gates, c_prev, c, phi_c, drh,    \
+                        dy, dh, dc, dbias, dpeephole);                                       \
     }
 /* How many letters a string has, known when this is compiled. */
 #define COUNT(letters) ((int)sizeof(letters) - 1)
@@ -382,7 +387,8 @@ static void reset_forward(
         }
 }
 
-/* dn = dL/dz of the candidate, from the activated gates; dh, dc and dy stay as they are. */
+/* dn = dL/dz of the candidate, in its place among the gates, from the activated gates; dh, dc and
+ * dy stay as they are. */
 INLINE void candidate_rows(
     const int relu, ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
     const real *restrict gates, const real *restrict dy, const real *restrict dh,
@@ -394,17 +400,18 @@ INLINE void candidate_rows(
             const ptrdiff_t start = block * width, at = row * stride + start;
             const ptrdiff_t wanted = H - start < width ? H - start : width;
             const real *z = gates + at * RESET_GATES + width, *candidate = z + width;
+            real *out = dn + at * RESET_GATES + 2 * width;
 #pragma omp simd
             for (ptrdiff_t j = 0; j < width; j++)
-                dn[at + j] = dh[at + j];
+                out[j] = dh[at + j];
             if (dy) {
 #pragma omp simd
                 for (ptrdiff_t j = 0; j < wanted; j++)
-                    dn[at + j] += dy[row * H + start + j];
+                    out[j] += dy[row * H + start + j];
             }
 #pragma omp simd
             for (ptrdiff_t j = 0; j < width; j++)
-                dn[at + j] = candidate_slope(z[j], candidate[j], dn[at + j] + dc[at + j], relu);
+                out[j] = candidate_slope(z[j], candidate[j], out[j] + dc[at + j], relu);
         }
 }
 

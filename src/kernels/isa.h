@@ -79,6 +79,7 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #include "transpose.h"
 #include "products.h"
 #include "thin.h"
+#include "norm.h"
 #include "packing.h"
 #if REAL_IS_FLOAT
 #include "int8.h"
@@ -106,6 +107,12 @@ static const kernels table = {
     },
     .reset_forward = reset_forward,
     .candidate_backward = {tanh_candidate_backward, relu_candidate_backward},
+    .normalize_rows = normalize_rows,
+    .normalize_rows_backward = normalize_rows_backward,
+    .add_with_gains = add_with_gains,
+    .gain_gradients = gain_gradients,
+    .normalized_outputs = {tanh_normalized_outputs, relu_normalized_outputs},
+    .normalized_slopes = {tanh_normalized_slopes, relu_normalized_slopes},
     .product = product,
     .pack_steps = pack_steps,
     .transposed_product = transposed_product,

@@ -70,6 +70,13 @@ typedef struct {
     real *dtransitions;        /* (K, K) */
 } chain;
 
+/* Numbers of a row that stand side by side: n of them, first at `at`, whose gains start at `gain`;
+ * and as many more times as `repeats` says as many, each time `apart` numbers further on in both. */
+typedef struct {
+    ptrdiff_t at, gain, n;
+    ptrdiff_t repeats, apart;
+} run;
+
 /* kernels/cells.h */
 typedef void cell_forward_kernel(
     ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
@@ -77,8 +84,9 @@ typedef void cell_forward_kernel(
     real *phi_c, real *h);
 typedef void cell_backward_kernel(
     ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
-    const real *peephole, real *gates, const real *c_prev, const real *c, const real *phi_c,
-    const real *drh, const real *dy, real *dh, real *dc, real *dbias, real *dpeephole);
+    real by_h, const real *peephole, real *gates, const real *c_prev, const real *c,
+    const real *phi_c, const real *drh, const real *dy, real *dh, real *dc, real *dbias,
+    real *dpeephole);
 
 typedef struct {
     /* by cell and activation (0 tanh, 1 relu) */
@@ -90,6 +98,24 @@ typedef struct {
     void (*candidate_backward[2])(
         ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t first, ptrdiff_t last,
         const real *gates, const real *dy, const real *dh, const real *dc, real *dn);
+    /* kernels/norm.h */
+    void (*normalize_rows)(
+        ptrdiff_t n_rows, ptrdiff_t stride, int n_runs, const run *runs, real *a, real *rstd);
+    void (*normalize_rows_backward)(
+        ptrdiff_t n_rows, ptrdiff_t stride, int n_runs, const run *runs, const real *gains,
+        const real *rstd, const real *d, const real *xhat, real *da);
+    void (*add_with_gains)(
+        ptrdiff_t n_rows, ptrdiff_t stride, int n_runs, const run *runs, const real *gains,
+        const real *xhat, real *z);
+    void (*gain_gradients)(
+        ptrdiff_t n_rows, ptrdiff_t stride, int n_runs, const run *runs, const real *d,
+        const real *xhat, real *dgains, real *dbias);
+    void (*normalized_outputs[2])(
+        ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t n_gates, const real *gain,
+        const real *bias, const real *gates, const real *chat, real *phi_c, real *h);
+    void (*normalized_slopes[2])(
+        ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, ptrdiff_t n_gates, const real *gates,
+        const real *phi_c, const real *dy, const real *dh, real *d);
     /* kernels/products.h */
     void (*product)(
         ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, ptrdiff_t row_of_p,

@@ -5,17 +5,13 @@
 static inline real dot(ptrdiff_t n, const real *a, const real *b)
 {
     vec sums = {0};
-    real lanes[VECTOR_SIZE], left_over = 0;
+    real left_over = 0;
     ptrdiff_t j = 0;
     for (; j + VECTOR_SIZE <= n; j += VECTOR_SIZE)
         sums += *(const vec_in_memory *)(a + j) * *(const vec_in_memory *)(b + j);
     for (; j < n; j++)
         left_over += a[j] * b[j];
-    memcpy(lanes, &sums, sizeof(lanes));
-    for (int width = VECTOR_SIZE / 2; width; width /= 2)
-        for (int k = 0; k < width; k++)
-            lanes[k] += lanes[k + width];
-    return lanes[0] + left_over;
+    return sum_of_lanes(sums) + left_over;
 }
 
 /* scores = F W' + b   (M x K) = (M x D) (D x K) */

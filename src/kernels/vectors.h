@@ -22,3 +22,14 @@ typedef real vec_in_memory
 #endif
 
 static inline ptrdiff_t min_of(ptrdiff_t a, ptrdiff_t b) { return a < b ? a : b; }
+
+/* Halves are added until one number is left. */
+INLINE real sum_of_lanes(vec sums)
+{
+    real lanes[VECTOR_SIZE];
+    memcpy(lanes, &sums, sizeof(lanes));
+    for (int width = VECTOR_SIZE / 2; width; width /= 2)
+        for (int k = 0; k < width; k++)
+            lanes[k] += lanes[k + width];
+    return lanes[0];
+}

@@ -93,6 +93,22 @@ static void gradients_by_blas(
                 gradients + rows[gate] * H * depth, depth);
 }
 
+/* Some blocks of A U' alone, of the gates that see A: h, then r h, for which the product with h has
+ * left zeros. */
+static void product_with_states(
+    const layer *l, ptrdiff_t n, const gates_seeing *seeing, const real *a, ptrdiff_t first,
+    ptrdiff_t last, real *out)
+{
+    const layer_plan *p = l->plan;
+    const ptrdiff_t R = p->n_outputs;
+    const int second = seeing == &p->rh;
+    const columns operand = {a, second ? p->columns.n_padded : R, 1, R, 0, 0};
+    if (p->columns.packed)
+        multiply_blocks(l, n, 1, &operand, rows_of_operand(p, seeing), second, first, last, out);
+    else
+        gates_by_blas(l, seeing->rows, n, R, a, l->weights + p->weight_hh, 0, out);
+}
+
 /* The columns of dZ of the gates that see an operand, without padding: at most 1 + MAX_GATES
  * parts; return how many. */
 static int parts_of_dz(
@@ -190,6 +206,30 @@ static void pack_inputs(
     }
 }
 
+/* Gradients of packed columns, of some blocks, from steps `start` to `end` as pack_inputs left
+ * them: [dW dU]' += [X h_prev]' dZ   ((I + R) x G) += ((I + R) x N) (N x G) */
+static void gradients_of_blocks(
+    const layer *l, ptrdiff_t start, ptrdiff_t end, ptrdiff_t first, ptrdiff_t last,
+    const layer_scratch *scratch)
+{
+    const layer_plan *p = l->plan;
+    const packed_columns *c = &p->columns;
+    const ptrdiff_t G = c->n_columns, block_gates = c->width * c->n_gates;
+    const packed_rows rows[] = {
+        rows_of_operand(p, &p->x), rows_of_operand(p, &p->h), rows_of_operand(p, &p->rh)};
+    const int n_operands = 1 + p->recurrent + p->resets;
+    const int at_once = p->normalized ? 1 : n_operands; /* as have the same dZ */
+    const real *inputs = scratch->inputs;
+    for (int k = 0; k < n_operands; k += at_once) {
+        l->kernels->transposed_product(
+            end - start, at_once, rows + k, c->depth, inputs,
+            (k ? l->of_h : l->of_x) + start * G, G, l->gradients + c->columns_at, block_gates,
+            first * block_gates, min_of(last * block_gates, G),
+            start > 0 || !(l->first_of_lane && p->alike), scratch->panel);
+        inputs += (end - start) * rows[k].n;
+    }
+}
+
 /* Gradients of the weights are added (those of packed columns written by a lane's first shard,
  * where every gate sees all operands); dX is written where dx is not NULL (it may be dy). */
 static void layer_weight_gradients(
@@ -198,38 +238,29 @@ static void layer_weight_gradients(
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t I = p->n_inputs, R = p->n_outputs, N = s->N;
-    const ptrdiff_t G = p->columns.n_columns;
-    const ptrdiff_t block_gates = p->columns.width * p->columns.n_gates;
     ptrdiff_t first, last;
     if (!p->columns.packed) {
         if (p->recurrent)
-            gradients_by_blas(l, p->h.rows, N, R, l->gates, gather_states(l, s, scratch),
+            gradients_by_blas(l, p->h.rows, N, R, l->of_h, gather_states(l, s, scratch),
                               l->gradients + p->weight_hh);
         if (p->resets)
-            gradients_by_blas(l, p->rh.rows, N, R, l->gates, l->rh, l->gradients + p->weight_hh);
-        gradients_by_blas(l, p->x.rows, N, I, l->gates, x, l->gradients + p->weight_ih);
+            gradients_by_blas(l, p->rh.rows, N, R, l->of_h, l->rh, l->gradients + p->weight_hh);
+        gradients_by_blas(l, p->x.rows, N, I, l->of_x, x, l->gradients + p->weight_ih);
         if (dx)
-            inputs_by_blas(l, p->x.rows, N, I, l->gates, l->weights + p->weight_ih, dx, I);
+            inputs_by_blas(l, p->x.rows, N, I, l->of_x, l->weights + p->weight_ih, dx, I);
         return;
     }
-    /* [dW dU]' += [X h_prev]' dZ   ((I + R) x G) += ((I + R) x N) (N x G) */
-    const packed_rows rows[] = {
-        rows_of_operand(p, &p->x), rows_of_operand(p, &p->h), rows_of_operand(p, &p->rh)};
     share_blocks(member, p->columns.n_blocks, &first, &last);
     for (ptrdiff_t start = 0, end; start < N; start = end) {
         end = min_of(start + STEPS_AT_ONCE, N);
         pack_inputs(l, s, member, start, end, x, scratch);
         barrier_wait(member);
-        l->kernels->transposed_product(
-            end - start, 1 + p->recurrent + p->resets, rows, p->columns.depth, scratch->inputs,
-            l->gates + start * G, G, l->gradients + p->columns.columns_at, block_gates,
-            first * block_gates, min_of(last * block_gates, G),
-            start > 0 || !(l->first_of_lane && p->alike), scratch->panel);
+        gradients_of_blocks(l, start, end, first, last, scratch);
         barrier_wait(member);
     }
     if (dx) { /* dX = dZ W   (N x I) = (N x G) (G x I) */
         share_blocks(member, ceil_div(I, BLOCK_UNITS), &first, &last);
-        product_with_dz(l, member, N, &p->x, l->gates, p->rows_x_at, I, first, last, dx, I);
+        product_with_dz(l, member, N, &p->x, l->of_x, p->rows_x_at, I, first, last, dx, I);
     }
     barrier_wait(member);
 }

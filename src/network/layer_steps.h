@@ -1,36 +1,5 @@
 /* A layer (layer.h) going forward through the steps of a chunk, and back. */
 
-/* Where a step reads and writes; what the cell does not have is NULL. */
-typedef struct {
-    ptrdiff_t n; /* rows */
-    const real *x, *h_prev, *c_prev;
-    real *z, *c, *phi_c, *rh, *h;
-    real *m; /* where the cells write: h, or what is projected to it */
-} layer_step;
-
-/* Step t of a chunk, whose rows start at `now` of the states, and those it sees at `before`. */
-static layer_step find_step(
-    const layer *l, const steps *s, ptrdiff_t t, ptrdiff_t before, ptrdiff_t now, const real *x,
-    real *masked_h)
-{
-    const ptrdiff_t S = l->plan->columns.n_padded, G = l->plan->columns.n_columns;
-    const ptrdiff_t B = s->B, done = now - B;
-    const int gates_kept = l->history || l->inputs_first;
-    real *h = l->h + now * l->plan->n_outputs;
-    return (layer_step){
-        .n = s->counts[t],
-        .x = x + done * l->plan->n_inputs,
-        .h_prev = states_before(l, s->counts[t], before, masked_h),
-        .c_prev = l->c + (l->history ? before : t % 2 * B) * S,
-        .z = l->gates + (gates_kept ? done * G : 0),
-        .c = l->c + (l->history ? now : (t + 1) % 2 * B) * S,
-        .phi_c = step_of(l->phi_c, l->history ? done * S : 0),
-        .rh = step_of(l->rh, l->history ? done * S : 0),
-        .h = h,
-        .m = l->m ? l->m + (l->history ? done * l->plan->columns.n_units : 0) : h,
-    };
-}
-
 static void layer_cells_forward(
     const layer *l, const layer_step *step, ptrdiff_t first, ptrdiff_t last)
 {
@@ -64,15 +33,15 @@ static void inputs_of_gates(
     if (!p->columns.packed) {
         for (ptrdiff_t gate = 0; gate < p->columns.n_gates; gate++)
             for (ptrdiff_t n = 0; p->x.rows[gate] < 0 && n < s->N; n++)
-                memset(l->gates + n * G + gate * H, 0, (size_t)H * sizeof(real));
-        gates_by_blas(l, p->x.rows, s->N, I, x, l->weights + p->weight_ih, 0, l->gates);
+                memset(l->of_x + n * G + gate * H, 0, (size_t)H * sizeof(real));
+        gates_by_blas(l, p->x.rows, s->N, I, x, l->weights + p->weight_ih, 0, l->of_x);
     }
     else if (l->inputs_first) { /* (N x G) = (N x I) (I x G) */
         const columns inputs = {x, I, 1, I, 0, 0};
         int8_rows quantized;
         if (l->int8)
             quantized = quantize_inputs(p, l->int8, s->N, x, &scratch->int8);
-        gates_of_blocks(l, s->N, 0, 1, &inputs, &quantized, first, last, l->gates);
+        gates_of_blocks(l, s->N, 0, 1, &inputs, &quantized, first, last, l->of_x);
     }
 }
 
@@ -126,6 +95,34 @@ static void blas_step(const layer *l, const layer_step *step)
     layer_cells_forward(l, step, 0, 1);
 }
 
+/* The same with layer normalization: products by blocks, what follows by rows. */
+static void normalized_step(
+    const layer *l, const team_member *member, const layer_step *step, ptrdiff_t first,
+    ptrdiff_t last)
+{
+    const layer_plan *p = l->plan;
+    ptrdiff_t first_row, last_row;
+    share_rows(member, step->n, &first_row, &last_row);
+    const layer_step rows = rows_of_step(l, step, first_row, last_row);
+    if (p->recurrent)
+        product_with_states(l, step->n, &p->h, step->h_prev, first, last, step->of_h);
+    barrier_wait(member);
+    start_gates(l, &rows);
+    if (p->recurrent)
+        add_normalized_states(l, &rows, &p->h, rows.norm.h_rstd);
+    if (p->resets) {
+        barrier_wait(member);
+        reset_states(l, step, first, last);
+        barrier_wait(member);
+        product_with_states(l, step->n, &p->rh, step->rh, first, last, step->of_h);
+        barrier_wait(member);
+        add_normalized_states(l, &rows, &p->rh, rows.norm.rh_rstd);
+    }
+    layer_cells_forward(l, &rows, 0, p->columns.n_blocks);
+    if (p->has_cell_state)
+        normalize_cell_states(l, &rows);
+}
+
 /* All steps of a chunk, from the state in c_last and h_last to the new one. x: (N, I). */
 static void layer_forward(
     const layer *l, const steps *s, const team_member *member, const real *x,
@@ -136,9 +133,16 @@ static void layer_forward(
     ptrdiff_t before = 0, now = s->B, first, last;
     share_blocks(member, p->n_blocks, &first, &last);
     inputs_of_gates(l, s, x, first, last, scratch);
+    if (l->plan->normalized) {
+        barrier_wait(member);
+        normalize_inputs(l, s, member);
+    }
     for (ptrdiff_t t = 0; t < T; t++) {
-        const layer_step step = find_step(l, s, t, before, now, x, scratch->masked_h);
-        if (p->packed)
+        layer_step step = find_step(l, s, t, before, now, x);
+        step.h_prev = states_before(l, step.n, before, scratch->masked_h);
+        if (l->plan->normalized)
+            normalized_step(l, member, &step, first, last);
+        else if (p->packed)
             packed_step(l, member, &step, first, last, scratch);
         else
             blas_step(l, &step);
@@ -160,23 +164,26 @@ static void layer_forward(
 /* d(r h_{t-1}) = dn U of a step's candidate gates   (n x H) = (n x H) (H x H), this member's
  * blocks. */
 static void reset_backward(
-    const layer *l, ptrdiff_t n, const team_member *member, ptrdiff_t first, ptrdiff_t last,
-    const real *gates, const real *dy, const layer_scratch *scratch)
+    const layer *l, const layer_step *step, const team_member *member, ptrdiff_t first,
+    ptrdiff_t last, const real *dy, const layer_scratch *scratch)
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t H = p->columns.n_units, S = p->columns.n_padded, width = p->columns.width;
-    const columns dn = {scratch->dn, S, 1, H, 0, 0};
-    l->kernels->candidate_backward[p->relu](n, H, width, first, last, gates, dy, scratch->dh,
+    const ptrdiff_t n = step->n;
+    l->kernels->candidate_backward[p->relu](n, H, width, first, last, step->z, dy, scratch->dh,
                                             scratch->dc, scratch->dn);
     barrier_wait(member);
+    if (p->normalized) {
+        normalized_states_backward(l, member, step, &p->rh, step->norm.rh_rstd, scratch->dn,
+                                   scratch->dn);
+        barrier_wait(member);
+    }
     if (p->columns.packed)
-        l->kernels->product(n, 1, &dn, H, 0, 0, ALL_GATES, l->weights + p->rows_rh_at,
-                            member->portion * BLOCK_UNITS, first * BLOCK_UNITS,
-                            last * BLOCK_UNITS, S, scratch->drh, S);
+        product_with_dz(l, member, n, &p->rh, scratch->dn, p->rows_rh_at, S, first, last,
+                        scratch->drh, S);
     else
-        l->gemm(0, 0, n, H, H, scratch->dn, H,
-                l->weights + p->weight_hh + p->rh.rows[p->rh.first] * H * H, H, 0, scratch->drh,
-                H);
+        inputs_by_blas(l, p->rh.rows, n, H, scratch->dn, l->weights + p->weight_hh,
+                       scratch->drh, H);
     if (l->mask)
         multiply_by_mask(l, n, first * width, min_of(last * width, H), scratch->drh,
                          scratch->drh, S);
@@ -210,31 +217,44 @@ static void layer_backward(
     const layer_scratch *scratch, real *dx)
 {
     const layer_plan *p = l->plan;
-    const ptrdiff_t H = p->columns.n_units, S = p->columns.n_padded, B = s->B;
-    const ptrdiff_t G = p->columns.n_columns, width = p->columns.width;
+    const ptrdiff_t H = p->columns.n_units, width = p->columns.width, B = s->B;
     ptrdiff_t now = s->N, first, last;
     share_blocks(member, p->columns.n_blocks, &first, &last);
+    /* The cells add dL/dc by way of h, unless it is normalized. */
+    const real by_h = p->normalized ? 0 : 1;
     /* dh and dc wait in their rows until the step at which each row ends. */
     for (ptrdiff_t t = s->T - 1; t >= 0; t--) {
         const ptrdiff_t n = s->counts[t], n_before = t > 0 ? s->counts[t - 1] : B;
         now -= n;
         const ptrdiff_t before = now + B - n_before;
+        const layer_step step = find_step(l, s, t, before, now + B, x);
         const real *dy_t = dy ? dy + now * p->n_outputs : NULL;
-        real *dz = l->gates + now * G, *dm = scratch->dh; /* of what the cells put out */
+        real *dm = scratch->dh; /* of what the cells put out */
         if (p->projects) {
             project_backward(l, member, n, dy_t, scratch->dh_kept + now * p->h_stride, scratch);
             dm = scratch->dm;
             dy_t = NULL; /* is in it */
         }
+        if (p->normalized && p->has_cell_state) {
+            barrier_wait(member); /* dm and dc are by blocks */
+            cell_states_backward(l, member, &step, dy_t, dm, scratch);
+            barrier_wait(member);
+        }
         if (p->resets)
-            reset_backward(l, n, member, first, last, dz, dy_t, scratch);
+            reset_backward(l, &step, member, first, last, dy_t, scratch);
         l->kernels->cell_backward[p->cell][p->relu](
-            n, H, width, first, last, l->weights + p->peephole_at, dz, l->c + before * S,
-            l->c + (now + B) * S, step_of(l->phi_c, now * S), scratch->drh, dy_t, dm,
-            scratch->dc, l->gradients + p->columns.bias_at, l->gradients + p->peephole_at);
+            n, H, width, first, last, by_h, l->weights + p->peephole_at, step.z, step.c_prev,
+            step.c, step.phi_c, scratch->drh, dy_t, dm, scratch->dc,
+            l->gradients + p->columns.bias_at, l->gradients + p->peephole_at);
+        if (p->normalized)
+            norm_gradients(l, &step, first, last, scratch);
         barrier_wait(member);
+        if (p->normalized) {
+            normalized_products_backward(l, member, &step);
+            barrier_wait(member);
+        }
         if (t > 0)
-            states_backward(l, n, member, dz, scratch);
+            states_backward(l, n, member, step.of_h, scratch);
     }
     if (p->projects)
         projection_gradients(l, s->N, member, scratch);

@@ -8,7 +8,10 @@ static gate_shape shape_of(const packed_columns *c, const signed char *stacked)
     return (gate_shape){(int)c->n_gates, stacked, c->n_units, c->width};
 }
 
-static const signed char one_gate[] = {0};
+/* Rows in their order: of the one gate of a head, of biases and peepholes. */
+static const signed char in_order[] = {0, 1, 2, 3};
+_Static_assert(sizeof(in_order) >= MAX_GATES, "a row for each gate");
+_Static_assert(sizeof(in_order) >= MAX_PEEPHOLES, "a row for each peephole");
 
 static ptrdiff_t count_layer_blocks(const layer_plan *l)
 {
@@ -37,7 +40,7 @@ static void list_row_weights(
                             backward && l->resets};
     rows[2] = (row_weights){shape_of(c, l->x.rows), l->n_inputs, l->weight_ih, l->rows_x_at,
                             to_inputs};
-    rows[3] = (row_weights){shape_of(projection, one_gate), c->n_units, l->weight_hr,
+    rows[3] = (row_weights){shape_of(projection, in_order), c->n_units, l->weight_hr,
                             l->rows_m_at, backward && l->projects};
 }
 
@@ -76,27 +79,52 @@ static ptrdiff_t count_pieces(
     return total + (with_head ? count_head_pieces(plan, purpose) : 0);
 }
 
-/* A block of n vectors (n, H). */
+/* A block of n vectors, the rows[k] of some (*, H) each, or zeros where rows[k] is negative. */
 static void pack_vectors(
-    const packed_columns *c, ptrdiff_t n, const real *vectors, real *packed, ptrdiff_t block)
+    const packed_columns *c, ptrdiff_t n, const signed char *rows, const real *vectors,
+    real *packed, ptrdiff_t block)
 {
     const ptrdiff_t H = c->n_units, start = block * c->width;
     const ptrdiff_t width = min_of(c->width, c->n_padded - start);
     packed += start * n;
     for (ptrdiff_t k = 0; k < n; k++)
         for (ptrdiff_t j = 0; j < width; j++)
-            packed[k * width + j] = start + j < H ? vectors[k * H + start + j] : 0;
+            packed[k * width + j] =
+                rows[k] >= 0 && start + j < H ? vectors[rows[k] * H + start + j] : 0;
 }
 
 static void unpack_vectors(
-    const packed_columns *c, ptrdiff_t n, real *vectors, const real *packed, ptrdiff_t block)
+    const packed_columns *c, ptrdiff_t n, const signed char *rows, real *vectors,
+    const real *packed, ptrdiff_t block)
 {
     const ptrdiff_t H = c->n_units, start = block * c->width;
     const ptrdiff_t width = min_of(c->width, c->n_padded - start);
     packed += start * n;
     for (ptrdiff_t k = 0; k < n; k++)
-        for (ptrdiff_t j = 0; j < width && start + j < H; j++)
-            vectors[k * H + start + j] = packed[k * width + j];
+        for (ptrdiff_t j = 0; j < width && rows[k] >= 0 && start + j < H; j++)
+            vectors[rows[k] * H + start + j] = packed[k * width + j];
+}
+
+/* Vectors of a layer that are packed as they are: where they stand. */
+typedef struct {
+    ptrdiff_t n;
+    const signed char *rows;
+    ptrdiff_t flat, packed;
+} layer_vectors;
+
+enum { MAX_VECTORS = 6 };
+
+/* Return how many there are. */
+static int find_vectors(const layer_plan *l, layer_vectors *v)
+{
+    const ptrdiff_t n_gates = l->columns.n_gates;
+    v[0] = (layer_vectors){n_gates, in_order, l->bias, l->columns.bias_at};
+    v[1] = (layer_vectors){l->n_peepholes, in_order, l->peephole, l->peephole_at};
+    v[2] = (layer_vectors){n_gates, l->x.rows, l->norm_ih, l->norm_ih_at};
+    v[3] = (layer_vectors){n_gates, l->state.rows, l->norm_hh, l->norm_hh_at};
+    v[4] = (layer_vectors){1, in_order, l->norm_c, l->norm_c_at};
+    v[5] = (layer_vectors){1, in_order, l->bias_c, l->bias_c_at};
+    return !l->normalized ? 2 : l->has_cell_state ? 6 : 4;
 }
 
 /* Block of count_layer_blocks; those of the projection, which has no vectors, come last. */
@@ -107,7 +135,9 @@ static void pack_layer_block(
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, R = l->n_outputs;
     const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
-    const gate_shape hr = shape_of(&l->projection, one_gate);
+    const gate_shape hr = shape_of(&l->projection, in_order);
+    layer_vectors v[MAX_VECTORS];
+    const int n_vectors = find_vectors(l, v);
     if (block >= c->n_blocks) {
         k->pack_gates(&hr, c->n_units, flat + l->weight_hr, c->n_units, 0,
                       packed + l->projection.columns_at, block - c->n_blocks);
@@ -126,8 +156,8 @@ static void pack_layer_block(
         if (l->recurrent)
             k->pack_gates(&hh, R, flat + l->weight_hh, c->depth, I, columns, block);
     }
-    pack_vectors(c, c->n_gates, flat + l->bias, packed + c->bias_at, block);
-    pack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
+    for (int k = 0; k < n_vectors; k++)
+        pack_vectors(c, v[k].n, v[k].rows, flat + v[k].flat, packed + v[k].packed, block);
 }
 
 static void unpack_layer_block(
@@ -136,7 +166,9 @@ static void unpack_layer_block(
     const packed_columns *c = &l->columns;
     const ptrdiff_t I = l->n_inputs, R = l->n_outputs;
     const gate_shape ih = shape_of(c, l->x.rows), hh = shape_of(c, l->state.rows);
-    const gate_shape hr = shape_of(&l->projection, one_gate);
+    const gate_shape hr = shape_of(&l->projection, in_order);
+    layer_vectors v[MAX_VECTORS];
+    const int n_vectors = find_vectors(l, v);
     const real *columns = packed + c->columns_at;
     if (block >= c->n_blocks) {
         k->unpack_gates(&hr, c->n_units, flat + l->weight_hr, c->n_units, 0,
@@ -146,8 +178,8 @@ static void unpack_layer_block(
     k->unpack_gates(&ih, I, flat + l->weight_ih, c->depth, 0, columns, block, 0);
     if (l->recurrent)
         k->unpack_gates(&hh, R, flat + l->weight_hh, c->depth, I, columns, block, 0);
-    unpack_vectors(c, c->n_gates, flat + l->bias, packed + c->bias_at, block);
-    unpack_vectors(c, l->n_peepholes, flat + l->peephole, packed + l->peephole_at, block);
+    for (int k = 0; k < n_vectors; k++)
+        unpack_vectors(c, v[k].n, v[k].rows, flat + v[k].flat, packed + v[k].packed, block);
 }
 
 static void pack_layer_piece(
@@ -180,7 +212,7 @@ static void pack_head_piece(
 {
     const kernels *kernels = plan->kernels;
     const head_plan *h = &plan->head;
-    const gate_shape head = shape_of(&h->columns, one_gate);
+    const gate_shape head = shape_of(&h->columns, in_order);
     if (h->thin) {
         memcpy(packed + h->columns.columns_at, flat + h->weight,
                (size_t)(h->n_scores * h->n_features) * sizeof(real));
@@ -191,7 +223,8 @@ static void pack_head_piece(
     if (piece < h->columns.n_blocks) {
         kernels->pack_gates(&head, h->n_features, flat + h->weight, h->n_features, 0,
                             packed + h->columns.columns_at, piece);
-        pack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.bias_at, piece);
+        pack_vectors(&h->columns, 1, in_order, flat + h->bias, packed + h->columns.bias_at,
+                     piece);
         return;
     }
     kernels->pack_rows(&head, h->n_features, flat + h->weight, packed + h->rows_at, HEAD_BLOCK,
@@ -220,7 +253,7 @@ static void unpack_piece(
 {
     const kernels *kernels = plan->kernels;
     const head_plan *h = &plan->head;
-    const gate_shape head = shape_of(&h->columns, one_gate);
+    const gate_shape head = shape_of(&h->columns, in_order);
     for (ptrdiff_t k = 0; k < plan_n_layers(plan); k++) {
         const ptrdiff_t n = count_layer_blocks(&plan->layers[k]);
         if (piece < n) {
@@ -244,5 +277,5 @@ static void unpack_piece(
     }
     kernels->unpack_gates(&head, h->n_features, flat + h->weight, h->n_features, 0,
                           packed + h->columns.columns_at, piece, plan->tied);
-    unpack_vectors(&h->columns, 1, flat + h->bias, packed + h->columns.bias_at, piece);
+    unpack_vectors(&h->columns, 1, in_order, flat + h->bias, packed + h->columns.bias_at, piece);
 }

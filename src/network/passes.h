@@ -21,6 +21,7 @@
 #include "layer.h"
 #include "layer_products.h"
 #include "projection.h"
+#include "layer_norm.h"
 #include "layer_steps.h"
 #include "shard.h"
 #include "inputs.h"

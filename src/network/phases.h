@@ -52,7 +52,7 @@ static void zero_gradients(const network_plan *plan, const task *t, real *gradie
     for (ptrdiff_t k = 0; plan->packed && k < plan_n_layers(plan); k++) {
         const layer_plan *l = &plan->layers[k];
         const ptrdiff_t start = l->alike ? l->columns.bias_at : l->columns.columns_at;
-        at = l->peephole_at + l->columns.n_padded * l->n_peepholes;
+        at = l->end_at;
         memset(gradients + start, 0, (size_t)(at - start) * sizeof(real));
     }
     memset(gradients + at, 0, (size_t)(task_n_gradients(plan, t) - at) * sizeof(real));

@@ -37,7 +37,7 @@ static ptrdiff_t lay_columns(packed_columns *columns, ptrdiff_t width, ptrdiff_t
     return columns->bias_at + columns->n_padded * columns->n_gates;
 }
 
-/* Without packing all units are one block, and all is where the flat vector has it. */
+/* Without packing all units are one block. */
 static void keep_columns(packed_columns *columns, ptrdiff_t weight, ptrdiff_t bias)
 {
     columns->width = columns->n_padded = columns->n_units;
@@ -104,18 +104,6 @@ static void describe_layer(layer_plan *layer, int packed, int int8)
     layer->projection.depth = layer->projection.per_column = layer->columns.n_units;
 }
 
-/* Places of a layer's weights from `at` on; return the next place. The projection comes before all
- * that starts at zeros, since a lane's first shard writes its gradients (phases.h). */
-static ptrdiff_t lay_layer(layer_plan *layer, ptrdiff_t at)
-{
-    if (layer->projects) {
-        lay_columns(&layer->projection, HEAD_BLOCK, at);
-        at = layer->projection.bias_at; /* it has none */
-    }
-    layer->peephole_at = lay_columns(&layer->columns, BLOCK_UNITS, at);
-    return layer->peephole_at + layer->columns.n_padded * layer->n_peepholes;
-}
-
 /* How large any layer is. */
 static void measure_layer(network_plan *plan, const layer_plan *layer)
 {
@@ -137,6 +125,40 @@ static void measure_layer(network_plan *plan, const layer_plan *layer)
                                   8 * c->n_gates + (layer->projects ? R : 0));
 }
 
+/* Places of all that is packed of a layer for forward, from `at` on; return the next place. The
+ * projection comes before all that starts at zeros, since a lane's first shard writes its gradients
+ * (phases.h). */
+static ptrdiff_t lay_layer(layer_plan *layer, ptrdiff_t at)
+{
+    packed_columns *c = &layer->columns;
+    const ptrdiff_t S = in_blocks(c->n_units);
+    if (layer->projects) {
+        lay_columns(&layer->projection, HEAD_BLOCK, at);
+        at = layer->projection.bias_at; /* it has none */
+    }
+    layer->peephole_at = lay_columns(c, BLOCK_UNITS, at);
+    layer->end_at = layer->peephole_at + S * layer->n_peepholes;
+    if (layer->normalized) {
+        layer->norm_ih_at = layer->end_at;
+        layer->norm_hh_at = layer->norm_ih_at + S * c->n_gates;
+        layer->norm_c_at = layer->norm_hh_at + S * c->n_gates;
+        layer->bias_c_at = layer->norm_c_at + S;
+        layer->end_at = layer->bias_c_at + S;
+    }
+    return layer->end_at;
+}
+
+/* Without packing all is where the flat vector has it. */
+static void keep_layer(layer_plan *layer)
+{
+    keep_columns(&layer->columns, layer->weight_ih, layer->bias);
+    layer->peephole_at = layer->peephole;
+    layer->norm_ih_at = layer->norm_ih;
+    layer->norm_hh_at = layer->norm_hh;
+    layer->norm_c_at = layer->norm_c;
+    layer->bias_c_at = layer->bias_c;
+}
+
 void plan_layout(network_plan *plan)
 {
     const ptrdiff_t n_layers = plan_n_layers(plan);
@@ -145,8 +167,7 @@ void plan_layout(network_plan *plan)
     for (ptrdiff_t k = 0; k < n_layers; k++) {
         layer_plan *layer = &plan->layers[k];
         describe_layer(layer, plan->packed, plan->int8 != NULL);
-        keep_columns(&layer->columns, layer->weight_ih, layer->bias);
-        layer->peephole_at = layer->peephole;
+        keep_layer(layer);
         layer->h_stride = layer->n_outputs;
         if (plan->packed) {
             layer->h_stride = in_blocks(layer->n_outputs);

@@ -66,6 +66,7 @@ typedef struct {
     int alike;          /* every gate sees all operands */
     ptrdiff_t n_peepholes;
     int has_cell_state; /* besides h */
+    int normalized;     /* by layer normalization (layer_norm.h) */
     ptrdiff_t int8_depth; /* with weights in int8: rows of the packed columns, in whole quads */
     gates_seeing x, h, rh;
     gates_seeing state; /* either h or r h: the rows of weight_hh */
@@ -75,8 +76,14 @@ typedef struct {
     ptrdiff_t bias;      /* (gates * H,) */
     ptrdiff_t peephole;  /* (n_peepholes, H) */
     ptrdiff_t weight_hr; /* (R, H) where it projects */
+    ptrdiff_t norm_ih;   /* (gates that see x * H,) gains of layer normalization, rows as */
+    ptrdiff_t norm_hh;   /* (gates that see h or r h * H,) of the weights; and of the cell */
+    ptrdiff_t norm_c, bias_c; /* state (H,), with a bias */
     /* Places among the packed weights, */
-    ptrdiff_t peephole_at;             /* block by block (n_peepholes, width) */
+    ptrdiff_t peephole_at;             /* block by block (n_peepholes, width), */
+    ptrdiff_t norm_ih_at, norm_hh_at;  /* (n_gates, width), */
+    ptrdiff_t norm_c_at, bias_c_at;    /* (width,), */
+    ptrdiff_t end_at;                  /* behind the last of them; */
     /* and for backward alone. */
     ptrdiff_t rows_h_at, rows_rh_at, rows_x_at, rows_m_at;
 } layer_plan;

@@ -38,8 +38,10 @@ static void stack_take_memory(
     const int inner = t->training && (plan->n_layers > 1 || task_wants_input_gradients(plan, t));
     const int outer = t->training && plan_has_outputs(plan);
     const int masked = t->recurrent_dropout > 0;
-    const int resets = plan->layers[0].resets; /* all layers have the same cell */
+    /* All layers have the same cell. */
+    const int resets = plan->layers[0].resets;
     const int projects = plan->widest_projection > 0;
+    const int normalized = plan->layers[0].normalized && plan->layers[0].has_cell_state;
     st->n_levels = plan->n_layers;
     st->n_directions = plan->n_directions;
     st->joined = two || t->dropout > 0 || plan->residual;
@@ -77,11 +79,15 @@ static void stack_take_memory(
                                         t->training && (t->ragged || masked));
     st->scratch.dh = arena_take(memory, B * plan->widest_units, item, t->training);
     st->scratch.dc = arena_take(memory, B * plan->widest_units, item, t->training);
-    st->scratch.dn = arena_take(memory, B * plan->widest_units, item, t->training && resets);
+    st->scratch.dn = arena_take(memory, B * plan->widest_units * plan->layers[0].columns.n_gates,
+                                item, t->training && resets);
     st->scratch.drh = arena_take(memory, B * plan->widest_units, item, t->training && resets);
     st->scratch.dm = arena_take(memory, B * plan->widest_units, item, t->training && projects);
     st->scratch.dh_kept =
         arena_take(memory, N * plan->widest_projection, item, t->training && projects);
+    st->scratch.dphi = arena_take(memory, B * plan->widest_units, item, t->training && normalized);
+    st->scratch.dc_of_h =
+        arena_take(memory, B * plan->widest_units, item, t->training && normalized);
 }
 
 /* Of one direction. */

@@ -161,7 +161,7 @@ static void check_cell_forward(
 }
 
 static void check_cell_backward(
-    int cell, int relu, ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, int with_dy)
+    int cell, int relu, ptrdiff_t n, ptrdiff_t H, ptrdiff_t width, int with_dy, int by_h)
 {
     const int G = cells[cell].G, P = cells[cell].peepholes;
     const ptrdiff_t S = up_to(H, width), blocks = S / width;
@@ -212,17 +212,27 @@ static void check_cell_backward(
             }
         }
     if (cells[cell].resets) { /* the candidate's part, which comes first */
-        real *dn = numbers(n * S, 9);
+        real *dn = numbers(n * row, 9);
         k->candidate_backward[relu](n, H, width, 0, blocks, gates, with_dy ? dy : NULL, dh, dc,
                                     dn);
         for (ptrdiff_t r = 0; r < n; r++)
             for (ptrdiff_t j = 0; j < S; j++)
-                good &= cell_near(dn[r * S + j], slopes[(r * S + j) * MOST + G - 1],
+                good &= cell_near(dn[r * row + gate_place(j, G - 1, G, width, S)],
+                                  slopes[(r * S + j) * MOST + G - 1],
                                   3 * (1 + size_of(c_prev[r * S + j])));
         free(dn);
     }
-    k->cell_backward[cell][relu](n, H, width, 0, blocks, peephole, gates, c_prev, c, phi_c, drh,
-                                 with_dy ? dy : NULL, dh, dc, dbias, dpeephole);
+    /* What the cell is not to add is there before. */
+    for (ptrdiff_t r = 0; cells[cell].has_c && !by_h && r < n; r++)
+        for (ptrdiff_t j = 0; j < units; j++) {
+            const exact y = phi_c[r * S + j], slope = relu ? y > 0 : 1 - y * y;
+            const exact o = gates[r * row + gate_place(j, G - 1, G, width, units)];
+            const exact dh_j =
+                (exact)dh[r * S + j] + (with_dy && j < H ? dy[r * H + j] : 0);
+            dc[r * S + j] += (real)(dh_j * o * slope);
+        }
+    k->cell_backward[cell][relu](n, H, width, 0, blocks, (real)by_h, peephole, gates, c_prev, c,
+                                 phi_c, drh, with_dy ? dy : NULL, dh, dc, dbias, dpeephole);
     for (ptrdiff_t r = 0; r < n; r++)
         for (ptrdiff_t j = 0; j < units; j++) {
             const exact *slope = slopes + (r * S + j) * MOST;
@@ -281,8 +291,9 @@ static void check_cells(void)
                     check_cell_forward(cell, relu, n, H, BLOCK_UNITS, 0, blocks);
                     check_cell_forward(cell, relu, n, H, BLOCK_UNITS, blocks / 2, blocks);
                     check_cell_forward(cell, relu, n, H, H, 0, 1);
-                    check_cell_backward(cell, relu, n, H, BLOCK_UNITS, n > 1);
-                    check_cell_backward(cell, relu, n, H, H, n == 1);
+                    check_cell_backward(cell, relu, n, H, BLOCK_UNITS, n > 1, 1);
+                    check_cell_backward(cell, relu, n, H, BLOCK_UNITS, n == 1, 0);
+                    check_cell_backward(cell, relu, n, H, H, n == 1, 1);
                 }
 }
 
@@ -1106,6 +1117,134 @@ static void check_thin(ptrdiff_t M, ptrdiff_t K, ptrdiff_t D)
     free(dfeatures), free(dweights), free(old_dweights);
 }
 
+/* -- Layer normalization -- */
+
+/* Two runs in rows of `stride` numbers: the first twice, the second with gains elsewhere. */
+typedef struct {
+    ptrdiff_t stride, n;
+    run runs[2];
+    ptrdiff_t at[64], gain[64]; /* of each number, (n,) */
+} run_layout;
+
+static run_layout lay_runs(ptrdiff_t first, ptrdiff_t second)
+{
+    run_layout l = {.stride = 2 * (first + 2) + second + 1,
+                    .runs = {{1, 3, first, 1, first + 2},
+                             {2 * (first + 2), 2 * (first + 2) + 5, second, 0, 0}}};
+    for (int k = 0; k < 2; k++)
+        for (ptrdiff_t repeat = 0; repeat <= l.runs[k].repeats; repeat++)
+            for (ptrdiff_t j = 0; j < l.runs[k].n; j++) {
+                l.at[l.n] = l.runs[k].at + repeat * l.runs[k].apart + j;
+                l.gain[l.n++] = l.runs[k].gain + repeat * l.runs[k].apart + j;
+            }
+    return l;
+}
+
+/* xhat_j and its derivative, in dual numbers. */
+static dual normalized(const dual *a, ptrdiff_t n, ptrdiff_t j)
+{
+    const dual share = number(1 / (exact)n);
+    dual mean = number(0), variance = number(0);
+    for (ptrdiff_t k = 0; k < n; k++)
+        mean = plus(mean, times(share, a[k]));
+    for (ptrdiff_t k = 0; k < n; k++)
+        variance = plus(variance, times(share, times(minus(a[k], mean), minus(a[k], mean))));
+    return times(minus(a[j], mean), inverse_root(plus(variance, number(1e-5))));
+}
+
+static void check_rows_normalized(ptrdiff_t first, ptrdiff_t second, ptrdiff_t n_rows, exact range)
+{
+    const run_layout l = lay_runs(first, second);
+    const ptrdiff_t size = n_rows * l.stride, n = l.n, n_gains = l.stride + 8;
+    /* Sums of some numbers; where they differ little, what is left of them is magnified. */
+    const exact bound = (exact)(n + 16) * 64 * ROUNDOFF;
+    real *a = numbers(size, (double)range), *xhat = copy(a, size), *d = numbers(size, 1);
+    real *da = numbers(size, 9), *gains = numbers(n_gains, 1), *z = numbers(size, 1);
+    real *old_z = copy(z, size), *rstd = numbers(n_rows, 9), *in_place = copy(d, size);
+    real *dgains = numbers(n_gains, 1), *old_dgains = copy(dgains, n_gains);
+    real *dbias = numbers(n_gains, 1), *old_dbias = copy(dbias, n_gains);
+    int good = 1;
+    k->normalize_rows(n_rows, l.stride, 2, l.runs, xhat, rstd);
+    k->normalize_rows_backward(n_rows, l.stride, 2, l.runs, gains, rstd, d, xhat, da);
+    k->normalize_rows_backward(n_rows, l.stride, 2, l.runs, gains, rstd, in_place, xhat,
+                               in_place);
+    k->add_with_gains(n_rows, l.stride, 2, l.runs, gains, xhat, z);
+    for (ptrdiff_t r = 0; r < n_rows; r++)
+        for (ptrdiff_t j = 0; j < n; j++) {
+            dual row[64];
+            exact slope = 0;
+            const ptrdiff_t at = r * l.stride + l.at[j];
+            for (ptrdiff_t i = 0; i < n; i++)
+                row[i] = (dual){a[r * l.stride + l.at[i]], i == j};
+            for (ptrdiff_t i = 0; i < n; i++)
+                slope += (exact)gains[l.gain[i]] * d[r * l.stride + l.at[i]] *
+                         normalized(row, n, i).d;
+            const exact wanted = normalized(row, n, j).v;
+            good &= near(xhat[at], wanted, bound * (1 + range * rstd[r]));
+            good &= near(da[at], slope, bound * rstd[r] * (1 + range * rstd[r]));
+            good &= da[at] == in_place[at];
+            good &= near(z[at], old_z[at] + (exact)gains[l.gain[j]] * xhat[at], 4 * ROUNDOFF * 4);
+        }
+    /* Beside the runs nothing is written. */
+    good &= a[l.stride - 1] == xhat[l.stride - 1] && old_z[0] == z[0];
+    expect(good, "normalize_rows", SIZES("runs of %td and %td numbers", first, second));
+    good = 1;
+    k->gain_gradients(n_rows, l.stride, 2, l.runs, d, xhat, dgains, NULL);
+    k->gain_gradients(n_rows, l.stride, 2, l.runs, d, xhat, dgains, dbias);
+    for (ptrdiff_t j = 0; j < n; j++) {
+        exact of_gain = old_dgains[l.gain[j]], of_bias = old_dbias[l.gain[j]];
+        for (ptrdiff_t r = 0; r < n_rows; r++) {
+            const ptrdiff_t at = r * l.stride + l.at[j];
+            of_gain += 2 * (exact)d[at] * xhat[at];
+            of_bias += d[at];
+        }
+        good &= near(dgains[l.gain[j]], of_gain, (exact)n_rows * 64 * ROUNDOFF);
+        good &= near(dbias[l.gain[j]], of_bias, (exact)n_rows * 16 * ROUNDOFF);
+    }
+    good &= dgains[0] == old_dgains[0] && dbias[n_gains - 1] == old_dbias[n_gains - 1];
+    expect(good, "gain_gradients", sizes);
+    free(a), free(xhat), free(d), free(da), free(gains), free(z), free(old_z), free(rstd);
+    free(in_place), free(dgains), free(old_dgains), free(dbias), free(old_dbias);
+}
+
+static void check_normalized_cells(int relu, ptrdiff_t H, ptrdiff_t width, int with_dy)
+{
+    enum { G = 4, ROWS = 3 };
+    const ptrdiff_t S = up_to(H, width), units = least(S, with_columns(H, G)), row = units * G;
+    real *gain = numbers(S, 1), *bias = numbers(S, 1), *gates = numbers(ROWS * row, 1);
+    real *chat = numbers(ROWS * S, 2), *phi_c = numbers(ROWS * S, 9), *h = numbers(ROWS * H, 9);
+    real *dy = numbers(ROWS * H, 1), *dh = numbers(ROWS * S, 1), *d = numbers(ROWS * S, 9);
+    int good = 1;
+    k->normalized_outputs[relu](ROWS, H, width, G, gain, bias, gates, chat, phi_c, h);
+    k->normalized_slopes[relu](ROWS, H, width, G, gates, phi_c, with_dy ? dy : NULL, dh, d);
+    for (ptrdiff_t r = 0; r < ROWS; r++)
+        for (ptrdiff_t j = 0; j < H; j++) {
+            const ptrdiff_t at = r * S + j;
+            const exact o = gates[r * row + gate_place(j, G - 1, G, width, units)];
+            const dual in = {(exact)gain[j] * chat[at] + bias[j], 1}, y = phi_of(in, relu);
+            const exact dh_j = (exact)dh[at] + (with_dy ? dy[r * H + j] : 0);
+            good &= cell_near(phi_c[at], y.v, 3) && cell_near(h[r * H + j], o * y.v, 3);
+            good &= cell_near(d[at], dh_j * o * y.d, 3);
+        }
+    expect(good, "normalized_outputs", SIZES("%td units in blocks of %td", H, width));
+    free(gain), free(bias), free(gates), free(chat), free(phi_c), free(h), free(dy), free(dh);
+    free(d);
+}
+
+static void check_norms(void)
+{
+    static const ptrdiff_t units[] = {1, 5, 11, 16, 17, 40};
+    for (ptrdiff_t n = 1; n < 21; n++) {
+        check_rows_normalized(n, 21 - n, 1 + n % 3, 2);
+        check_rows_normalized(n, 1, 2, (exact)1e-3);
+    }
+    for (int u = 0; u < 6; u++)
+        for (int relu = 0; relu < 2; relu++) {
+            check_normalized_cells(relu, units[u], BLOCK_UNITS, relu);
+            check_normalized_cells(relu, units[u], units[u], !relu);
+        }
+}
+
 /* Steps of one row, pooled one after the other. */
 static void check_pooling(ptrdiff_t n)
 {
@@ -1266,6 +1405,7 @@ int main(void)
         k = kernels_of_level->kernels;
         updates = &kernels_of_level->updates;
         check_cells();
+        check_norms();
         check_activations();
         check_products();
         check_ranges();

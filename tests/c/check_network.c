@@ -31,7 +31,7 @@ typedef struct {
     const char *name;
     int cell, relu, n_layers, n_directions;
     ptrdiff_t n_inputs, units[2], projection, n_scores, vocabulary;
-    int loss, per_step, wide, sampled;
+    int loss, per_step, wide, sampled, layer_norm;
     double dropout, recurrent_dropout, weight_dropout, embedding_dropout;
     ptrdiff_t n_rows;
     int64_t lengths[24];
@@ -73,7 +73,8 @@ static ptrdiff_t n_outputs(const network_case *c, int layer)
     return c->projection ? c->projection : c->units[layer];
 }
 
-/* Layer by layer and direction by direction W, U, bias, peepholes and W_hr; the head; a CRF's
+/* Layer by layer and direction by direction W, U, bias, peepholes and W_hr, and with layer
+ * normalization gains (of a GRU also those that its cell does not have); the head; a CRF's
  * transitions, start and end; the embedding. */
 static void lay_out(problem *p)
 {
@@ -97,6 +98,14 @@ static void lay_out(problem *p)
             l->peephole = at += (ptrdiff_t)strlen(facts->gates) * H;
             l->weight_hr = at += (ptrdiff_t)strlen(facts->see_c) * H;
             at += c->projection ? R * H : 0;
+            if (!c->layer_norm)
+                continue;
+            l->normalized = 1;
+            l->norm_ih = at;
+            l->norm_hh = at += (ptrdiff_t)strlen(facts->see_x) * H;
+            l->norm_c = at += (ptrdiff_t)(strlen(facts->see_h) + strlen(facts->see_rh)) * H;
+            l->bias_c = at += H;
+            at += H;
         }
         I = n_outputs(c, k) * c->n_directions;
     }
@@ -381,15 +390,39 @@ static ptrdiff_t place_of(const char *letters, char letter)
     return found ? found - letters : -1;
 }
 
-/* r h of "gru_v1", whose gates are r, z and n. */
-static void naive_reset(const naive *n, const layer_plan *l, const dual *x, const dual *h, dual *rh)
+/* gain LN(a) of n numbers, where the layer is normalized. */
+static void naive_normalize(
+    const naive *n, const layer_plan *l, ptrdiff_t n_numbers, ptrdiff_t gains, dual *a)
 {
-    const ptrdiff_t H = l->columns.n_units, I = l->n_inputs;
-    for (ptrdiff_t j = 0; j < H; j++) {
-        dual r = add_product(n, parameter(n, l->bias + j), l->weight_ih + j * I, I, x);
-        r = add_product(n, r, l->weight_hh + j * H, H, h);
-        rh[j] = times(logistic_of(r), h[j]);
+    const dual share = number(1 / (exact)n_numbers);
+    dual mean = number(0), variance = number(1e-5);
+    if (!l->normalized || n_numbers == 0)
+        return;
+    for (ptrdiff_t j = 0; j < n_numbers; j++)
+        mean = plus(mean, times(share, a[j]));
+    for (ptrdiff_t j = 0; j < n_numbers; j++) {
+        a[j] = minus(a[j], mean);
+        variance = plus(variance, times(share, times(a[j], a[j])));
     }
+    for (ptrdiff_t j = 0; j < n_numbers; j++)
+        a[j] = times(parameter(n, gains + j), times(a[j], inverse_root(variance)));
+}
+
+/* out = weights x, normalized: n_rows rows of `width` numbers. */
+static void naive_product(
+    const naive *n, const layer_plan *l, ptrdiff_t n_rows, ptrdiff_t weights, ptrdiff_t width,
+    ptrdiff_t gains, const dual *x, dual *out)
+{
+    for (ptrdiff_t j = 0; j < n_rows; j++)
+        out[j] = add_product(n, number(0), weights + j * width, width, x);
+    naive_normalize(n, l, n_rows, gains, out);
+}
+
+/* What gate g gets from an operand. */
+static dual of_gate(const char *seeing, char gate, ptrdiff_t H, const dual *product, ptrdiff_t j)
+{
+    const ptrdiff_t place = place_of(seeing, gate);
+    return place < 0 ? number(0) : product[place * H + j];
 }
 
 /* One layer in one direction over a sequence; out gets R numbers of every step, `apart` apart. */
@@ -399,40 +432,53 @@ static void naive_layer(
 {
     const cell_facts *facts = &cell_table[l->cell];
     const ptrdiff_t H = l->columns.n_units, R = l->n_outputs, I = l->n_inputs;
+    const ptrdiff_t n_x = (ptrdiff_t)strlen(facts->see_x) * H;
+    const ptrdiff_t n_h = (ptrdiff_t)strlen(facts->see_h) * H;
+    const ptrdiff_t n_rh = (ptrdiff_t)strlen(facts->see_rh) * H;
+    const int has_c = facts->state[1] != 0;
     dual *h = allocate((size_t)H * sizeof(dual)), *c = allocate((size_t)H * sizeof(dual));
     dual *m = allocate((size_t)H * sizeof(dual)), *rh = allocate((size_t)H * sizeof(dual));
+    dual *of_x = allocate((size_t)n_x * sizeof(dual)), *of_h = allocate((size_t)n_h * sizeof(dual));
+    dual *of_rh = allocate((size_t)n_rh * sizeof(dual)), *chat = allocate((size_t)H * sizeof(dual));
+    dual *o = allocate((size_t)H * sizeof(dual));
     for (ptrdiff_t j = 0; j < R; j++)
         h[j] = number(state[j]);
     for (ptrdiff_t j = 0; j < H; j++)
-        c[j] = number(facts->state[1] ? state[R + j] : state[j]);
+        c[j] = number(has_c ? state[R + j] : state[j]);
     for (ptrdiff_t step = 0; step < T; step++) {
         const ptrdiff_t t = backwards ? T - 1 - step : step;
+        naive_product(n, l, n_x, l->weight_ih, I, l->norm_ih, x + t * I, of_x);
+        naive_product(n, l, n_h, l->weight_hh, R, l->norm_hh, h, of_h);
+        for (ptrdiff_t j = 0; n_rh > 0 && j < H; j++) /* r is the first gate */
+            rh[j] = times(logistic_of(plus(parameter(n, l->bias + j), plus(of_x[j], of_h[j]))),
+                          h[j]);
+        naive_product(n, l, n_rh, l->weight_hh + n_h * R, R, l->norm_hh + n_h, rh, of_rh);
         for (ptrdiff_t j = 0; j < H; j++) {
             dual z[MAX_GATES], peepholes[MAX_PEEPHOLES];
-            for (int g = 0; facts->gates[g]; g++) {
-                const ptrdiff_t ih = place_of(facts->see_x, facts->gates[g]);
-                const ptrdiff_t hh = place_of(facts->see_h, facts->gates[g]);
-                z[g] = parameter(n, l->bias + g * H + j);
-                if (ih >= 0)
-                    z[g] = add_product(n, z[g], l->weight_ih + (ih * H + j) * I, I, x + t * I);
-                if (hh >= 0)
-                    z[g] = add_product(n, z[g], l->weight_hh + (hh * H + j) * R, R, h);
-                if (place_of(facts->see_rh, facts->gates[g]) >= 0) {
-                    naive_reset(n, l, x + t * I, h, rh);
-                    z[g] = add_product(n, z[g], l->weight_hh + (2 * H + j) * H, H, rh);
-                }
+            const size_t n_gates = strlen(facts->gates);
+            for (size_t g = 0; g < n_gates; g++) {
+                const char gate = facts->gates[g];
+                z[g] = plus(parameter(n, l->bias + (ptrdiff_t)g * H + j),
+                            of_gate(facts->see_x, gate, H, of_x, j));
+                z[g] = plus(z[g], of_gate(facts->see_h, gate, H, of_h, j));
+                z[g] = plus(z[g], of_gate(facts->see_rh, gate, H, of_rh, j));
             }
             for (int k = 0; facts->see_c[k]; k++)
                 peepholes[k] = parameter(n, l->peephole + k * H + j);
             const cell_step s = reference_cell(l->cell, l->relu, z, peepholes, c[j]);
-            c[j] = s.c;
+            c[j] = chat[j] = s.c;
             m[j] = s.h;
+            o[j] = s.gates[n_gates - 1];
         }
+        if (has_c)
+            naive_normalize(n, l, H, l->norm_c, chat);
+        for (ptrdiff_t j = 0; l->normalized && has_c && j < H; j++)
+            m[j] = times(o[j], phi_of(plus(chat[j], parameter(n, l->bias_c + j)), l->relu));
         for (ptrdiff_t j = 0; j < R; j++)
             out[t * apart + j] = h[j] =
                 R < H ? add_product(n, number(0), l->weight_hr + j * H, H, m) : m[j];
     }
-    free(h), free(c), free(m), free(rh);
+    free(h), free(c), free(m), free(rh), free(o), free(of_x), free(of_h), free(of_rh), free(chat);
 }
 
 static dual dual_log(dual x) { return (dual){log(x.v), x.d / x.v}; }
@@ -727,6 +773,25 @@ static const network_case cases[] = {
      .n_rows = 24, .lengths = RAGGED, .threads = 2},
     {.name = "projection, teams", .cell = CELL_lstm, .n_layers = 2, .n_directions = 1,
      .n_inputs = 9, .units = {100, 90}, .projection = 70, .n_scores = 3,
+     .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 5,
+     .members = 5},
+    {.name = "normalized projection, two directions, teams", .cell = CELL_lstm, .layer_norm = 1,
+     .n_layers = 2, .n_directions = 2, .n_inputs = 9, .units = {100, 90}, .projection = 70,
+     .n_scores = 3, .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3, .lengths = LONG,
+     .threads = 3, .members = 3},
+    {.name = "normalized peephole, two directions, tokens", .cell = CELL_peephole, .layer_norm = 1,
+     .n_layers = 2, .n_directions = 2, .n_inputs = 6, .units = {19, 16}, .n_scores = 4,
+     .vocabulary = 9, .loss = LOSS_softmax, .per_step = 1, .n_rows = 20, .lengths = RAGGED,
+     .threads = 2},
+    {.name = "normalized gru, lanes", .cell = CELL_gru, .layer_norm = 1, .n_layers = 2,
+     .n_directions = 1, .n_inputs = 7, .units = {33, 20}, .n_scores = 2,
+     .loss = LOSS_squared_error, .per_step = 1, .n_rows = 24, .lengths = RAGGED, .threads = 2},
+    {.name = "normalized gru_v1, teams", .cell = CELL_gru_v1, .layer_norm = 1, .n_layers = 1,
+     .n_directions = 1, .n_inputs = 9, .units = {100}, .n_scores = 3,
+     .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 4,
+     .members = 4},
+    {.name = "normalized lstm, teams", .cell = CELL_lstm, .layer_norm = 1, .n_layers = 2,
+     .n_directions = 1, .n_inputs = 9, .units = {100, 70}, .n_scores = 3,
      .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 5,
      .members = 5},
     {.name = "crf, two directions, tokens, lanes", .cell = CELL_lstm, .n_layers = 1,

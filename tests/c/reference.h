@@ -63,6 +63,15 @@ static exact exact_exp(exact x) { return sizeof(exact) == sizeof(double) ? exp(x
 
 static exact exact_tanh(exact x) { return sizeof(exact) == sizeof(double) ? tanh(x) : tanhl(x); }
 
+static exact exact_root(exact x) { return sizeof(exact) == sizeof(double) ? sqrt(x) : sqrtl(x); }
+
+/* 1 / sqrt(x) */
+static dual inverse_root(dual x)
+{
+    const exact y = 1 / exact_root(x.v);
+    return (dual){y, -y / (2 * x.v) * x.d};
+}
+
 static dual logistic_of(dual x)
 {
     const exact y = 1 / (1 + exact_exp(-x.v));
