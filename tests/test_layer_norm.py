@@ -103,8 +103,9 @@ def test_prediction_in_chunks_equals_the_oracle(cell):
     model = regressor(cell=cell, hidden_layer_sizes=(20, 3), dtype="float64").fit(X, Y)
     network = model._network
     xs = [RNG.normal(size=(T, 4)) for T in (700, 520, 1)]
-    expected = [reference.forward(network.architecture, network.weights, x)[0] for x in xs]
-    np.testing.assert_allclose(model.predict(xs), np.ravel(expected), atol=1e-10)
+    scores = [reference.forward(network.architecture, network.weights, x)[0] for x in xs]
+    expected = model.y_offset_ + model.y_scale_ * np.ravel(scores)
+    np.testing.assert_allclose(model.predict(xs), expected, atol=1e-10)
 
 
 def test_gate_values_are_of_the_normalized_network():

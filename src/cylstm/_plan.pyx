@@ -70,10 +70,10 @@ cdef class Plan:
 
     Parameters
     ----------
-    layers : list of list of (I, H, R, weight_ih, weight_hh, bias, peephole, weight_hr, norm_ih, \
-norm_hh, norm_c, bias_c)
-        For each layer its directions: sizes, and offsets into the flat parameter vector. R is
-        H, or less where there is a projection.
+    layers : list of list of tuple of 12 int
+        For each layer its directions: I, H and R (which is H, or less where there is a
+        projection); then where weight_ih, weight_hh, bias, peephole, weight_hr, norm_ih,
+        norm_hh, norm_c and bias_c start in the flat parameter vector.
     cell, activation, loss : str
         A key of CELLS; "tanh" or "relu"; a key of LOSSES.
     head : (D, K, weight, bias)
