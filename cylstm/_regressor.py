@@ -326,8 +326,9 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         REGRESSION_LOSSES[self.loss].check_domain(y, name)
         dtype = self._input_format.dtype
         with np.errstate(over="ignore"):  # reported here
-            y = (y.reshape(len(y), self.n_outputs_) - self.y_offset_) / self.y_scale_
-            targets = y.astype(dtype)
+            y = y.reshape(len(y), self.n_outputs_) - self.y_offset_
+            y /= self.y_scale_
+            targets = y.astype(dtype, copy=False)
         if not np.isfinite(targets).all():
             raise ValueError(f"Input {name} contains a value too large for {dtype}.")
         return targets

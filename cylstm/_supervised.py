@@ -402,6 +402,7 @@ class BaseLSTM(NetworkEstimator):
         elif self.early_stopping:
             rows, held_out = self._hold_out(labelled)
             data = data.take(rows)
+        del labelled, targets  # copies of y that training does not need
         check_weight_left(data)
         if not resume:
             self._prepare(network, data)
