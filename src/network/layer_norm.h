@@ -23,8 +23,7 @@ static int find_runs(
 {
     const packed_columns *c = &p->columns;
     const ptrdiff_t whole = min_of(c->n_units / c->width, last), apart = c->n_gates * c->width;
-    const ptrdiff_t left_over =
-        first <= whole && whole < last ? c->n_units - whole * c->width : 0;
+    const ptrdiff_t left_over = last > whole ? c->n_units - whole * c->width : 0;
     const ptrdiff_t n_seeing = seeing->last - seeing->first;
     const ptrdiff_t at = first * apart + seeing->first * c->width;
     int n_runs = 0;
