@@ -132,9 +132,9 @@ PARAMETERS: dict[str, Parameter] = {
         with its own, each over all gates of a layer, and the cell state on its way to the
         hidden state: mean 0 and variance 1 within each step of each sequence, times a gain of
         each number (Ba, Kiros & Hinton, arXiv:1607.06450, equations 20 to 22, with the biases
-        of both products as one). "gru_v1" normalizes the candidate's product for itself. It
-        speeds up learning where layers are deep or sequences long and makes it depend less on
-        the scale of the inputs, for steps that take longer. Not with weights="int8"."""
+        of both products as one). "gru_v1" normalizes the candidate's product for itself.
+        Learning then depends less on the scale of inputs and weights, and may take fewer
+        epochs at a small learning rate; steps take longer. Not with weights="int8"."""
     ),
     "pooling": choice(
         _plan.POOLINGS,

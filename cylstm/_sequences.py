@@ -94,7 +94,7 @@ class Sequences:
         """
         if hasattr(y, "iloc"):
             y = y.to_numpy()
-        if self.shape is not None and {np.shape(steps)[:1] for steps in y} == {self.shape[1:]}:
+        if self.shape is not None and {_n_entries(steps) for steps in y} == {self.shape[1:]}:
             y = np.asarray(y)
             if y.shape[:2] == self.shape:
                 return y.reshape(-1, *y.shape[2:])[self.real_rows()]
@@ -140,6 +140,14 @@ class Sequences:
             out = np.full((self.n_rows, *numbers.shape[1:]), np.nan, dtype=dtype)
         out[self.real_rows()] = numbers
         return out.reshape(*self.shape, *numbers.shape[1:])
+
+
+def _n_entries(steps):
+    """(n,) of an array-like; () of a number, or of lists that no array holds."""
+    try:
+        return np.shape(steps)[:1]
+    except ValueError:
+        return ()
 
 
 def form_of(X: Any) -> str:

@@ -374,6 +374,7 @@ def test_bad_parameters_raise_documented_errors(estimator, data):
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in (square|multiply|reduce)")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in (multiply|divide)")
 @every_estimator
 @examples(80)
 @given(data=st.data())

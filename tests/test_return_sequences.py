@@ -101,9 +101,10 @@ def test_scores_over_real_steps():
         (SUMS[:, :-1], r"y\[0\] has shape \(6,\), but X\[0\] has 7 steps"),
         (SUMS[:-1], "y has 59 samples, but X has 60"),
         (SUMS[:, 0], r"y\[0\] has shape \(\), but X\[0\] has 7 steps"),
+        ([*SUMS[:-1], [[1, 2], [3]]], r"y\[59\] cannot be read as an array"),
     ],
 )
-def test_targets_of_the_wrong_length(y, message):
+def test_targets_of_the_wrong_shape(y, message):
     with pytest.raises(ValueError, match=message):
         regressor(return_sequences=True).fit(X, y)
 

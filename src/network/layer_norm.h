@@ -23,8 +23,7 @@ static int find_runs(
 {
     const packed_columns *c = &p->columns;
     const ptrdiff_t whole = min_of(c->n_units / c->width, last), apart = c->n_gates * c->width;
-    const ptrdiff_t left_over =
-        first <= whole && whole < last ? c->n_units - whole * c->width : 0;
+    const ptrdiff_t left_over = last > whole ? c->n_units - whole * c->width : 0;
     const ptrdiff_t n_seeing = seeing->last - seeing->first;
     const ptrdiff_t at = first * apart + seeing->first * c->width;
     int n_runs = 0;
@@ -85,7 +84,7 @@ static void normalize_inputs(const layer *l, const steps *s, const team_member *
     const int n_runs = find_runs(p, &p->x, 0, p->columns.n_blocks, runs);
     share_rows(member, s->N, &first, &last);
     l->kernels->normalize_rows(last - first, G, n_runs, runs, l->of_x + first * G,
-                          l->norm.x_rstd + first);
+                               l->norm.x_rstd + first);
 }
 
 /* Z = gain LN(X W') */
@@ -146,16 +145,17 @@ static void cell_states_backward(
         rows.n, H, c->width, c->n_gates, rows.z, rows.phi_c, dy ? dy + first * H : NULL,
         dm + first * S, dphi);
     l->kernels->normalize_rows_backward(rows.n, S, 1, runs, l->weights + p->norm_c_at,
-                                   rows.norm.c_rstd, dphi, rows.norm.c, dc_of_h);
+                                        rows.norm.c_rstd, dphi, rows.norm.c, dc_of_h);
     for (ptrdiff_t r = 0; r < rows.n; r++)
         l->kernels->add(H, dc_of_h + r * S, scratch->dc + (first + r) * S);
 }
 
-/* dL/d a product with U, of the gates that see h or r h, from dZ; of this member's rows. It may
+/* dL/d a product of a step, from dZ of the gates that see the operand; of this member's rows. It may
  * take the place of dZ, or that of the product, which is normalized. */
-static void normalized_states_backward(
+static void normalized_product_backward(
     const layer *l, const team_member *member, const layer_step *step,
-    const gates_seeing *seeing, const real *rstd, const real *dz, real *out)
+    const gates_seeing *seeing, ptrdiff_t gains_at, const real *rstd, const real *dz,
+    const real *product, real *out)
 {
     const layer_plan *p = l->plan;
     const ptrdiff_t G = p->columns.n_columns;
@@ -163,30 +163,25 @@ static void normalized_states_backward(
     run runs[MAX_RUNS];
     const int n_runs = find_runs(p, seeing, 0, p->columns.n_blocks, runs);
     share_rows(member, step->n, &first, &last);
-    l->kernels->normalize_rows_backward(last - first, G, n_runs, runs, l->weights + p->norm_hh_at,
-                                   rstd + first, dz + first * G, step->of_h + first * G,
-                                   out + first * G);
+    l->kernels->normalize_rows_backward(
+        last - first, G, n_runs, runs, l->weights + gains_at, rstd + first, dz + first * G,
+        product + first * G, out + first * G);
 }
 
-/* dL/d all products of a step, which take their places. */
+/* Of all products of a step, in their places. */
 static void normalized_products_backward(
     const layer *l, const team_member *member, const layer_step *step)
 {
     const layer_plan *p = l->plan;
-    const ptrdiff_t G = p->columns.n_columns;
-    ptrdiff_t first, last;
-    run runs[MAX_RUNS];
-    const int n_runs = find_runs(p, &p->x, 0, p->columns.n_blocks, runs);
-    share_rows(member, step->n, &first, &last);
-    l->kernels->normalize_rows_backward(last - first, G, n_runs, runs, l->weights + p->norm_ih_at,
-                                   step->norm.x_rstd + first, step->z + first * G,
-                                   step->of_x + first * G, step->of_x + first * G);
+    const layer_norm *norm = &step->norm;
+    normalized_product_backward(l, member, step, &p->x, p->norm_ih_at, norm->x_rstd, step->z,
+                                step->of_x, step->of_x);
     if (p->recurrent)
-        normalized_states_backward(l, member, step, &p->h, step->norm.h_rstd, step->z,
-                                   step->of_h);
+        normalized_product_backward(l, member, step, &p->h, p->norm_hh_at, norm->h_rstd, step->z,
+                                    step->of_h, step->of_h);
     if (p->resets)
-        normalized_states_backward(l, member, step, &p->rh, step->norm.rh_rstd, step->z,
-                                   step->of_h);
+        normalized_product_backward(l, member, step, &p->rh, p->norm_hh_at, norm->rh_rstd,
+                                    step->z, step->of_h, step->of_h);
 }
 
 /* Gradients of the gains of one operand of a step, of some blocks. */

@@ -174,8 +174,8 @@ static void reset_backward(
                                             scratch->dc, scratch->dn);
     barrier_wait(member);
     if (p->normalized) {
-        normalized_states_backward(l, member, step, &p->rh, step->norm.rh_rstd, scratch->dn,
-                                   scratch->dn);
+        normalized_product_backward(l, member, step, &p->rh, p->norm_hh_at, step->norm.rh_rstd,
+                                    scratch->dn, step->of_h, scratch->dn);
         barrier_wait(member);
     }
     if (p->columns.packed)
