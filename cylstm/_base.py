@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import check_64_bits
 from ._callbacks import CallbackSupportMixin, FitTasks, Method
-from ._checks import check_precision, check_projection, check_residual
+from ._checks import check_layer_norm, check_precision, check_projection, check_residual
 from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads
@@ -145,8 +145,9 @@ class NetworkEstimator(
         Raises
         ------
         ValueError
-            If `weights` is unknown, dtype is not "float32", a layer has more than 131,072
-            units or inputs, or BLAS multiplies (CYLSTM_PRODUCTS=blas).
+            If `weights` is unknown, dtype is not "float32", cell is "gru_v1", layer_norm is
+            True, a layer has more than 131,072 inputs or numbers of its hidden state, or BLAS
+            multiplies (CYLSTM_PRODUCTS=blas).
 
         Examples
         --------
@@ -257,6 +258,7 @@ class NetworkEstimator(
             **architecture,
         )
         check_residual(architecture)
+        check_layer_norm(architecture)
         if not resume:
             return Network(architecture)
         changes = self._network.architecture.changes(architecture)
@@ -316,6 +318,7 @@ class NetworkEstimator(
             memory = TrainingMemory()
         l1 = self.alpha * self.l1_ratio / total_weight
         l2 = self.alpha * (1 - self.l1_ratio) / total_weight
+        self._check_penalty(l1, l2, total_weight)
         optimizer = self._make_optimizer(network, l2, resume, new_period=not partial)
         self._network, self._optimizer = network, optimizer
         trainer = make_trainer(
@@ -359,6 +362,17 @@ class NetworkEstimator(
             self._memory = memory
         tasks.end_fit()
         return self
+
+    def _check_penalty(self, l1, l2, total_weight):
+        given = f"alpha={self.alpha} divided by the total weight of the samples, "
+        if max(l1, l2) > float(np.finfo(self.dtype).max):
+            raise ValueError(f"{given}{total_weight:.3g}, overflows dtype='{self.dtype}'.")
+        if SOLVERS[self.solver].decays_weights and self.learning_rate_init * l2 >= 1:
+            raise ValueError(
+                f"{given}{total_weight:.3g}, times learning_rate_init="
+                f"{self.learning_rate_init} is at least 1: the weight decay of "
+                f'solver="{self.solver}" would turn weights round instead of shrinking them.'
+            )
 
     def _make_optimizer(self, network, l2, resume, new_period):
         optimizer = Optimizer(

@@ -102,6 +102,22 @@ def check_settings(estimator: Any) -> None:
         )
 
 
+def check_layer_norm(architecture: Any) -> None:
+    """Refuse to normalize what would be left without content."""
+    if not architecture.layer_norm:
+        return
+    reason = (
+        "layer_norm=True takes the size of a step's vectors away and leaves their direction, "
+        "but"
+    )
+    if architecture.n_inputs == 1:
+        what = "embedding_dim is 1" if architecture.vocabulary else "a step has one feature"
+        raise ValueError(f"{reason} {what}. Give more, if only a constant feature of 1.")
+    sizes = [*architecture.hidden_layer_sizes, *architecture.output_sizes]
+    if min(sizes) == 1:
+        raise ValueError(f"{reason} a layer has one unit or a projection of one number.")
+
+
 def check_residual(architecture: Any) -> None:
     """Refuse residual connections where there are none to make."""
     n_outputs = [n * len(architecture.directions) for n in architecture.output_sizes]
@@ -109,8 +125,8 @@ def check_residual(architecture: Any) -> None:
     if architecture.residual and all(n != i for n, i in zip(n_outputs, n_inputs, strict=True)):
         raise ValueError(
             "residual=True adds the inputs of a layer to its outputs, but no layer has as "
-            f"many inputs ({n_inputs}) as outputs ({n_outputs}). Give layers of equal size in "
-            "hidden_layer_sizes."
+            f"many inputs ({n_inputs}) as outputs ({n_outputs}). Give several layers of equal "
+            "size in hidden_layer_sizes."
         )
 
 
@@ -236,24 +252,24 @@ def check_X(estimator: Any, X: Any, input_format: InputFormat) -> Sequences:
 LARGE, SMALL = 10.0, 0.1
 
 
-def warn_of_size(sequences: Sequences) -> None:
+def warn_of_size(sequences: Sequences, scaler: str) -> None:
     """Warn of features that an LSTM learns badly from, since they saturate its gates or hardly
-    move them."""
+    move them, and name what scales them."""
     if sequences.values is None:
         return
     values = sequences.values
     if sequences.lengths.sum() < len(values):  # padding is NaN
         values = values[sequences.real_rows()]
     squares = np.einsum("ij,ij->j", values, values, dtype=np.float64)
-    sizes = np.sqrt(squares / len(values))
-    all_small = sizes.max() < SMALL and max(values.max(), -values.min()) < SMALL
-    if sizes.max() <= LARGE and not (all_small and sizes.any()):
+    rms = np.sqrt(squares / len(values))
+    all_small = rms.max() < SMALL and max(values.max(), -values.min()) < SMALL
+    if rms.max() <= LARGE and not (all_small and rms.any()):
         return
     warnings.warn(
-        f"The features of X are far from unit variance: feature {sizes.argmax()}, the "
-        f"largest, has a root mean square of {sizes.max():.3g}. An LSTM learns little from "
-        "such inputs; scale them, for example with StepwiseTransformer(StandardScaler()) "
-        "from cylstm.preprocessing in a Pipeline.",
+        f"The features of X are {'small' if all_small else 'large'}: feature {rms.argmax()}, "
+        f"the largest, has a root mean square of {rms.max():.3g}. An LSTM learns little from "
+        f"inputs that are far from mean 0 and unit variance; scale them, for example with "
+        f"{scaler} in a Pipeline.",
         UserWarning,
         stacklevel=2,
     )
@@ -388,7 +404,7 @@ def check_weight_range(
     with np.errstate(over="ignore"):
         total = exact.sum()
     largest = f"the largest weight is {exact.max():.3g}"
-    hint = "only the ratios of the weights matter"
+    hint = "without a penalty only the ratios of the weights matter"
     if not np.isfinite(weights).all() or total > LARGEST_SUM:
         limit = min(float(np.finfo(weights.dtype).max), LARGEST_SUM)
         raise ValueError(

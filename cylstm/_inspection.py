@@ -1,5 +1,7 @@
 """Inspecting a network: its gates, and what its scores depend on."""
 
+import warnings
+
 import numpy as np
 from scipy.special import softmax
 
@@ -65,14 +67,14 @@ def input_gradients(network, sequences, output, step, slope, n_threads):
     """Derivatives of one score, times `slope`, with respect to all inputs, in the form of
     X."""
     gradients = slope * _gradient_rows(network, sequences, output, step, n_threads)
-    return sequences.shape_steps(gradients)
+    return sequences.shape_steps(gradients.astype(network.dtype, copy=False))
 
 
 def integrated_gradients(
     network, sequences, output, step, slope, n_threads, *, baseline, n_steps
 ):
-    """(x - baseline) times the mean of the derivatives of one score, times `slope`, on the way
-    from the baseline to x, in the form of X; by Gauss-Legendre quadrature."""
+    """(x - baseline) times the mean of the derivatives of one score, times `slope`, along the
+    line from the baseline to x, in the form of X; by Gauss-Legendre quadrature."""
     if sequences.tokens is not None:
         sequences = Sequences(
             network.weights["embedding.weight"][sequences.tokens],
@@ -89,8 +91,39 @@ def integrated_gradients(
         between = (baseline + share * (values - baseline)).astype(values.dtype)
         part = Sequences(between, sequences.starts, sequences.lengths)
         total += weight / 2 * _gradient_rows(network, part, output, step, n_threads)
-    difference = values[rows].astype(np.float64) - baseline
-    return sequences.shape_steps((slope * difference * total).astype(values.dtype))
+    parts = slope * (values[rows].astype(np.float64) - baseline) * total
+    start = np.broadcast_to(np.asarray(baseline, values.dtype), values.shape).copy()
+    start = Sequences(start, sequences.starts, sequences.lengths)
+    change = slope * (
+        _scores(network, sequences, output, step, n_threads)
+        - _scores(network, start, output, step, n_threads)
+    )
+    sums = np.add.reduceat(parts.sum(axis=1), np.cumsum(sequences.lengths) - sequences.lengths)
+    _warn_of_missing(np.abs(sums - change).max(), np.abs(change).max())
+    return sequences.shape_steps(parts.astype(values.dtype))
+
+
+def _scores(network, sequences, output, step, n_threads):
+    """One score of each sequence, or its sum over their steps."""
+    scores, _ = network.forward(sequences, n_threads)
+    scores = scores[:, output].astype(np.float64)
+    if not network.architecture.per_step:
+        return scores
+    if step is not None:
+        return scores[sequences.starts + (step if step >= 0 else sequences.lengths + step)]
+    starts = np.cumsum(sequences.lengths) - sequences.lengths
+    return np.add.reduceat(scores[sequences.real_rows()], starts)
+
+
+def _warn_of_missing(missing, largest):
+    if missing > 0.05 * largest:
+        warnings.warn(
+            f"The attributions of a sequence miss the change of its score by up to "
+            f"{missing:.3g}; the largest change is {largest:.3g}. The score is not smooth "
+            "between the baseline and X: give another baseline or more n_steps.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _gradient_rows(network, sequences, output, step, n_threads):

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 from sklearn.metrics import accuracy_score, d2_pinball_score, r2_score
-from sklearn.preprocessing import StandardScaler
 
 
 def score_regression(y, predicted, levels, weights):
@@ -38,29 +37,62 @@ def score_classification(y, predicted, weights):
     return accuracy_score(y, predicted, sample_weight=weights)
 
 
+# A column whose numbers differ by no more than some roundings of them is constant.
+ROUNDING = 10 * np.finfo(np.float64).eps
+
+
 def standard_scaling(y, weights):
     """Weighted mean and standard deviation of each column, 1 where it is constant."""
-    weights = weights.astype(np.float64) / float(weights.max())  # which may be huge
-    scaler = StandardScaler().fit(y, sample_weight=weights)
-    return scaler.mean_, scaler.scale_
+    mean, deviation = _mean_and_deviation(y, weights)
+    return mean, np.where(deviation > 0, deviation, 1)
 
 
 def robust_scaling(y, weights):
     """Weighted median and normalised interquartile range of each column: outliers, for which
-    these losses are taken, would stretch a standard deviation. Where half of the column is
-    constant, its standard deviation."""
+    these losses are taken, would stretch a standard deviation.
+
+    Where most of a column is equal or nearly so, the quartiles say nothing of the rest: the
+    scale is at least a tenth of the standard deviation without the outer percents."""
     low, median, high = (weighted_quantile(y, weights, level) for level in (0.25, 0.5, 0.75))
-    scale = (high - low) / 1.349  # the standard deviation of a normal distribution
-    return median, np.where(scale > 0, scale, standard_scaling(y, weights)[1])
+    ends = (weighted_quantile(y, weights, level) for level in (0.01, 0.99))
+    _, inner = _mean_and_deviation(np.clip(y, *ends), weights)
+    # 1.349 of a normal distribution's standard deviations are between its quartiles.
+    scale = np.maximum((high - low) / 1.349, inner / 10)
+    negligible = scale <= ROUNDING * np.abs(y).max(axis=0)
+    return median, np.where(negligible, standard_scaling(y, weights)[1], scale)
+
+
+def _mean_and_deviation(y, weights):
+    """Of each column; the deviation is 0 where the column is constant."""
+    weights = weights.astype(np.float64)[:, None] / float(weights.max())  # which may be huge
+    total = weights.sum()
+
+    def average(numbers):
+        # In more precision than the weights have: an integer weight equals that many copies.
+        return (np.sum(weights * numbers, axis=0, dtype=np.longdouble) / total).astype(float)
+
+    mean = average(y)
+    differences = y - mean
+    largest = np.abs(differences).max(axis=0)
+    constant = largest <= ROUNDING * np.abs(y).max(axis=0)
+    largest[constant] = 1
+    differences /= largest  # squares of tiny ones would vanish
+    deviation = largest * np.sqrt(average(differences**2))
+    return mean, np.where(constant, 0, deviation)
 
 
 def weighted_quantile(y, weights, level):
-    """The smallest number of each column at which that share of the weights is reached."""
+    """Number of each column below which there is that share of the weights: between two
+    where it is any of theirs, their mean."""
     order = np.argsort(y, axis=0)
     sums = np.cumsum(weights.astype(np.float64)[order], axis=0)
-    at = (sums < level * sums[-1]).sum(axis=0)
     columns = np.arange(y.shape[1])
-    return y[order[at, columns], columns]
+    last = len(y) - 1
+    ends = [
+        y[order[np.minimum((sums < bound).sum(axis=0), last), columns], columns]
+        for bound in (level * sums[-1] * factor for factor in (1 - 1e-12, 1 + 1e-12))
+    ]
+    return ends[0] / 2 + ends[1] / 2
 
 
 @dataclass(frozen=True)

@@ -134,7 +134,9 @@ PARAMETERS: dict[str, Parameter] = {
         each number (Ba, Kiros & Hinton, arXiv:1607.06450, equations 20 to 22, with the biases
         of both products as one). "gru_v1" normalizes the candidate's product for itself.
         Learning then depends less on the scale of inputs and weights, and may take fewer
-        epochs at a small learning rate; steps take longer. Not with weights="int8"."""
+        epochs at a small learning rate; steps take longer. How large the features of a step
+        are together is lost: a constant feature keeps it. Not with a single feature or unit,
+        nor with weights="int8"."""
     ),
     "pooling": choice(
         _plan.POOLINGS,

@@ -59,13 +59,16 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         Number of columns of y; 1 if y is one-dimensional.
 
     y_offset_ : float64 array of shape (n_outputs,)
-        What is subtracted from the targets before they are learnt: their mean in the first
-        fit; the median for loss="absolute_error", "huber" and "quantile"; 0 for "poisson".
+        What is subtracted from the targets before they are learnt, their weighted mean; for
+        loss="absolute_error", "huber" and "quantile" their median, for "poisson" 0. Of the
+        fit (or first partial_fit) in which training began, with all of its y.
 
     y_scale_ : float64 array of shape (n_outputs,)
-        What they are divided by after that: their standard deviation; the normalised
-        interquartile range, or 1 for "poisson". A prediction is
-        ``y_offset_ + y_scale_ * score``, and losses are those of scores.
+        What they are then divided by: their standard deviation; for "absolute_error", "huber"
+        and "quantile" the interquartile range / 1.349 (but at least a tenth of the standard
+        deviation within the 1st to 99th percentile); 1 for "poisson" and for constant
+        targets. A prediction is ``y_offset_ + y_scale_ * score``; losses, the threshold of
+        "huber" and `tol` are those of scores.
 
     out_activation_ : str
         "identity", or "exp" for loss="poisson".
@@ -179,6 +182,9 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None
     ) -> Self:
         """Continue training with one pass over X, y.
+
+        The first call sets `y_offset_` and `y_scale_` from its targets: give it some that are
+        like those to come.
 
         Parameters
         ----------
@@ -330,7 +336,10 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
             y /= self.y_scale_
             targets = y.astype(dtype, copy=False)
         if not np.isfinite(targets).all():
-            raise ValueError(f"Input {name} contains a value too large for {dtype}.")
+            raise ValueError(
+                f"{name} has values too far from y_offset_={shown(self.y_offset_)} for "
+                f"{dtype}, in units of y_scale_={shown(self.y_scale_)}."
+            )
         return targets
 
     def _class_weights(self, targets, weights):

@@ -36,6 +36,9 @@ from ._stream import Stream
 from ._threads import effective_n_threads
 from ._training import Trainer
 
+# Of a quadrature; their places take time that grows with the third power of their number.
+MOST_POINTS = 1000
+
 
 @fill_docstrings()
 class BaseLSTM(NetworkEstimator):
@@ -258,18 +261,18 @@ class BaseLSTM(NetworkEstimator):
         output: int = 0,
         step: int | None = None,
     ) -> Any:
-        """How much each input adds to a score: the integral of `input_gradients` on the
-        straight way from a baseline to X, times X - baseline (Sundararajan et al.,
+        """How much each input adds to a score: the mean of `input_gradients` along the
+        straight line from a baseline to X, times X - baseline (Sundararajan et al.,
         arXiv:1703.01365).
 
         Parameters
         ----------
         %(X)s
         baseline : float or array-like of shape (n_features,), default=0
-            What stands for inputs that say nothing, the same at every step. For tokens: in
+            Inputs that carry no information, the same at every step. For tokens: in
             the space of their embedding vectors.
         n_steps : int, default=32
-            Points of the Gauss-Legendre quadrature on the way.
+            Points of the Gauss-Legendre quadrature along the line, at most 1000.
         output, step
             As in `input_gradients`.
 
@@ -277,7 +280,9 @@ class BaseLSTM(NetworkEstimator):
         -------
         attributions : array of shape (n_samples, n_timesteps, n_features)
             NaN at padding, or a list of arrays, in the form of X. Their sum over a sequence
-            is the score on it less that on the baseline, up to the error of the quadrature.
+            is the score on it less that on the baseline, up to the error of the quadrature,
+            of which a warning tells if it is large. With layer_norm=True it often is: a
+            score changes abruptly where the direction of inputs does.
 
         Examples
         --------
@@ -291,8 +296,10 @@ class BaseLSTM(NetworkEstimator):
         True
         """
         check_64_bits({"n_steps": n_steps})
-        if not isinstance(n_steps, Integral) or n_steps < 1:
-            raise ValueError(f"n_steps={shown(n_steps)} must be an int of at least 1.")
+        if not isinstance(n_steps, Integral) or not 1 <= n_steps <= MOST_POINTS:
+            raise ValueError(
+                f"n_steps={shown(n_steps)} must be an int from 1 to {MOST_POINTS}."
+            )
         check_is_fitted(self)
         n_inputs = self._network.architecture.n_inputs
         given, baseline = baseline, as_array(baseline, "baseline")
@@ -301,8 +308,12 @@ class BaseLSTM(NetworkEstimator):
                 f"baseline={shown(given)} must be a number, or {n_inputs} of them: one for "
                 "each feature of a step."
             )
-        if not np.isfinite(baseline).all():
-            raise ValueError(f"baseline={shown(given)} must be finite.")
+        with np.errstate(over="ignore"):  # reported here
+            finite = np.isfinite(baseline.astype(self._network.dtype)).all()
+        if not finite:
+            raise ValueError(
+                f"baseline={shown(given)} must be finite in dtype='{self._network.dtype}'."
+            )
         explain = functools.partial(
             integrated_gradients, baseline=baseline.astype(np.float64), n_steps=int(n_steps)
         )
@@ -385,7 +396,6 @@ class BaseLSTM(NetworkEstimator):
             sequences = check_X(self, X, self._input_format)
         else:
             sequences, self._input_format = read_X(self, X)
-            warn_of_size(sequences)
         labelled = self._read_data(sequences, y, sample_weight)
         if resume:
             self._check_classes(classes)
@@ -406,6 +416,7 @@ class BaseLSTM(NetworkEstimator):
         check_weight_left(data)
         if not resume:
             self._prepare(network, data)
+            self._warn_of_size(data.sequences)
         make_trainer = functools.partial(
             Trainer,
             data=data,
@@ -424,6 +435,15 @@ class BaseLSTM(NetworkEstimator):
             n_epochs=n_epochs,
             validate=None if held_out is None else (lambda: self._validate(held_out)),
         )
+
+    def _warn_of_size(self, sequences):
+        if self.layer_norm:  # which scales them
+            return
+        columns = self._input_format.form == "columns"
+        scaler = "StandardScaler()"
+        if not columns:
+            scaler = f"StepwiseTransformer({scaler}) from cylstm.preprocessing"
+        warn_of_size(sequences, scaler)
 
     def _prepare(self, network, data):
         """Change the initial weights of a new network according to what it is to learn."""

@@ -386,8 +386,8 @@ def train(
         trainer.network.changed()
         raise NonFiniteLossError(
             f"The loss became NaN or infinite in epoch {history.n_iter + 1}. Try a "
-            "smaller learning_rate_init or alpha, a clip_norm of 1, or inputs and targets "
-            "scaled to about unit variance. The model keeps the weights it had before "
+            "smaller learning_rate_init or alpha, a clip_norm of 1, or inputs scaled to about "
+            "unit variance. The model keeps the weights it had before "
             "that epoch."
         ) from None
     if progress.best_parameters is not None:

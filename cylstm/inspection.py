@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_random_state
 
-from ._arguments import as_array, check_64_bits, shown
+from ._arguments import as_array, check_64_bits, check_collection, reading_numbers, shown
 from ._sequences import form_of
 
 __all__ = ["permutation_importance"]
@@ -36,12 +36,12 @@ def permutation_importance(
     X : array of shape (n_samples, n_timesteps, n_features) or list of arrays
         Sequences, as `model` takes them: a 3-D array, in which steps that are NaN in every
         feature at the end of a sequence are padding, or a list of 2-D arrays
-        (n_timesteps_k, n_features).
+        (n_timesteps_k, n_features). Not tokens.
     y : targets, as `model.score` takes them
     by : {"feature", "step"}, default="feature"
-        "feature": each sequence gets all values of a feature from another one, step by step;
-        where that is shorter, from its start again. "step": at a step, counted from the
-        start, the sequences that have one exchange all their features.
+        "feature": the feature's values are taken from another sequence, repeated if that is
+        shorter. "step": at a step, counted from the start, the sequences that have one
+        exchange all their features.
     scoring : str, callable or None, default=None
         As in scikit-learn; None is the model's `score`.
     n_repeats : int, default=5
@@ -81,11 +81,13 @@ def permutation_importance(
     >>> int(by_step.importances_mean.argmax())
     2
     """
-    if by not in _PERMUTE:
+    if not isinstance(by, str) or by not in _PERMUTE:
         raise ValueError(f"by={shown(by)} must be one of {list(_PERMUTE)}.")
     check_64_bits({"n_repeats": n_repeats})
     if not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats={shown(n_repeats)} must be an int of at least 1.")
+    if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
+        raise ValueError(f"scoring={shown(scoring)} must be a str, a callable or None.")
     sequences = _read(X)
     scorer = check_scoring(model, scoring=scoring)
     weights = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -111,55 +113,74 @@ def permutation_importance(
 
 
 def _read(X):
-    """The real steps of each sequence, as a list of arrays."""
+    """The real steps of each sequence, as a list of arrays of one dtype."""
+    expected = (
+        "(n_samples, n_timesteps, n_features) or a list of arrays (n_timesteps_k, n_features)"
+    )
+    check_collection(X, "X", expected)
     form = form_of(X)
-    if form == "columns":
-        raise ValueError(
-            f"X has shape {np.shape(X)}; expected (n_samples, n_timesteps, n_features) or a "
-            "list of arrays (n_timesteps_k, n_features)."
-        )
-    sequences = [as_array(x, f"X[{k}]") for k, x in enumerate(X)]
-    if form == "steps":
-        sequences = [_without_padding(x) for x in sequences]
+    sequences = [as_array(x, f"X[{k}]") for k, x in enumerate(X)] if form != "columns" else []
     shapes = {x.shape[1:] for x in sequences}
-    if len(shapes) > 1 or len(next(iter(shapes))) != 1:
-        raise ValueError(f"The sequences of X have steps of shapes {sorted(shapes)}.")
+    if len(shapes) != 1 or len(next(iter(shapes))) != 1:
+        what = f"steps of shapes {sorted(shapes)}" if shapes else f"shape {np.shape(X)}"
+        raise ValueError(f"X has {what}; expected numbers of shape {expected}.")
     if len(sequences) < 2:
         raise ValueError("X has 1 sequence; at least 2 are needed to exchange steps.")
-    return sequences
+    dtype = np.result_type(*sequences)
+    with reading_numbers("X"):
+        sequences = [x.astype(np.float64 if dtype.kind == "O" else dtype) for x in sequences]
+    return [_without_padding(x) for x in sequences] if form == "steps" else sequences
 
 
 def _without_padding(x):
-    real = ~np.isnan(x).all(axis=1) if x.dtype.kind == "f" else np.ones(len(x), bool)
-    return x[: np.flatnonzero(real)[-1] + 1] if real.any() else x[:0]
+    real = np.flatnonzero(~_is_gap(x))
+    return x[: real[-1] + 1] if len(real) else x[:0]
+
+
+def _is_gap(steps):
+    """Whether steps are NaN in every feature."""
+    if steps.dtype.kind != "f":
+        return np.zeros(steps.shape[:-1], bool)
+    return np.isnan(steps).all(axis=-1)
 
 
 def _in_form_of(X, sequences):
+    """The permuted sequences in the place of those of a 3-D X, or as a list."""
     if form_of(X) != "steps":
         return sequences
-    X = np.array(X)
+    X = np.array(X, dtype=sequences[0].dtype)
     for row, x in zip(X, sequences, strict=True):
         row[: len(x)] = x
     return X
 
 
 def _permute_feature(sequences, feature, random_state):
+    """All sequences, with this feature of others."""
     donors = random_state.permutation(len(sequences))
     permuted = []
     for x, donor in zip(sequences, donors, strict=True):
-        x = x.copy()
-        x[:, feature] = np.resize(sequences[donor][:, feature], len(x))
-        permuted.append(x)
+        changed = x.copy()
+        changed[:, feature] = np.resize(sequences[donor][:, feature], len(x))
+        permuted.append(_as_long(changed, x))
     return permuted
 
 
 def _permute_step(sequences, step, random_state):
+    """All sequences, with this step of others where they have it."""
     having = [k for k, x in enumerate(sequences) if len(x) > step]
     permuted = list(sequences)
     for k, donor in zip(having, random_state.permutation(having), strict=True):
-        permuted[k] = sequences[k].copy()
-        permuted[k][step] = sequences[donor][step]
+        changed = sequences[k].copy()
+        changed[step] = sequences[donor][step]
+        permuted[k] = _as_long(changed, sequences[k])
     return permuted
+
+
+def _as_long(changed, x):
+    """With the last step of x where it has become a gap, which would be read as padding."""
+    if len(x) and _is_gap(changed[-1]):
+        changed[-1] = x[-1]
+    return changed
 
 
 # by -> how many items there are, and one permutation of an item.

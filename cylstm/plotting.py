@@ -239,8 +239,8 @@ class AttentionDisplay:
         """
         check_collection(self.weights, "weights", "one array of weights for each sequence")
         rows = [
-            _numbers(row, f"weights[{k}]", "(n_timesteps,)")
-            for k, row in enumerate(self.weights)
+            self._without_padding(_numbers(row, f"weights[{k}]", "(n_timesteps,)"), k)
+            for k, row in enumerate(getattr(self.weights, "values", self.weights))
         ]
         if not rows:
             raise ValueError("weights is empty; expected an array for each sequence.")
@@ -250,19 +250,13 @@ class AttentionDisplay:
             image[k, : len(row)] = row
         self.ax_ = _make_axes(1, ax, "ax")[0]
         self.figure_ = self.ax_.figure
-        self.image_ = self.ax_.imshow(
-            image,
-            **{
-                "aspect": "auto",
-                "interpolation": "nearest",
-                "vmin": 0,
-                "cmap": "Blues",
-                **kwargs,
-            },
-        )
-        self.ax_.set(xlabel="step", ylabel="sequence", yticks=range(len(rows)))
+        defaults = {"aspect": "auto", "interpolation": "nearest", "cmap": "Blues"}
+        lowest = {} if "norm" in kwargs else {"vmin": 0}
+        self.image_ = self.ax_.imshow(image, **{**defaults, **lowest, **kwargs})
+        self.ax_.set(xlabel="step", ylabel="sequence")
+        for axis in (self.ax_.xaxis, self.ax_.yaxis):
+            axis.get_major_locator().set_params(integer=True)
         self.figure_.colorbar(self.image_, ax=self.ax_, label="weight")
-        dark = np.nanmax(image) / 2
         self.texts_ = [
             self.ax_.text(
                 step,
@@ -270,18 +264,34 @@ class AttentionDisplay:
                 label,
                 ha="center",
                 va="center",
-                color="white" if image[k, step] > dark else "black",
+                color=self._text_color(row[step]),
+                parse_math=False,
             )
-            for k, of_sequence in enumerate(labels)
+            for k, (row, of_sequence) in enumerate(zip(rows, labels, strict=False))
             for step, label in enumerate(of_sequence)
         ]
         return self
+
+    def _text_color(self, weight):
+        """Black or white, whatever is read better on the colour of a weight."""
+        red, green, blue, _ = self.image_.cmap(self.image_.norm(weight))
+        return "white" if 0.3 * red + 0.6 * green + 0.1 * blue < 0.5 else "black"
+
+    @staticmethod
+    def _without_padding(row, k):
+        real = np.flatnonzero(~np.isnan(row))
+        if len(real) == 0:
+            raise ValueError(f"weights[{k}] is NaN at every step.")
+        return row[: real[-1] + 1]
 
     def _check_labels(self, rows):
         if self.labels is None:
             return []
         check_collection(self.labels, "labels", "a list of words for each sequence")
-        labels = [list(of_sequence) for of_sequence in self.labels]
+        for k, words in enumerate(self.labels):
+            if not isinstance(words, str):
+                check_collection(words, f"labels[{k}]", "a word for each step")
+        labels = [list(words) for words in self.labels]
         if len(labels) != len(rows):
             raise ValueError(
                 f"labels has {len(labels)} lists of words, but there are {len(rows)} "

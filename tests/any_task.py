@@ -105,6 +105,9 @@ def reconcile(p):
     fewest_units = np.min(p["hidden_layer_sizes"])
     if "c" not in _plan.CELLS[p["cell"]].state or (p["projection_size"] or 0) >= fewest_units:
         p["projection_size"] = None
+    sizes = fewest_units, p["projection_size"], p["embedding_dim"], p.get("n_step_features")
+    if 1 in sizes:  # number, of which layer normalization leaves nothing
+        p["layer_norm"] = False
     if p["beta_2"] == 0:  # m / |g| has no bound where m remembers what g does not
         p["beta_1"] = 0.0
     if p.get("loss") == "crf":

@@ -69,6 +69,9 @@ def test_features_of_unusual_size_give_one_warning(factor):
             regressor().fit(data, Y)
         assert len(caught) == 1
         assert "StepwiseTransformer(StandardScaler())" in str(caught[0].message)
+    with pytest.warns(UserWarning, match="with StandardScaler"):
+        regressor().fit((X * scales).reshape(N, -1), Y)
+    regressor(layer_norm=True).fit(X * scales, Y)
     model = regressor(max_iter=1).fit(X, Y)
     model.partial_fit(X * scales, Y)  # the first fit has decided
     model.predict(X * scales)

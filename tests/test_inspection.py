@@ -173,6 +173,12 @@ def test_integrated_gradients_of_padding_and_classes():
     np.testing.assert_allclose(np.nansum(parts, axis=(1, 2)), change, atol=1e-9)
 
 
+def test_integrated_gradients_warn_where_they_miss_the_change():
+    model = regressor(layer_norm=True).fit(X, Y)
+    with pytest.warns(UserWarning, match="miss the change of its score by up to"):
+        model.integrated_gradients(X)
+
+
 def test_integrated_gradients_of_a_step():
     model = regressor(return_sequences=True).fit(X, X[:, :, 0])
     parts = model.integrated_gradients(X, step=2)
@@ -184,11 +190,13 @@ def test_integrated_gradients_of_a_step():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"n_steps": 0}, "n_steps=0 must be an int of at least 1"),
+        ({"n_steps": 0}, "n_steps=0 must be an int from 1 to 1000"),
+        ({"n_steps": 10**7}, "n_steps=10000000 must be an int from 1 to 1000"),
         ({"n_steps": 2.5}, "n_steps=2.5 must be an int"),
         ({"baseline": [1, 2]}, r"baseline=\[1, 2\] must be a number, or 3 of them"),
         ({"baseline": "zero"}, "must be a number"),
         ({"baseline": np.nan}, "must be finite"),
+        ({"baseline": np.inf}, "must be finite in dtype='float64'"),
     ],
 )
 def test_bad_integrated_gradients(arguments, message):
@@ -247,12 +255,31 @@ def test_permutations_keep_lengths_padding_and_values():
         assert any((donor == x[:, 2]).all() for donor in donors)
 
 
+def test_permutations_of_mixed_dtypes_and_gaps():
+    model = Sums()
+    mixed = [np.arange(4).reshape(2, 2), np.full((2, 2), 0.5)]
+    permutation_importance(model, mixed, Y, by="step", random_state=1, n_repeats=1)
+    assert {x.dtype for x in model.seen} == {np.dtype(float)}
+    assert sorted(x[1, 0] for x in model.seen) in ([0.5, 2.0], [0.5, 2.0])
+    gaps = np.full((20, 6, 3), np.nan)
+    gaps[:, :5] = 0
+    gaps[np.arange(20), 5, np.arange(20) % 3] = 1
+    for by in ("feature", "step"):
+        permutation_importance(model, gaps, Y, by=by, random_state=0, n_repeats=1)
+        assert not np.isnan(np.array(model.seen)[:, -1]).all(axis=1).any()
+
+
 @pytest.mark.parametrize(
     ("X", "arguments", "message"),
     [
         (X, {"by": "unit"}, "by='unit' must be one of"),
+        (X, {"by": ["feature"]}, "must be one of"),
+        (X, {"scoring": ["r2"]}, "must be a str, a callable or None"),
+        (X[:0], {}, r"X has shape \(0, 6, 3\); expected numbers"),
+        ([[1, 2], [3]], {}, r"X has steps of shapes \[\(\)\]; expected"),
+        (None, {}, "X is None; expected"),
         (X, {"n_repeats": 0}, "n_repeats=0 must be an int of at least 1"),
-        (X[:, :, 0], {}, r"X has shape \(20, 6\); expected \(n_samples"),
+        (X[:, :, 0], {}, r"X has shape \(20, 6\); expected numbers of shape \(n_samples"),
         (X[:1], {}, "X has 1 sequence; at least 2"),
         ([X[0], X[1, :, :2]], {}, r"steps of shapes \[\(2,\), \(3,\)\]"),
     ],

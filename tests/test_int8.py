@@ -339,7 +339,9 @@ def test_what_cannot_be_quantized(monkeypatch):
 
 
 def test_sums_that_could_overflow_are_refused():
-    message = "at most 131072 inputs and units of a layer, but one has 131073"
+    message = (
+        "at most 131072 inputs and numbers of the hidden state of a layer, but one has 131073"
+    )
     architecture = Architecture(131073, [1], 1, "squared_error", "float32", weights="int8")
     with pytest.raises(ValueError, match=message):
         Network(architecture)

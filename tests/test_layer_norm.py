@@ -118,31 +118,52 @@ def test_gate_values_are_of_the_normalized_network():
 
 
 def test_numbers_without_variance_are_zeros(cell):
-    network = Network(
-        Architecture(4, (5,), 1, "squared_error", "float32", cell, layer_norm=True)
-    )
-    network.initialize(np.random.RandomState(0))
-    x = np.zeros((3, 6, 4), np.float32)  # so that all products of the first step are 0
-    scores, features = network.forward(Sequences.from_equal_lengths(x), 1, features=True)
-    assert np.isfinite(features).all()
-    for view in network.weights.values():
-        view[...] = 1
-    network.changed()
-    scores, _ = network.forward(Sequences.from_equal_lengths(x + 3), 1)
-    assert np.isfinite(scores).all()
+    architecture = Architecture(4, (5,), 1, "squared_error", "float64", cell, layer_norm=True)
+    network = Network(architecture)
+    x = np.zeros((6, 4))  # so that all products of the first step are 0
+    for value in (0, 1):
+        network.parameters[:] = value
+        network.changed()
+        _, features = network.forward(
+            Sequences.from_equal_lengths(x[None] + 3), 1, features=True
+        )
+        _, (_, expected, _, _) = reference.forward(architecture, network.weights, x + 3)
+        np.testing.assert_allclose(features[0], expected, atol=1e-12)
 
 
-def test_one_unit_learns(cell):
-    model = regressor(cell=cell, hidden_layer_sizes=1, max_iter=20, learning_rate_init=0.05)
-    losses = model.fit(X, Y).loss_curve_
-    assert losses[-1] < losses[0]
-    assert np.isfinite(model.predict(X)).all()
+def test_left_padded_sequences_are_learnt(cell):
+    rng = np.random.default_rng(0)
+    padded = rng.normal(size=(200, 14, 3))
+    for x, n in zip(padded, rng.integers(0, 10, size=200), strict=True):
+        x[:n] = 0
+    y = padded[:, -1, 0]
+    model = regressor(cell=cell, max_iter=40, learning_rate_init=0.01)
+    assert model.fit(padded, y).score(padded, y) > 0.5
 
 
-def test_chunks_of_steps_train_and_carry_the_state(cell):
-    model = regressor(cell=cell, return_sequences=True, bptt_steps=2, max_iter=30)
-    losses = model.set_params(learning_rate_init=0.02).fit(X, X[:, :, 0]).loss_curve_
-    assert losses[-1] < 0.5 * losses[0]
+def test_chunks_of_steps_carry_the_state(cell):
+    # The sum so far needs what came before the chunk.
+    y = np.cumsum(X[:, :, 0], axis=1)
+    model = regressor(cell=cell, return_sequences=True, max_iter=1, dtype="float64")
+    whole = model.fit(X, y).loss_
+    assert model.set_params(bptt_steps=6).fit(X, y).loss_ == whole
+    # The first step of the solver comes after two steps, the same way with any chunks.
+    model.set_params(bptt_steps=2, learning_rate_init=1e-12)
+    assert model.fit(X, y).loss_ == pytest.approx(whole, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "X", "message"),
+    [
+        ({}, X[:, :, :1], "but a step has one feature. Give more, if only a constant"),
+        ({"embedding_dim": 1}, RNG.integers(5, size=(20, 6)), "but embedding_dim is 1"),
+        ({"hidden_layer_sizes": (4, 1, 4)}, X, "but a layer has one unit"),
+        ({"projection_size": 1}, X, "or a projection of one number"),
+    ],
+)
+def test_vectors_of_one_number_are_refused(settings, X, message):
+    with pytest.raises(ValueError, match=message):
+        regressor(**settings).fit(X, Y)
 
 
 def test_weights_in_int8_are_refused():

@@ -82,6 +82,18 @@ def test_attention_on_ragged_sequences(plt):
     assert display.texts_[4].get_position() == (2, 1)
 
 
+def test_attention_on_padded_sequences(plt):
+    model = regressor(pooling="attention").fit(X, Y)
+    padded = X[:2].copy()
+    padded[0, 3:] = np.nan
+    display = AttentionDisplay.from_estimator(
+        model, padded, labels=["abc", ["$x$", "", "", "", "", "$\\frac$"]], vmax=10
+    )
+    assert len(display.texts_) == 3 + 6
+    assert {text.get_color() for text in display.texts_} == {"black"}
+    display.figure_.canvas.draw()  # words are no formulas
+
+
 def test_bad_attention(plt):
     with pytest.raises(ValueError, match="pooling"):
         AttentionDisplay.from_estimator(regressor().fit(X, Y), X)
@@ -92,6 +104,10 @@ def test_bad_attention(plt):
     message = "labels has 1 lists of words, but there are 2 sequences"
     with pytest.raises(ValueError, match=message):
         AttentionDisplay(weights=weights, labels=["abcd"]).plot()
+    with pytest.raises(ValueError, match=re.escape("labels[0] is of type int")):
+        AttentionDisplay(weights=weights, labels=[3, 4]).plot()
+    with pytest.raises(ValueError, match=re.escape("weights[0] is NaN at every step")):
+        AttentionDisplay(weights=[[np.nan, np.nan]]).plot()
     with pytest.raises(ValueError, match="weights is empty"):
         AttentionDisplay(weights=[]).plot()
     with pytest.raises(ValueError, match=re.escape("weights[0] has shape (4, 2)")):

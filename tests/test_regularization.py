@@ -51,6 +51,19 @@ def test_the_penalty_of_a_language_model_is_per_token():
     assert penalized.loss_ == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("settings", "weights", "message"),
+    [
+        ({}, 1e-37, "total weight of the samples, 6e-36, overflows dtype='float32'"),
+        ({"solver": "adamw"}, 1e-3, "learning_rate_init=0.1 is at least 1: the weight decay"),
+    ],
+)
+def test_penalties_that_light_samples_make_too_large(settings, weights, message):
+    model = regressor(alpha=1e4, learning_rate_init=0.1, **settings)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, Y, sample_weight=np.full(N, weights))
+
+
 def test_alpha_shrinks_weights():
     penalized, free = (
         regressor(alpha=a, learning_rate_init=0.01, max_iter=60).fit(X, Y) for a in (N, 0)

@@ -74,15 +74,45 @@ def test_an_integer_weight_counts_as_copies():
 def test_robust_scaling():
     rng = np.random.default_rng(0)
     y = rng.normal(3, 2, size=(10_001, 1))
-    y[:500] = 1e9
+    y[:50] = 1e9
     offset, scale = robust_scaling(y, np.ones(len(y)))
     assert offset == pytest.approx(3, abs=0.3)
     assert scale == pytest.approx(2, rel=0.1)
-    assert robust_scaling(np.array([[7.0], [7], [7], [7], [9]]), np.ones(5)) == (
-        7,
-        pytest.approx(0.8),  # half of them are equal: the standard deviation
-    )
+    offset, scale = robust_scaling(np.array([[7.0], [7], [7], [7], [9]]), np.ones(5))
+    assert offset == 7
+    assert scale == pytest.approx(0.08)  # a tenth of the standard deviation
     np.testing.assert_array_equal(robust_scaling(np.full((5, 1), 7.0), np.ones(5)), [[7], [1]])
+    assert robust_scaling(np.array([[0.0], [10]]), np.ones(2))[0] == 5
+
+
+@pytest.mark.parametrize("scaling", [standard_scaling, robust_scaling])
+def test_numbers_that_differ_by_roundings_are_constant(scaling):
+    y = np.where(np.arange(20) % 2, 0.3, 0.1 + 0.2)[:, None]
+    assert scaling(y, np.ones(20))[1] == 1
+    y[0] = 5
+    assert scaling(y, np.ones(20))[1] > 0.05
+    tiny = np.arange(20.0)[:, None] * 1e-200
+    assert scaling(tiny, np.ones(20))[1] == pytest.approx(
+        scaling(tiny * 1e200, np.ones(20))[1] * 1e-200
+    )
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", "quantile"])
+def test_few_targets_that_are_not_zero_are_learnt(loss):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 4, 2))
+    y = np.maximum(X[:, -1].sum(axis=1) - np.quantile(X[:, -1].sum(axis=1), 0.749), 0) * 5
+    model = LSTMRegressor(16, loss=loss, learning_rate_init=0.01, max_iter=60, random_state=0)
+    assert model.fit(X, y).score(X, y) > 0.8
+
+
+@pytest.mark.parametrize("scaling", [standard_scaling, robust_scaling])
+def test_only_the_ratios_of_weights_matter(scaling):
+    y = np.random.default_rng(0).normal(size=(40, 2))
+    for factor in (0.1, 1 / 40, 1e-300, 1e300):
+        np.testing.assert_allclose(
+            scaling(y, np.full(40, factor)), scaling(y, np.ones(40)), rtol=1e-12, atol=1e-15
+        )
 
 
 def test_constant_targets():

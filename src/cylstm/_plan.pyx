@@ -57,11 +57,11 @@ def check_int8(products, layers, cell, dtype, layer_norm):
         )
     if products != "packed":
         raise ValueError("weights='int8' is not possible with CYLSTM_PRODUCTS='blas'.")
-    largest = max(max(d[:2]) for layer in layers for d in layer)
+    largest = max(max(d[0], d[2]) for layer in layers for d in layer)
     if largest > MAX_INT8_DEPTH:
         raise ValueError(
-            f"weights='int8' allows at most {MAX_INT8_DEPTH} inputs and units of a layer, but "
-            f"one has {largest}."
+            f"weights='int8' allows at most {MAX_INT8_DEPTH} inputs and numbers of the hidden "
+            f"state of a layer, but one has {largest}."
         )
 
 

@@ -204,8 +204,10 @@ static void norm_gradients(
     const layer_plan *p = l->plan;
     const run runs[] = {run_of_units(p, first, last)};
     product_gain_gradients(l, step, &p->x, first, last, step->of_x, p->norm_ih_at);
-    product_gain_gradients(l, step, &p->h, first, last, step->of_h, p->norm_hh_at);
-    product_gain_gradients(l, step, &p->rh, first, last, step->of_h, p->norm_hh_at);
+    if (p->recurrent)
+        product_gain_gradients(l, step, &p->h, first, last, step->of_h, p->norm_hh_at);
+    if (p->resets)
+        product_gain_gradients(l, step, &p->rh, first, last, step->of_h, p->norm_hh_at);
     if (p->has_cell_state)
         l->kernels->gain_gradients(step->n, p->columns.n_padded, 1, runs, scratch->dphi,
                                    step->norm.c, l->gradients + p->norm_c_at,
