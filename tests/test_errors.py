@@ -277,7 +277,7 @@ def test_weights_that_the_precision_cannot_hold(dtype, weight, what):
         return classifier(dtype=dtype, **parameters)
 
     weights = np.full(N, weight)
-    advice = "Scale it (up|down): only the ratios of the weights matter"
+    advice = "Scale it (up|down): without a penalty only the ratios of the weights matter"
     check(lambda: fit().fit(X, LABELS, weights), f"^sample_weight {what}.*{advice}")
     by_class = {"high": weight, "low": weight}
     check(
