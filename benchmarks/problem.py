@@ -80,6 +80,7 @@ class Problem:
         ).partial_fit(self.X, self.y)
         for name, weight in model.weights_.items():
             weight[...] = self.weights[name]
+        model.y_offset_, model.y_scale_ = np.zeros(1), np.ones(1)  # its outputs as they are
         # Nobody else has views of the copy's weights, so that it may keep them packed.
         return copy.deepcopy(model)
 
