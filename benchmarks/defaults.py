@@ -12,7 +12,7 @@ mean gap to the best setting of each set, and the geometric mean of the times re
 base. Settings are to be chosen by the validation part; the test part only reports.
 
 A seed draws the network's start and, where none is given, the split; windows are split in the
-order of time. Inputs are standardised feature by feature, targets of regressions as well.
+order of time. Inputs are standardised feature by feature, and targets by LSTMRegressor.
 
 DIRECTORY holds the sets that are neither generated nor scikit-learn's: pendigits,
 indoor_movement, rt_polarity, ud_ewt, airline, ett (see datasets.py and NOTE.md there).
@@ -253,8 +253,8 @@ SETTINGS = {
 
 def with_start(cls, chrono, forget_bias):
     """The estimator with other biases at the start: of the forget and the input gate
-    log(u) and -log(u), u uniform between 1 and the longest length (Tallec & Ollivier 2018), or
-    a constant of the forget gate."""
+    log(u) and -log(u), u uniform between 1 and the longest length - 1 (Tallec & Ollivier
+    2018), or a constant of the forget gate."""
 
     class Changed(cls):
         def _prepare(self, network, data):
@@ -264,7 +264,7 @@ def with_start(cls, chrono, forget_bias):
             for name, view in network.weights.items():
                 if name.startswith("layers.") and name.endswith(".bias"):
                     i, f, *_ = np.split(view, 4)
-                    f[:] = forget_bias or 1.0
+                    f[:] = 1.0 if forget_bias is None else forget_bias
                     if chrono:
                         f[:] = np.log(rng.uniform(1, max(longest - 1, 2), len(f)))
                         i[:] = -f
@@ -276,7 +276,7 @@ def with_start(cls, chrono, forget_bias):
 def fit_and_score(data, cls, parameters, seed):
     parameters = dict(parameters)
     start = parameters.pop("chrono", False), parameters.pop("forget_bias", None)
-    if any(start):
+    if start != (False, None):
         cls = with_start(cls, *start)
     parts = [list(part) for part in data]
     if "embedding_dim" not in parameters:
@@ -285,10 +285,6 @@ def fit_and_score(data, cls, parameters, seed):
             part[0] = scaler.transform(part[0])
     else:
         parameters["vocabulary_size"] = 1 + max(int(x.max()) for X, _ in parts for x in X)
-    if issubclass(cls, LSTMRegressor):
-        mean, scale = parts[0][1].mean(), parts[0][1].std()
-        for part in parts:
-            part[1] = (part[1] - mean) / scale
     model = cls(random_state=seed, **parameters)
     began = time.perf_counter()
     model.fit(*parts[0])
@@ -332,15 +328,32 @@ def read_results(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def table_of(results, what, sets, settings):
-    """(n_settings, n_sets) means over seeds."""
-    table = np.full((len(settings), len(sets)), np.nan)
-    for i, setting in enumerate(settings):
-        for j, name in enumerate(sets):
-            values = [r[what] for r in results if (r["setting"], r["set"]) == (setting, name)]
-            if values:
-                table[i, j] = np.mean(values)
-    return table
+def tables_of(results, sets, settings):
+    """Name -> (n_settings, n_sets) means over the seeds that every setting of a set has; and
+    the sets that have such seeds."""
+    by_run = {(r["set"], r["setting"], r["seed"]): r for r in results}
+    seeds = {
+        name: [
+            seed
+            for seed in {r["seed"] for r in results}
+            if all((name, setting, seed) in by_run for setting in settings)
+        ]
+        for name in sets
+    }
+    complete = [name for name in sets if seeds[name]]
+    tables = {
+        what: np.array(
+            [
+                [
+                    np.mean([by_run[name, setting, seed][what] for seed in seeds[name]])
+                    for name in complete
+                ]
+                for setting in settings
+            ]
+        )
+        for what in ("validation", "test", "seconds")
+    }
+    return tables, complete
 
 
 def interval(gains, rng):
@@ -351,15 +364,13 @@ def interval(gains, rng):
 def report(arguments):
     results = read_results(Path(arguments.results))
     settings = list(dict.fromkeys(r["setting"] for r in results))
-    sets = list(dict.fromkeys(r["set"] for r in results))
-    scores = {part: table_of(results, part, sets, settings) for part in ("validation", "test")}
-    complete = ~np.isnan(scores["test"]).any(axis=0)  # sets with all settings
-    sets = [name for name, whole in zip(sets, complete, strict=True) if whole]
-    seconds = table_of(results, "seconds", sets, settings)
+    tables, sets = tables_of(results, dict.fromkeys(r["set"] for r in results), settings)
+    if not sets or arguments.base not in settings:
+        raise SystemExit(f"No set has results of every setting, {arguments.base} among them.")
+    seconds = tables.pop("seconds")
     base = settings.index(arguments.base)
     rng = np.random.default_rng(0)
-    for part, table in scores.items():
-        table = table[:, complete]
+    for part, table in tables.items():
         ranks = (-table).argsort(axis=0).argsort(axis=0) + 1
         head = ["setting", "mean", "gain", "95%", "wins / losses", "rank", "gap", "time"]
         print(f"\n{part}, {len(sets)} sets\n\n{table_head(head)}")
@@ -382,7 +393,7 @@ def report(arguments):
             )
     print(f"\nvalidation, set by set\n\n{table_head(['setting', *sets])}")
     for k, setting in enumerate(settings):
-        values = scores["validation"][k, complete]
+        values = tables["validation"][k]
         print(table_row([setting, *(f"{value:.3f}" for value in values)]))
 
 

@@ -52,6 +52,11 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3, n_proje
         # dL/dh of every step; of attention also the numbers that scores are made of.
         ({"pooling": "max"}, history() + N * T * H * 4),
         ({"pooling": "attention"}, history() + 2 * N * T * H * 4),
+        # The same, and the outputs of both directions side by side.
+        (
+            {"pooling": "attention", "bidirectional": True},
+            history(directions=2) + 3 * N * T * 2 * H * 4,
+        ),
         # dL/dh of every step is passed from layer to layer.
         ({"hidden_layer_sizes": (H, H)}, history(2) + N * T * H * 4),
         ({"return_sequences": True}, history() + N * T * H * 4),
@@ -73,6 +78,7 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3, n_proje
         "gru with layer norm",
         "max",
         "attention",
+        "bidirectional attention",
         "two layers",
         "per step",
         "chunks",
