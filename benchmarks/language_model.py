@@ -202,7 +202,7 @@ def make_trainer(model, vocabulary, tokens):
     model._start_training(network, False, scale=model.init_scale)
     return TextTrainer(
         network,
-        model._make_optimizer(network, resume=False, new_period=True),
+        model._make_optimizer(network, 0.0, resume=False, new_period=True),
         [np.append(tokens, model._boundary)],
         model._boundary,
         batch_size=model.batch_size,
