@@ -10,7 +10,6 @@ from typing import Any, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
@@ -399,16 +398,3 @@ class NetworkEstimator(
     def _forward_sequences(self, sequences, **wanted):
         """Network.forward on the estimator's threads."""
         return self._network.forward(sequences, effective_n_threads(self.n_jobs), **wanted)
-
-
-def hold_out(n, fraction, seed, what, *, stratify=None, hint=""):
-    """Indices of n samples to train on, and of those to validate on."""
-    try:
-        return train_test_split(
-            np.arange(n), test_size=fraction, random_state=seed, stratify=stratify
-        )
-    except ValueError as error:
-        raise ValueError(
-            f"early_stopping cannot hold out validation_fraction={fraction} of {n} {what}: "
-            f"{error}{hint}"
-        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -121,7 +121,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         shuffle: bool = True,
         bptt_steps: int | None = None,
         early_stopping: bool = False,
-        validation_fraction: float = 0.1,
+        validation_fraction: Any = 0.1,
+        scoring: str | Callable[..., float] | None = None,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         class_weight: Mapping[Any, float] | str | None = None,
@@ -164,6 +165,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.bptt_steps = bptt_steps
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.class_weight = class_weight

@@ -44,7 +44,8 @@ loss_curve_ : list of float
 """,
     "validation_scores_": """\
 validation_scores_ : list of float or None
-    `score` on the validation data after each epoch; None without validation data.
+    `score` (or `scoring`) on the validation data after each epoch; None without validation
+    data.
 """,
     "best_validation_score_": """\
 best_validation_score_ : float or None

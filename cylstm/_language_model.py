@@ -7,13 +7,15 @@ import functools
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.utils.validation import check_is_fitted
 
-from ._base import NetworkEstimator, check_layer_sizes, hold_out, rollback_on_error
+from ._arguments import shown
+from ._base import NetworkEstimator, check_layer_sizes, rollback_on_error
 from ._callbacks import with_callbacks
 from ._checks import check_dropout
 from ._docs import documented
@@ -22,6 +24,7 @@ from ._optimizers import SCHEDULES, SOLVERS
 from ._parameters import PARAMETERS, integer, schedule
 from ._text_scoring import TEXTS, TextScoringMixin
 from ._text_training import TextTrainer
+from ._validation import check_groups, hold_out
 from ._vocabulary import MAX_TOKENS, Vocabulary, read_texts
 
 EMBEDDING_DIM = 64
@@ -145,7 +148,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         shuffle: bool = True,
         bptt_steps: int = 35,
         early_stopping: bool = False,
-        validation_fraction: float = 0.1,
+        validation_fraction: Any = 0.1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         warm_start: bool = False,
@@ -206,6 +209,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         y: Any = None,
         *,
         X_val: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
     ) -> Self:
         """Train on texts.
 
@@ -219,6 +223,9 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             Validation texts, in any form that X may have. The score on them is recorded
             after each epoch in `validation_scores_`; with early_stopping it decides when to
             stop.
+        groups : array-like of shape (n_sequences,), default=None
+            Which texts of a list belong together, such as those of one author: early_stopping
+            holds out whole groups, or passes them to a splitter.
 
         Returns
         -------
@@ -233,7 +240,13 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         """
         self._validate_params()
         return self._fit(
-            X, y, X_val, resume=self._resumes(), partial=False, n_epochs=self.max_iter
+            X,
+            y,
+            X_val,
+            groups=groups,
+            resume=self._resumes(),
+            partial=False,
+            n_epochs=self.max_iter,
         )
 
     @rollback_on_error
@@ -272,7 +285,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
 
     # Training
 
-    def _fit(self, X, y, X_val, *, resume, partial, n_epochs):
+    def _fit(self, X, y, X_val, *, resume, partial, n_epochs, groups=None):
         self._check_settings()
         texts = read_texts(X)
         if resume:
@@ -284,11 +297,12 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         network = self._make_network(resume, **self._layout())
         self._start_training(network, resume, scale=self.init_scale)
         targets, held_out = [self._targets(numbers) for numbers in encoded], None
+        groups = check_groups(groups, len(targets))
         if X_val is not None:
             held_out = self._vocabulary.encode(read_texts(X_val, "X_val"), "X_val")
             held_out = [self._targets(numbers) for numbers in held_out]
         elif self.early_stopping:
-            targets, held_out = self._hold_out(targets)
+            targets, held_out = self._hold_out(X, targets, groups)
         make_trainer = functools.partial(
             TextTrainer,
             texts=targets,
@@ -374,13 +388,25 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             "tied": bool(self.tie_weights),
         }
 
-    def _hold_out(self, targets):
+    def _hold_out(self, X, targets, groups):
         """Sequences to train on, and others to validate on; of a single one its end."""
         if len(targets) > 1:
             rows, held_out = hold_out(
-                len(targets), self.validation_fraction, self._split_seed, "sequences"
+                self.validation_fraction,
+                len(targets),
+                X=X,
+                groups=groups,
+                in_order=not self.shuffle,
+                seed=self._split_seed,
+                what="sequences",
             )
             return [targets[k] for k in rows], [targets[k] for k in held_out]
+        if not isinstance(self.validation_fraction, Real):
+            raise ValueError(
+                f"validation_fraction={shown(self.validation_fraction)} splits a list of "
+                "sequences, but X is a single one, of which early_stopping holds out the end: "
+                "give a fraction."
+            )
         target = targets[0]
         n_train = len(target) - int(np.ceil(len(target) * self.validation_fraction))
         if n_train < 1:

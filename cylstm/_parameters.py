@@ -12,7 +12,8 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.metrics import get_scorer_names
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
 from . import _plan
 from ._losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
@@ -318,11 +319,24 @@ PARAMETERS: dict[str, Parameter] = {
     "early_stopping": boolean(
         """Stop when the validation score stops improving, and keep the weights with the best
         score. The score is computed on the validation data passed to fit, or otherwise on a
-        part of the training data that is held out: sequences, stratified by class where
-        each has one label; of a single text its end."""
+        part of the training data that is held out; see validation_fraction."""
     ),
-    "validation_fraction": real(
-        "Fraction of the training data to hold out for early_stopping.", 0, 1, "neither"
+    "validation_fraction": Parameter(
+        [Interval(Real, 0, 1, closed="neither"), HasMethods(["split"])],
+        "float or splitter",
+        """Fraction of the training data to hold out for early_stopping: of a single text its
+        end; otherwise whole groups, if fit is given any; with shuffle=False, or for a 3-D X
+        whose sequences overlap in memory (as those of make_windows), the last sequences; else
+        some at random, stratified by class where each sequence has one label and both parts
+        have room for every class. Or one of scikit-learn's splitters, whose last split is
+        taken: TimeSeriesSplit(gap=...) for windows that a transformer has copied.""",
+    ),
+    "scoring": Parameter(
+        [StrOptions(set(get_scorer_names())), callable, None],
+        "str, callable or None",
+        """What `validation_scores_` are: the name of one of scikit-learn's scorers, a scorer
+        made by make_scorer, or a function of the estimator, X and y; higher is better. With
+        return_sequences the first two get all real steps as samples. If None, `score`.""",
     ),
     "n_iter_no_change": integer(
         """Training stops after more than this many consecutive epochs without progress, that

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -124,7 +124,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         shuffle: bool = True,
         bptt_steps: int | None = None,
         early_stopping: bool = False,
-        validation_fraction: float = 0.1,
+        validation_fraction: Any = 0.1,
+        scoring: str | Callable[..., float] | None = None,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         warm_start: bool = False,
@@ -167,6 +168,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         self.bptt_steps = bptt_steps
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.warm_start = warm_start

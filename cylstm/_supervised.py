@@ -9,10 +9,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import is_classifier
+from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import as_array, check_64_bits, shown
-from ._base import NetworkEstimator, hold_out, rollback_on_error
+from ._base import NetworkEstimator, rollback_on_error
 from ._callbacks import with_callbacks
 from ._checks import (
     check_enough_to_score,
@@ -35,6 +36,7 @@ from ._inspection import (
 from ._stream import Stream
 from ._threads import effective_n_threads
 from ._training import Trainer
+from ._validation import check_groups, hold_out, make_validation, overlap_in_memory
 
 # Of a quadrature; their places take time that grows with the third power of their number.
 MOST_POINTS = 1000
@@ -62,6 +64,7 @@ class BaseLSTM(NetworkEstimator):
         X_val: npt.ArrayLike | None = None,
         y_val: npt.ArrayLike | None = None,
         sample_weight_val: npt.ArrayLike | None = None,
+        groups: npt.ArrayLike | None = None,
     ) -> Self:
         """Train on sequences X and targets y.
 
@@ -78,6 +81,9 @@ class BaseLSTM(NetworkEstimator):
             Validation data, in any form that X, y and sample_weight may have. The score on
             it is recorded after each epoch in `validation_scores_`; with early_stopping it
             decides when to stop.
+        groups : array-like of shape (n_samples,), default=None
+            Which sequences belong together, such as those of one subject: early_stopping
+            holds out whole groups, or passes them to a splitter.
 
         Returns
         -------
@@ -105,6 +111,7 @@ class BaseLSTM(NetworkEstimator):
             partial=False,
             n_epochs=self.max_iter,
             validation=validation,
+            groups=groups,
         )
 
     def _partial_fit(self, X, y, sample_weight, classes=None):
@@ -390,6 +397,7 @@ class BaseLSTM(NetworkEstimator):
         partial,
         n_epochs,
         validation=None,
+        groups=None,
         classes=None,
     ):
         if resume:
@@ -406,12 +414,18 @@ class BaseLSTM(NetworkEstimator):
         network = self._make_network(resume, **self._layout())
         self._start_training(network, resume)
         data = Dataset(sequences, targets, weights, labelled.per_step)
-        held_out = None
+        groups, validate = check_groups(groups, len(data)), None
         if validation is not None:
             held_out = self._read_validation(*validation)
+            validate = make_validation(self, held_out, lambda: validation[:2])
         elif self.early_stopping:
-            rows, held_out = self._hold_out(labelled)
+            rows, held_out_rows = self._hold_out(X, y, labelled, groups)
             data = data.take(rows)
+            validate = make_validation(
+                self,
+                labelled.take(held_out_rows),
+                lambda: (_safe_indexing(X, held_out_rows), _safe_indexing(y, held_out_rows)),
+            )
         del labelled, targets  # copies of y that training does not need
         check_weight_left(data)
         if not resume:
@@ -433,7 +447,7 @@ class BaseLSTM(NetworkEstimator):
             resume=resume,
             partial=partial,
             n_epochs=n_epochs,
-            validate=None if held_out is None else (lambda: self._validate(held_out)),
+            validate=validate,
         )
 
     def _warn_of_size(self, sequences):
@@ -486,24 +500,30 @@ class BaseLSTM(NetworkEstimator):
         check_enough_to_score(data.weights, "Give more in X_val and y_val")
         return data
 
-    def _hold_out(self, data):
-        """Indices of the sequences to train on, and the data to validate on."""
-        stratify = is_classifier(self) and data.targets.ndim == 1 and not data.per_step
+    def _hold_out(self, X, y, data, groups):
+        """Indices of the sequences to train on, and of those to validate on."""
+        one_label = is_classifier(self) and data.targets.ndim == 1 and not data.per_step
         rows, held_out = hold_out(
-            len(data),
             self.validation_fraction,
-            self._split_seed,
-            "samples",
-            stratify=data.targets if stratify else None,
+            len(data),
+            X=X,
+            y=y,
+            groups=groups,
+            classes=data.targets if one_label else None,
+            in_order=not self.shuffle or overlap_in_memory(X),
+            seed=self._split_seed,
             hint=" Give X_val and y_val to fit, or change validation_fraction.",
         )
-        part = data.take(held_out)
-        check_enough_to_score(part.weights, "Increase validation_fraction")
-        return rows, part
+        check_enough_to_score(data.take(held_out).weights, "Increase validation_fraction")
+        return rows, held_out
 
     def _validate(self, data):
-        scores, _ = self._forward_sequences(data.sequences)
-        scores = self._real_rows(data.sequences, scores).astype(np.float64)
+        """`score` on validation data."""
         return self._score_predictions(
-            scores, data.targets, data.weights, data.sequences.lengths
+            self._scores_of(data.sequences), data.targets, data.weights, data.sequences.lengths
         )
+
+    def _scores_of(self, sequences):
+        """float64 scores of sequences, or of each of their real steps."""
+        scores, _ = self._forward_sequences(sequences)
+        return self._real_rows(sequences, scores).astype(np.float64)

@@ -64,6 +64,7 @@ SUPERVISED = SHARED | {
     "learning_rate": one_of("constant", "invscaling", "adaptive", "cosine"),
     "bptt_steps": one_of(None, None, 1, 2, 100),
     "n_step_features": one_of(1, 2, 3),
+    "scoring": one_of(None, None, lambda model, X, y: float(len(X))),
 }
 PARAMETERS = {
     LSTMRegressor: SUPERVISED

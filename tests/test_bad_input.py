@@ -114,7 +114,7 @@ def test_bad_data(bad_X, bad_y, keywords, message):
         (
             {"early_stopping": True, "validation_fraction": 0.001},
             LABELS,
-            "early_stopping cannot hold out validation_fraction=0.001 of 60 samples",
+            "1 sample is too small a validation set",
         ),
     ],
 )

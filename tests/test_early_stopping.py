@@ -13,8 +13,17 @@ from example_sequences import (
     regressor,
     weights_of,
 )
-from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import train_test_split
+from sklearn.metrics import accuracy_score, f1_score, make_scorer, r2_score, roc_auc_score
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    TimeSeriesSplit,
+    train_test_split,
+)
+
+from cylstm import LSTMClassifier
+from cylstm.preprocessing import make_windows
 
 
 def test_early_stopping_keeps_the_best_weights():
@@ -83,3 +92,131 @@ def test_too_small_a_validation_set():
         ValueError, match="1 sample is too small.*Increase validation_fraction"
     ):
         regressor(early_stopping=True, validation_fraction=0.01).fit(X, Y)
+
+
+def held_out_by(model, X, y, **fit_arguments):
+    """What the model's last fit held out, as its own scoring function saw it."""
+    seen = {}
+
+    def scoring(estimator, X_val, y_val):
+        seen.update(X=X_val, y=y_val)
+        return estimator.score(X_val, y_val)
+
+    model.set_params(early_stopping=True, max_iter=1, scoring=scoring).fit(
+        X, y, **fit_arguments
+    )
+    return seen["X"], seen["y"]
+
+
+def test_a_splitter_chooses_what_is_held_out_by_its_last_split():
+    model = regressor(validation_fraction=TimeSeriesSplit(4, gap=3))
+    X_val, y_val = held_out_by(model, X, Y)
+    *_, (train, held_out) = TimeSeriesSplit(4, gap=3).split(X)
+    np.testing.assert_array_equal(X_val, X[held_out])
+    np.testing.assert_array_equal(y_val, Y[held_out])
+    assert model.t_ == len(train) < N - len(held_out)
+
+
+@pytest.mark.parametrize("fraction", [0.25, GroupKFold(4)])
+def test_groups_stay_together(fraction):
+    groups = np.arange(N) % 12
+    model = regressor(validation_fraction=fraction)
+    X_val, _ = held_out_by(model, list(X), Y, groups=groups.tolist())
+    rows = [next(k for k, x in enumerate(X) if np.array_equal(x, x_val)) for x_val in X_val]
+    held_out = set(groups[rows])
+    assert len(held_out) == 3
+    assert len(rows) == np.isin(groups, list(held_out)).sum()
+
+
+def test_without_shuffle_the_last_sequences_are_held_out():
+    X_val, y_val = held_out_by(regressor(shuffle=False, validation_fraction=0.2), X, Y)
+    np.testing.assert_array_equal(X_val, X[-N // 5 :])
+    np.testing.assert_array_equal(y_val, Y[-N // 5 :])
+
+
+def test_of_windows_the_last_ones_are_held_out():
+    windows, targets = make_windows(np.sin(np.arange(60) / 3), 10)
+    _, y_val = held_out_by(regressor(), windows, targets)
+    np.testing.assert_array_equal(y_val, targets[-5:])
+    _, y_val = held_out_by(regressor(), windows.copy(), targets)
+    assert not np.array_equal(y_val, targets[-5:])
+
+
+def test_more_classes_than_samples_held_out():
+    rng = np.random.default_rng(0)
+    model = LSTMClassifier(4, early_stopping=True, max_iter=2, random_state=0)
+    model.fit(rng.normal(size=(50, 3, 2)), np.arange(50) % 10)
+    assert len(model.classes_) == 10
+    # A class of one sample is in one of the parts.
+    model.fit(rng.normal(size=(50, 3, 2)), np.arange(50) == 7)
+    assert len(model.validation_scores_) == 2
+
+
+@pytest.mark.parametrize(
+    ("scoring", "expected"),
+    [
+        ("f1_macro", lambda m, X, y: f1_score(y, m.predict(X), average="macro")),
+        (make_scorer(f1_score, pos_label="low"), None),
+        ("roc_auc", lambda m, X, y: roc_auc_score(y, m.predict_proba(X)[:, 1])),
+        (lambda m, X, y: float(len(y)), lambda m, X, y: 15),
+    ],
+)
+def test_scoring(scoring, expected):
+    expected = expected or (lambda m, X, y: f1_score(y, m.predict(X), pos_label="low"))
+    labels = np.where(Y > 0, "high", "low")
+    model = classifier(max_iter=3, scoring=scoring)
+    model.fit(X[15:], labels[15:], X_val=RAGGED[:15], y_val=labels[:15])
+    assert model.validation_scores_[-1] == expected(model, RAGGED[:15], labels[:15])
+
+
+def test_scoring_weights_the_samples():
+    weights = np.arange(20) % 3
+    model = regressor(max_iter=2, scoring="neg_mean_absolute_error", dtype="float64")
+    model.fit(X, Y, X_val=X[:20], y_val=Y[:20], sample_weight_val=weights)
+    error = np.average(np.abs(model.predict(X[:20]) - Y[:20]), weights=weights)
+    assert model.validation_scores_[-1] == pytest.approx(-error, rel=1e-12)
+
+
+def test_scorers_get_the_steps_of_sequences_one_after_the_other():
+    y = [np.where(x[:, 0] > 0, "up", "down") for x in RAGGED]
+    model = classifier(return_sequences=True, max_iter=2, scoring="f1_macro")
+    model.fit(RAGGED, y, X_val=RAGGED, y_val=y)
+    predicted = np.concatenate(model.predict(RAGGED))
+    expected = f1_score(np.concatenate(y), predicted, average="macro")
+    assert model.validation_scores_[-1] == expected
+
+
+class Overlapping:
+    def split(self, X, y, groups):
+        yield np.arange(10), np.arange(9, 20)
+
+
+class Outside(Overlapping):
+    def split(self, X, y, groups):
+        yield np.arange(10), np.array([N])
+
+
+class Empty(Overlapping):
+    def split(self, X, y, groups):
+        yield np.arange(N), np.array([], dtype=int)
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "message"),
+    [
+        ({"validation_fraction": Overlapping()}, {}, "holds out samples that it also trains"),
+        ({"validation_fraction": Outside()}, {}, f"not from 0 to {N - 1}"),
+        ({"validation_fraction": Empty()}, {}, "no indices for one of the parts"),
+        ({"validation_fraction": LeaveOneOut()}, {}, "1 sample is too small"),
+        ({"validation_fraction": KFold(N + 1)}, {}, "early_stopping cannot hold out .*KFold"),
+        ({"validation_fraction": GroupKFold(3)}, {}, "'groups' parameter should not be None"),
+        ({}, {"groups": [1, 2]}, rf"groups has shape \(2,\), but X has {N} samples"),
+        ({}, {"groups": np.zeros(N)}, "cannot hold out"),
+        ({"scoring": lambda m, X, y: "high"}, {}, "returned 'high' for the validation data"),
+        ({"scoring": lambda m, X, y: np.nan}, {}, "returned nan for the validation data"),
+        ({"scoring": "f1"}, {}, "."),
+    ],
+)
+def test_bad_ways_to_validate(settings, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        regressor(early_stopping=True, **settings).fit(X, Y, **arguments)
