@@ -31,6 +31,9 @@ TRANSIENT = ("_memory", "_snapshot")
 # What is needed to continue training, but not to predict.
 TRAINING_STATE = ("_optimizer", "_random_state", "_history")
 
+# Epochs whose mean duration tells how long the others will take.
+RECENT_EPOCHS = 10
+
 # What weights can be quantized to.
 QUANTIZED = ["int8"]
 
@@ -195,6 +198,19 @@ class NetworkEstimator(
         return max(self._history.validation_scores, default=None)
 
     @property
+    def history_(self) -> dict[str, list[float]]:
+        """What happened in each epoch."""
+        check_is_fitted(self)
+        history = {
+            "loss": list(self._history.loss_curve),
+            "learning_rate": list(self._history.learning_rates),
+            "seconds": list(self._history.seconds),
+        }
+        if self._history.validation_scores:
+            history["validation_score"] = list(self._history.validation_scores)
+        return history
+
+    @property
     def n_iter_(self) -> int:
         """The number of epochs."""
         check_is_fitted(self)
@@ -333,6 +349,8 @@ class NetworkEstimator(
             seed=self._dropout_seed,
         )
         tasks = FitTasks(self, *given, n_epochs)
+        # The number of the last epoch, where there is one.
+        last = None if partial else self._history.n_iter + n_epochs
         if resume:
             # A single step that nobody is told of is the last thing that can fail, and leaves
             # the optimizer as it was if it does.
@@ -350,7 +368,7 @@ class NetworkEstimator(
                 validate=validate,
                 early_stopping=self.early_stopping and validate is not None,
                 before_epoch=tasks.begin_epoch,
-                after_epoch=lambda: self._report() or tasks.end_epoch(),
+                after_epoch=lambda: self._report(trainer.n_samples, last) or tasks.end_epoch(),
                 last_finite=memory.snapshot.parameters if resume else None,
             )
         finally:
@@ -384,17 +402,41 @@ class NetworkEstimator(
         )
         return optimizer.resume(self._optimizer, new_period) if resume else optimizer
 
-    def _report(self):
+    def _report(self, n_samples, last):
+        """Print a line about the epoch that has ended, if it is time for one."""
         history = self._history
-        if self.verbose and history.n_iter % int(self.verbose) == 0:
-            print(f"Epoch {history.n_iter}, {self._progress(history)}", flush=True)
+        if not self.verbose or history.n_iter % int(self.verbose):
+            return
+        seconds = history.seconds[-1]
+        parts = [f"Epoch {history.n_iter}", *self._progress(history, n_samples / seconds)]
+        parts.append(duration(seconds))
+        if last is not None:
+            parts[0] += f" of {last}"
+        if last is not None and history.n_iter < last:
+            recent = history.seconds[-RECENT_EPOCHS:]
+            left = (last - history.n_iter) * sum(recent) / len(recent)
+            parts.append(f"{duration(left)} left")
+        print(", ".join(parts), flush=True)
 
-    def _progress(self, history):
-        line = f"loss = {history.loss_curve[-1]:.6f}"
+    def _progress(self, history, speed):
+        """What a line about an epoch says, of its loss and score and of the samples that were
+        trained on per second."""
+        yield f"loss = {history.loss_curve[-1]:.6f}"
         if history.validation_scores:
-            line += f", validation score = {history.validation_scores[-1]:.4f}"
-        return line
+            yield f"validation score = {history.validation_scores[-1]:.4f}"
 
     def _forward_sequences(self, sequences, **wanted):
         """Network.forward on the estimator's threads."""
         return self._network.forward(sequences, effective_n_threads(self.n_jobs), **wanted)
+
+
+def duration(seconds: float) -> str:
+    """A time to be read by people."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    return f"{minutes // 60} h {minutes % 60} min"

@@ -55,6 +55,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
 
     %(best_validation_score_)s
 
+    %(history_)s
+
     %(n_iter_)s
 
     %(t_)s

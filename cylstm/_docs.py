@@ -51,6 +51,11 @@ validation_scores_ : list of float or None
 best_validation_score_ : float or None
     The highest of them.
 """,
+    "history_": """\
+history_ : dict of str to list of float
+    For every epoch "loss" (as `loss_curve_`), "learning_rate", "seconds" that it took,
+    validation included, and with validation data "validation_score".
+""",
     "n_iter_": """\
 n_iter_ : int
     Number of epochs run, over all calls that continued the same training.

@@ -4,7 +4,6 @@ texts, _generation.py those that write them."""
 from __future__ import annotations
 
 import functools
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from numbers import Real
@@ -89,6 +88,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
     %(validation_scores_)s
 
     %(best_validation_score_)s
+
+    %(history_)s
 
     %(n_iter_)s
 
@@ -314,20 +315,16 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             random_state=self._random_state,
             embedding_dropout=self.embedding_dropout,
         )
-        self._started = time.perf_counter(), self._history.t
-        try:
-            return self._train(
-                network,
-                make_trainer,
-                (X, y, None),
-                total_weight=float(sum(map(len, targets))),
-                resume=resume,
-                partial=partial,
-                n_epochs=n_epochs,
-                validate=held_out and (lambda: self._log_likelihood(held_out)),
-            )
-        finally:
-            del self._started
+        return self._train(
+            network,
+            make_trainer,
+            (X, y, None),
+            total_weight=float(sum(map(len, targets))),
+            resume=resume,
+            partial=partial,
+            n_epochs=n_epochs,
+            validate=held_out and (lambda: self._log_likelihood(held_out)),
+        )
 
     def _check_settings(self):
         check_dropout(self)
@@ -416,10 +413,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             )
         return [target[:n_train]], [target[n_train:]]
 
-    def _progress(self, history):
-        start, t = self._started
-        speed = (history.t - t) / (time.perf_counter() - start)
-        line = f"{history.loss_curve[-1] / np.log(2):.3f} bits per token"
+    def _progress(self, history, speed):
+        yield f"{history.loss_curve[-1] / np.log(2):.3f} bits per token"
         if history.validation_scores:
-            line += f", {-history.validation_scores[-1] / np.log(2):.3f} held out"
-        return f"{line}, {speed:,.0f} tokens/s"
+            yield f"{-history.validation_scores[-1] / np.log(2):.3f} held out"
+        yield f"{speed:,.0f} tokens/s"

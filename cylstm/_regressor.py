@@ -47,6 +47,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
 
     %(best_validation_score_)s
 
+    %(history_)s
+
     %(n_iter_)s
 
     %(t_)s

@@ -3,6 +3,7 @@ layers."""
 
 from __future__ import annotations
 
+import time
 import warnings
 from dataclasses import dataclass, field
 
@@ -18,22 +19,39 @@ class NonFiniteLossError(ValueError):
 
 @dataclass
 class History:
-    """Losses and scores so far, over all calls that continued the same training."""
+    """What happened in the epochs so far, over all calls that continued the same training."""
 
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
+    learning_rates: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list, compare=False)
     n_iter: int = 0  # epochs
     t: int = 0  # samples (of texts tokens) seen
 
+    def add(self, loss, validation_score, learning_rate, seconds, n_samples):
+        """An epoch has ended. Its score is None without validation data."""
+        self.n_iter += 1
+        self.t += n_samples
+        self.loss_curve.append(loss)
+        self.learning_rates.append(learning_rate)
+        self.seconds.append(seconds)
+        if validation_score is not None:
+            self.validation_scores.append(validation_score)
+
+    @property
+    def curves(self):
+        """The lists that grow by an entry in each epoch (validation_scores in some)."""
+        return self.loss_curve, self.validation_scores, self.learning_rates, self.seconds
+
     def mark(self):
         """Where it stands, for `return_to`."""
-        return len(self.loss_curve), len(self.validation_scores), self.n_iter, self.t
+        return [*map(len, self.curves)], self.n_iter, self.t
 
     def return_to(self, mark):
         """Forget what came after the mark."""
-        n_losses, n_scores, self.n_iter, self.t = mark
-        del self.loss_curve[n_losses:]
-        del self.validation_scores[n_scores:]
+        lengths, self.n_iter, self.t = mark
+        for curve, length in zip(self.curves, lengths, strict=True):
+            del curve[length:]
 
 
 class Snapshot:
@@ -357,16 +375,16 @@ def train(
                 last_finite[:] = parameters
             if before_epoch is not None:
                 before_epoch()
+            began = time.perf_counter()
             loss = trainer.epoch()
             if not _all_finite(parameters, trainer.n_threads):
                 raise NonFiniteLossError
-            history.n_iter += 1
-            history.t += trainer.n_samples
-            history.loss_curve.append(loss)
-            if validate is not None:
-                history.validation_scores.append(validate())
-            value = history.validation_scores[-1] if early_stopping else -loss
-            progress.update(value, parameters)
+            score = None if validate is None else validate()
+            seconds = time.perf_counter() - began
+            history.add(
+                loss, score, trainer.optimizer.learning_rate, seconds, trainer.n_samples
+            )
+            progress.update(score if early_stopping else -loss, parameters)
             trainer.optimizer.end_epoch(history.t)
             stop = after_epoch is not None and after_epoch()
             if progress.n_stalled > n_iter_no_change:

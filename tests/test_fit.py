@@ -1,10 +1,13 @@
 """Fits that are interrupted, fail, start afresh or report their progress."""
 
+import re
+
 import numpy as np
 import pytest
 from example_sequences import N, X, Y, regressor, weights_of
 
 from cylstm import LSTMRegressor
+from cylstm._base import duration
 
 
 def test_fit_starts_afresh_without_warm_start():
@@ -28,7 +31,7 @@ def test_a_non_finite_loss_restores_the_last_finite_weights():
 class Interrupting(LSTMRegressor):
     """Is interrupted by Ctrl-C in its third epoch."""
 
-    def _report(self):
+    def _report(self, *args):
         if len(self._history.loss_curve) == 3:
             raise KeyboardInterrupt
 
@@ -44,8 +47,43 @@ def test_ctrl_c_keeps_the_weights_reached():
 def test_verbose_prints_every_so_many_epochs(capsys):
     regressor(max_iter=4, verbose=2).fit(X, Y, X_val=X, y_val=Y)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(",")[0] for line in lines] == ["Epoch 2", "Epoch 4"]
-    assert "validation score = " in lines[0]
+    number, unit = r"[\d.]+", "(ms|s|min|h)"
+    for line, epoch, left in zip(lines, [2, 4], [f", {number} {unit} left", ""], strict=True):
+        assert re.fullmatch(
+            f"Epoch {epoch} of 4, loss = {number}, validation score = -?{number}, "
+            f"{number} {unit}{left}",
+            line,
+        )
+
+
+def test_epochs_are_counted_over_all_calls(capsys):
+    model = regressor(max_iter=2, verbose=1, warm_start=True).fit(X, Y).fit(X, Y)
+    model.partial_fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    starts = ["Epoch 1 of 2", "Epoch 2 of 2", "Epoch 3 of 4", "Epoch 4 of 4", "Epoch 5"]
+    assert [line.split(",")[0] for line in lines] == starts
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0123, "12 ms"), (9.96, "10.0 s"), (75, "1 min 15 s"), (7260.4, "2 h 1 min")],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_history():
+    model = regressor(max_iter=4, learning_rate="cosine", learning_rate_init=0.1).fit(X, Y)
+    history = model.history_
+    assert [*history] == ["loss", "learning_rate", "seconds"]
+    assert history["loss"] == model.loss_curve_
+    np.testing.assert_allclose(
+        history["learning_rate"], 0.05 * (1 + np.cos(np.pi * np.arange(4) / 4))
+    )
+    assert len(history["seconds"]) == 4
+    assert min(history["seconds"]) > 0
+    model.fit(X, Y, X_val=X, y_val=Y)
+    assert model.history_["validation_score"] == model.validation_scores_
 
 
 def test_changing_the_losses_read_does_not_change_the_model():

@@ -96,9 +96,9 @@ def test_verbose_prints_bits(capsys):
     fitted = model(verbose=2, max_iter=4).fit(TEXT, X_val=TEXT[:50])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    bits = fitted.loss_ / np.log(2)
+    bits, held_out = fitted.loss_ / np.log(2), fitted.bits_per_token(TEXT[:50])
     assert lines[1].startswith(
-        f"Epoch 4, {bits:.3f} bits per token, {fitted.bits_per_token(TEXT[:50]):.3f} held out"
+        f"Epoch 4 of 4, {bits:.3f} bits per token, {held_out:.3f} held out, "
     )
 
 
@@ -146,7 +146,7 @@ def test_samples_of_the_softmax_are_the_same_on_any_number_of_threads():
 
 def test_interrupt_keeps_the_weights_reached(monkeypatch):
     class Interrupting(LSTMLanguageModel):
-        def _progress(self, history):
+        def _progress(self, *args):
             raise KeyboardInterrupt
 
     fitted = Interrupting(**SMALL, verbose=1)
@@ -171,7 +171,7 @@ def test_a_failure_after_some_steps_changes_nothing(monkeypatch, settings):
     before = pickle.dumps(fitted)
     spared = pickle.loads(before)
 
-    def fail(self):
+    def fail(self, *args):
         raise RuntimeError("after several steps")
 
     with monkeypatch.context() as patch:

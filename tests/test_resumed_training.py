@@ -49,7 +49,7 @@ def test_warm_start_resumes_training():
     assert parts.loss_curve_ == whole.loss_curve_
 
 
-def failing_report(self):
+def failing_report(self, *args):
     raise RuntimeError("in the first epoch")
 
 
@@ -85,7 +85,7 @@ def test_a_failure_after_some_steps_changes_nothing(monkeypatch, fit, solver, X_
     spared = pickle.loads(before)
     reported = []
 
-    def report(self):
+    def report(self, *args):
         reported.append(weights_of(self))
         if len(reported) == (2 if fit == "fit" else 1):
             raise RuntimeError("after several steps")

@@ -13,6 +13,8 @@ from cylstm._training import History, NonFiniteLossError, Trainer, TrainingMemor
 
 
 class FakeOptimizer:
+    learning_rate = 0.1
+
     def __init__(self, n_halts=0):
         self.n_halts = n_halts
         self.seen = []
