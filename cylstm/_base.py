@@ -20,7 +20,7 @@ from ._checks import check_layer_norm, check_precision, check_projection, check_
 from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads
-from ._training import History, NonFiniteLossError, TrainingMemory, train
+from ._training import PATIENCE, History, NonFiniteLossError, TrainingMemory, train
 
 # BLAS cannot count the gate columns of larger layers.
 MAX_UNITS = 1 << 28
@@ -334,7 +334,8 @@ class NetworkEstimator(
         l1 = self.alpha * self.l1_ratio / total_weight
         l2 = self.alpha * (1 - self.l1_ratio) / total_weight
         self._check_penalty(l1, l2, total_weight)
-        optimizer = self._make_optimizer(network, l2, resume, new_period=not partial)
+        new_period = not partial and self.cosine_epochs is None
+        optimizer = self._make_optimizer(network, l2, resume, new_period)
         self._network, self._optimizer = network, optimizer
         trainer = make_trainer(
             network,
@@ -348,6 +349,7 @@ class NetworkEstimator(
             weight_dropout=self.weight_dropout,
             seed=self._dropout_seed,
         )
+        early_stopping = self.early_stopping and validate is not None
         tasks = FitTasks(self, *given, n_epochs)
         # The number of the last epoch, where there is one.
         last = None if partial else self._history.n_iter + n_epochs
@@ -364,9 +366,9 @@ class NetworkEstimator(
                 self._history,
                 max_iter=n_epochs,
                 tol=self.tol,
-                n_iter_no_change=self.n_iter_no_change,
+                n_iter_no_change=self._patience(early_stopping),
                 validate=validate,
-                early_stopping=self.early_stopping and validate is not None,
+                early_stopping=early_stopping,
                 before_epoch=tasks.begin_epoch,
                 after_epoch=lambda: self._report(trainer.n_samples, last) or tasks.end_epoch(),
                 last_finite=memory.snapshot.parameters if resume else None,
@@ -379,6 +381,12 @@ class NetworkEstimator(
             self._memory = memory
         tasks.end_fit()
         return self
+
+    def _patience(self, early_stopping):
+        if self.n_iter_no_change is not None:
+            return self.n_iter_no_change
+        judged = early_stopping or SCHEDULES[self.learning_rate].divides_on_plateau
+        return PATIENCE if judged else np.inf
 
     def _check_penalty(self, l1, l2, total_weight):
         given = f"alpha={self.alpha} divided by the total weight of the samples, "
@@ -397,7 +405,7 @@ class NetworkEstimator(
             self.learning_rate,
             self.learning_rate_init,
             self.clip_norm,
-            self.max_iter,
+            self.cosine_epochs or self.max_iter,
             **{name: getattr(self, name) for name in SCHEDULES[self.learning_rate].parameters},
         )
         return optimizer.resume(self._optimizer, new_period) if resume else optimizer

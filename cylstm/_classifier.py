@@ -112,6 +112,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         solver: str = "adam",
         learning_rate_init: float = 1e-3,
         learning_rate: str = "constant",
+        cosine_epochs: int | None = None,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         beta_1: float = 0.9,
@@ -125,7 +126,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         early_stopping: bool = False,
         validation_fraction: Any = 0.1,
         scoring: str | Callable[..., float] | None = None,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int | None = None,
         tol: float = 1e-4,
         class_weight: Mapping[Any, float] | str | None = None,
         warm_start: bool = False,
@@ -155,6 +156,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         self.solver = solver
         self.learning_rate_init = learning_rate_init
         self.learning_rate = learning_rate
+        self.cosine_epochs = cosine_epochs
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.beta_1 = beta_1

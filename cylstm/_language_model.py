@@ -136,6 +136,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         solver: str = "adam",
         learning_rate_init: float = 3e-3,
         learning_rate: str = "constant",
+        cosine_epochs: int | None = None,
         decay_rate: float = 0.5,
         decay_after: int = 4,
         momentum: float = 0.9,
@@ -150,7 +151,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         bptt_steps: int = 35,
         early_stopping: bool = False,
         validation_fraction: Any = 0.1,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int | None = None,
         tol: float = 1e-4,
         warm_start: bool = False,
         dtype: str | type = "float32",
@@ -180,6 +181,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         self.solver = solver
         self.learning_rate_init = learning_rate_init
         self.learning_rate = learning_rate
+        self.cosine_epochs = cosine_epochs
         self.decay_rate = decay_rate
         self.decay_after = decay_after
         self.momentum = momentum

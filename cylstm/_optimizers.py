@@ -186,8 +186,8 @@ SCHEDULES: dict[str, Schedule] = {
         divides_on_plateau=True,
     ),
     "cosine": Schedule(
-        "lowers it to 0 along half a cosine over max_iter epochs, then starts again "
-        "(Loshchilov & Hutter, arXiv:1608.03983)",
+        "lowers it to 0 along half a cosine over cosine_epochs (or max_iter) epochs, then "
+        "starts again (Loshchilov & Hutter, arXiv:1608.03983)",
         _cosine,
         periodic=True,
     ),

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from . import _plan
 from ._losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from ._optimizers import SCHEDULES, SOLVERS
+from ._training import PATIENCE
 from ._vocabulary import MAX_TOKENS
 
 
@@ -264,6 +265,15 @@ PARAMETERS: dict[str, Parameter] = {
         "neither",
     ),
     "learning_rate": schedule(name for name, row in SCHEDULES.items() if not row.parameters),
+    "cosine_epochs": optional(
+        integer(
+            """Number of epochs in which learning_rate="cosine" falls to 0, before it starts
+            again, counted over all calls that continue a training. If None, it is max_iter,
+            counted from the start of each call of fit: one with warm_start=True starts again
+            at learning_rate_init, and several short fits end elsewhere than a long one.""",
+            1,
+        )
+    ),
     "decay_rate": real(
         'Factor of each decay with learning_rate="exponential".', 0, 1, "right"
     ),
@@ -338,11 +348,15 @@ PARAMETERS: dict[str, Parameter] = {
         made by make_scorer, or a function of the estimator, X and y; higher is better. With
         return_sequences the first two get all real steps as samples. If None, `score`.""",
     ),
-    "n_iter_no_change": integer(
-        """Training stops after more than this many consecutive epochs without progress, that
-        is, in which the loss (with early_stopping the validation score) did not improve by
-        more than tol.""",
-        1,
+    "n_iter_no_change": optional(
+        integer(
+            f"""Training stops after more than this many consecutive epochs without progress,
+            that is, in which the loss (with early_stopping the validation score) did not
+            improve by more than tol. If None, that is {PATIENCE} with early_stopping and with
+            learning_rate="adaptive", and otherwise there is no such rule: where a loss first
+            stands still, an LSTM is often about to learn.""",
+            1,
+        )
     ),
     "tol": real("Smallest improvement that counts; see n_iter_no_change.", 0, None, "left"),
     "warm_start": boolean(

@@ -115,6 +115,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         solver: str = "adam",
         learning_rate_init: float = 1e-3,
         learning_rate: str = "constant",
+        cosine_epochs: int | None = None,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
         beta_1: float = 0.9,
@@ -128,7 +129,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         early_stopping: bool = False,
         validation_fraction: Any = 0.1,
         scoring: str | Callable[..., float] | None = None,
-        n_iter_no_change: int = 10,
+        n_iter_no_change: int | None = None,
         tol: float = 1e-4,
         warm_start: bool = False,
         dtype: str | type = "float32",
@@ -158,6 +159,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         self.solver = solver
         self.learning_rate_init = learning_rate_init
         self.learning_rate = learning_rate
+        self.cosine_epochs = cosine_epochs
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.beta_1 = beta_1

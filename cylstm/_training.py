@@ -12,6 +12,10 @@ import numpy as np
 from . import _engine, _updates
 from ._engine import PRECISIONS
 
+# Epochs without progress after which early stopping stops, and a learning rate falls that
+# adapts to progress, unless n_iter_no_change says otherwise.
+PATIENCE = 10
+
 
 class NonFiniteLossError(ValueError):
     """The loss or its gradient became NaN or infinite."""
@@ -351,7 +355,8 @@ def train(
     ----------
     trainer : Trainer
     history : History
-    max_iter, tol, n_iter_no_change
+    max_iter, tol
+    n_iter_no_change : int or inf
     validate : callable() -> float, optional
         Validation score; higher is better.
     early_stopping : bool

@@ -67,6 +67,15 @@ def test_training_stops_where_the_loss_stalls():
     assert model.n_iter_ == 6
 
 
+def test_a_loss_that_stands_still_ends_no_fit():
+    still = {"learning_rate_init": 1e-12, "max_iter": 30}
+    assert regressor(**still).fit(X, Y).n_iter_ == 30
+    # Where progress is judged, 10 epochs without any are allowed after the first.
+    assert regressor(early_stopping=True, **still).fit(X, Y).n_iter_ == 12
+    adaptive = regressor(learning_rate="adaptive", **still | {"max_iter": 13}).fit(X, Y)
+    assert adaptive.n_iter_ == 12  # the rate was below 1e-6 from the start
+
+
 def test_labels_of_validation_data_must_be_known():
     model = classifier().fit(X, LABELS)
     assert_rolls_back(

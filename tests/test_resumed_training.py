@@ -49,6 +49,24 @@ def test_warm_start_resumes_training():
     assert parts.loss_curve_ == whole.loss_curve_
 
 
+def test_a_cosine_over_several_fits():
+    settings = {"learning_rate": "cosine", "learning_rate_init": 0.1}
+    whole = regressor(max_iter=6, **settings).fit(X, Y)
+    parts = regressor(max_iter=3, cosine_epochs=6, warm_start=True, **settings)
+    parts.fit(X, Y)
+    parts = pickle.loads(pickle.dumps(parts)).fit(X, Y)
+    assert weights_of(parts) == weights_of(whole)
+    # Without cosine_epochs each of them starts again.
+    parts = regressor(max_iter=3, warm_start=True, **settings).fit(X, Y).fit(X, Y)
+    assert parts.history_["learning_rate"] == 2 * parts.history_["learning_rate"][:3]
+    # Calls of partial_fit go on in either case.
+    for cosine_epochs, max_iter in ((6, 1), (None, 6)):
+        parts = regressor(max_iter=max_iter, cosine_epochs=cosine_epochs, **settings)
+        for _ in range(6):
+            parts.partial_fit(X, Y)
+        assert weights_of(parts) == weights_of(whole)
+
+
 def failing_report(self, *args):
     raise RuntimeError("in the first epoch")
 
