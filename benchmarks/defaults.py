@@ -130,11 +130,11 @@ def airline(folder):
     return split_in_time(*make_windows(counts, 12))
 
 
-def oil_temperature(folder, n):
+def oil_temperature(folder, stride):
     """ETTh1: the change over the next day, from all variables of two days."""
     path = folder / "ett" / "ETTh1.csv"
     table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=range(1, 8))
-    X, y = make_windows(table[:n], 48, horizon=24, targets=6)
+    X, y = make_windows(table, 48, horizon=24, stride=stride, targets=6)
     return split_in_time(X, y[:, -1] - X[:, -1, 6])
 
 
@@ -201,9 +201,9 @@ def make_sets(folder):
         ),
         "airline": (REGRESSION, {}, lambda seed: airline(folder)),
         **token_sets(folder, " (part)", 2000, 3000),
-        "oil temperature (part)": (REGRESSION, {}, lambda seed: oil_temperature(folder, 4000)),
+        "oil temperature (part)": (REGRESSION, {}, lambda seed: oil_temperature(folder, 4)),
         **token_sets(folder, "", None, 8000),
-        "oil temperature": (REGRESSION, {}, lambda seed: oil_temperature(folder, None)),
+        "oil temperature": (REGRESSION, {}, lambda seed: oil_temperature(folder, 1)),
     }
 
 
@@ -249,20 +249,25 @@ SETTINGS = {
     "today, no stall": {**TODAY, "n_iter_no_change": 10_000},
     **{f"cosine 0.01, batch {size}": cosine(1e-2, size) for size in (8, 16, 32, 64)},
     "cosine 0.01, batch 32, 50 epochs": cosine(1e-2, 32, 50),
-    "cosine 0.005, batch 16": cosine(5e-3, 16),
-    "cosine 0.003, batch 32": cosine(3e-3, 32),
     **{
         f"cosine 0.01, batch {size}, chrono": cosine(1e-2, size, start="chrono")
         for size in (8, 16, 32, 64)
     },
-    "cosine 0.01, batch 32, chrono, 50 epochs": cosine(1e-2, 32, 50, start="chrono"),
+    **{
+        f"cosine 0.01, batch {size}, chrono, 50 epochs": cosine(1e-2, size, 50, start="chrono")
+        for size in (8, 16, 32, 64)
+    },
     "cosine 0.005, batch 16, chrono": cosine(5e-3, 16, start="chrono"),
+    "cosine 0.005, batch 16, chrono, 50 epochs": cosine(5e-3, 16, 50, start="chrono"),
     "cosine 0.003, batch 16, chrono": cosine(3e-3, 16, start="chrono"),
     **{
         f"cosine 0.01, batch 16, {start}": cosine(1e-2, 16, start=start)
         for start in ("log chrono", "chrono of f", "half chrono")
     },
-    "constant 0.01, batch 32": {**cosine(1e-2, 32), "learning_rate": "constant"},
+    **{
+        f"cosine 0.01, batch 32, {start}, 50 epochs": cosine(1e-2, 32, 50, start=start)
+        for start in ("log chrono", "half chrono")
+    },
 }
 
 

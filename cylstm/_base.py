@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import check_64_bits
 from ._callbacks import CallbackSupportMixin, FitTasks, Method
+from ._checkpoint import Checkpoint
 from ._checks import check_layer_norm, check_precision, check_projection, check_residual
 from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
@@ -284,18 +285,31 @@ class NetworkEstimator(
             )
         return self._network
 
-    def _start_training(self, network, resume, **init):
+    def _open_checkpoint(self, partial):
+        """The file that fit is to write its state to, or to go on from, if there is one."""
+        return None if partial or self.checkpoint is None else Checkpoint(self)
+
+    def _start_training(self, network, resume, checkpoint, **init):
         """Unless there are those to resume, make random state, history and weights, drawn
         with Network.initialize(random_state, **init)."""
-        if resume:
-            return
-        self._random_state = check_random_state(self.random_state)
-        self._history = History()
-        network.initialize(self._random_state, **init)
-        # Drawn even if unused, so that later draws are the same with and without them.
-        self._split_seed, self._dropout_seed = self._random_state.randint(
-            2**31, size=2
-        ).tolist()
+        if not resume:
+            self._random_state = check_random_state(self.random_state)
+            self._history = History()
+            network.initialize(self._random_state, **init)
+            # Drawn even if unused, so that later draws are the same with and without them.
+            self._seeds = self._random_state.randint(2**31, size=2).tolist()
+        if checkpoint is not None and checkpoint.seeds is None:
+            checkpoint.seeds = self._seeds
+        elif checkpoint is not None:
+            self._seeds = checkpoint.seeds
+
+    @property
+    def _split_seed(self):
+        return self._seeds[0]
+
+    @property
+    def _dropout_seed(self):
+        return self._seeds[1]
 
     def _train(
         self,
@@ -308,6 +322,7 @@ class NetworkEstimator(
         partial,
         n_epochs,
         validate,
+        checkpoint,
     ):
         """Run the epochs.
 
@@ -326,6 +341,8 @@ class NetworkEstimator(
         n_epochs : int
         validate : callable() -> float, or None
             Validation score.
+        checkpoint : Checkpoint or None
+            It has been told of the data.
         """
         # Taken away, so that calls in two threads do not work in the same memory.
         memory = self.__dict__.pop("_memory", None)
@@ -336,6 +353,10 @@ class NetworkEstimator(
         self._check_penalty(l1, l2, total_weight)
         new_period = not partial and self.cosine_epochs is None
         optimizer = self._make_optimizer(network, l2, resume, new_period)
+        if checkpoint is not None:
+            checkpoint.check_fit(self._start(network, optimizer) if resume else ())
+            if self.verbose and checkpoint.n_done:
+                print(f"Going on from {checkpoint.path} after epoch {checkpoint.n_done}")
         self._network, self._optimizer = network, optimizer
         trainer = make_trainer(
             network,
@@ -372,6 +393,7 @@ class NetworkEstimator(
                 before_epoch=tasks.begin_epoch,
                 after_epoch=lambda: self._report(trainer.n_samples, last) or tasks.end_epoch(),
                 last_finite=memory.snapshot.parameters if resume else None,
+                checkpoint=checkpoint,
             )
         finally:
             if not resume and not isinstance(self.random_state, Integral):
@@ -381,6 +403,12 @@ class NetworkEstimator(
             self._memory = memory
         tasks.end_fit()
         return self
+
+    def _start(self, network, optimizer):
+        """What training that resumes starts from."""
+        moments, state = optimizer.moments, self._random_state.get_state()
+        steps = optimizer.n_steps, self._history.n_iter, *self._seeds
+        return network.parameters, moments, steps, *state
 
     def _patience(self, early_stopping):
         if self.n_iter_no_change is not None:

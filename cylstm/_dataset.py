@@ -31,6 +31,15 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.sequences)
 
+    def arrays(self, suffix: str = "") -> dict[str, tuple[np.ndarray | None, ...]]:
+        """All that it consists of, by the names of fit's arguments, with a suffix."""
+        x = self.sequences
+        return {
+            f"X{suffix}": (x.values, x.tokens, x.starts, x.lengths),
+            f"y{suffix}": (self.targets,),
+            f"sample_weight{suffix}": (self.weights,),
+        }
+
     def take(self, indices: np.ndarray) -> Dataset:
         """Some of the sequences, in the order of `indices`."""
         part = self.sequences.take(indices)

@@ -4,8 +4,10 @@ texts, _generation.py those that write them."""
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from numbers import Real
 from typing import Any, Self
 
@@ -158,6 +160,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | timedelta = 1,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.cell = cell
@@ -203,6 +207,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     @rollback_on_error
     @with_callbacks
@@ -290,6 +296,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
 
     def _fit(self, X, y, X_val, *, resume, partial, n_epochs, groups=None):
         self._check_settings()
+        checkpoint = self._open_checkpoint(partial)
         texts = read_texts(X)
         if resume:
             self._check_same_vocabulary(texts)
@@ -298,12 +305,16 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             self._ends = not texts.single
         encoded = self._vocabulary.encode(texts)
         network = self._make_network(resume, **self._layout())
-        self._start_training(network, resume, scale=self.init_scale)
+        self._start_training(network, resume, checkpoint, scale=self.init_scale)
         targets, held_out = [self._targets(numbers) for numbers in encoded], None
         groups = check_groups(groups, len(targets))
+        if checkpoint is not None:
+            checkpoint.add_data({"X": targets, "vocabulary": [list(self._vocabulary.numbers)]})
         if X_val is not None:
             held_out = self._vocabulary.encode(read_texts(X_val, "X_val"), "X_val")
             held_out = [self._targets(numbers) for numbers in held_out]
+            if checkpoint is not None:
+                checkpoint.add_data({"X_val": held_out})
         elif self.early_stopping:
             targets, held_out = self._hold_out(X, targets, groups)
         make_trainer = functools.partial(
@@ -326,6 +337,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
             partial=partial,
             n_epochs=n_epochs,
             validate=held_out and (lambda: self._log_likelihood(held_out)),
+            checkpoint=checkpoint,
         )
 
     def _check_settings(self):

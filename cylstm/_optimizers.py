@@ -259,6 +259,13 @@ class Optimizer:
             self.n_epochs_done = previous.n_epochs_done
         return self
 
+    def restore(self, moments, n_steps, n_epochs_done, learning_rate):
+        """Take over a running state that was written down."""
+        self.moments = moments
+        self.n_steps = n_steps
+        self.n_epochs_done = n_epochs_done
+        self.learning_rate = learning_rate
+
     def __setstate__(self, state):
         self.__dict__.update(state)
         if self.moments is not None:

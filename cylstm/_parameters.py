@@ -6,8 +6,10 @@ scikit-learn requires; `_docs.documented` puts the two together.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from numbers import Integral, Real
 from typing import Any
 
@@ -389,6 +391,22 @@ PARAMETERS: dict[str, Parameter] = {
         ["verbose"],
         "int or bool",
         "Print progress every `verbose` epochs; 0 prints nothing.",
+    ),
+    "checkpoint": Parameter(
+        [str, os.PathLike, None],
+        "path or None",
+        """File that fit writes the whole state of training to, and goes on from if it is
+        there: after a crash or Ctrl-C, the same call of fit ends with the same bits as if
+        nothing had happened, and once it has ended, it returns at once. A file of a fit on
+        other data, with other parameters (but n_jobs, verbose and these two) or of a newer
+        cylstm is refused. The file is replaced as a whole, at any moment it is valid. Each fit
+        needs a path of its own, also those of a grid search.""",
+    ),
+    "checkpoint_every": Parameter(
+        [Interval(Integral, 1, None, closed="left"), timedelta],
+        "int or datetime.timedelta",
+        """How often the checkpoint is written: every so many epochs, or at the end of an epoch
+        when so much time has passed.""",
     ),
     "n_step_features": integer(
         "Number of features per step when X is 2-D: consecutive columns form a step.", 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, Self
 
 import numpy as np
@@ -136,6 +138,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int | bool = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_every: int | timedelta = 1,
         n_step_features: int = 1,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -180,6 +184,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.n_step_features = n_step_features
 
     @rollback_on_error

@@ -400,6 +400,7 @@ class BaseLSTM(NetworkEstimator):
         groups=None,
         classes=None,
     ):
+        checkpoint = self._open_checkpoint(partial)
         if resume:
             sequences = check_X(self, X, self._input_format)
         else:
@@ -412,11 +413,15 @@ class BaseLSTM(NetworkEstimator):
         targets = self._encode(labelled.targets)
         weights = self._class_weights(targets, labelled.weights)
         network = self._make_network(resume, **self._layout())
-        self._start_training(network, resume)
+        self._start_training(network, resume, checkpoint)
         data = Dataset(sequences, targets, weights, labelled.per_step)
+        if checkpoint is not None:
+            checkpoint.add_data(labelled.arrays())
         groups, validate = check_groups(groups, len(data)), None
         if validation is not None:
             held_out = self._read_validation(*validation)
+            if checkpoint is not None:
+                checkpoint.add_data(held_out.arrays("_val"))
             validate = make_validation(self, held_out, lambda: validation[:2])
         elif self.early_stopping:
             rows, held_out_rows = self._hold_out(X, y, labelled, groups)
@@ -448,6 +453,7 @@ class BaseLSTM(NetworkEstimator):
             partial=partial,
             n_epochs=n_epochs,
             validate=validate,
+            checkpoint=checkpoint,
         )
 
     def _warn_of_size(self, sequences):

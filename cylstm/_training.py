@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 import warnings
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ class NonFiniteLossError(ValueError):
 @dataclass
 class History:
     """What happened in the epochs so far, over all calls that continued the same training."""
+
+    CURVES: ClassVar = ("loss_curve", "validation_scores", "learning_rates", "seconds")
 
     loss_curve: list[float] = field(default_factory=list)
     validation_scores: list[float] = field(default_factory=list)
@@ -45,7 +48,7 @@ class History:
     @property
     def curves(self):
         """The lists that grow by an entry in each epoch (validation_scores in some)."""
-        return self.loss_curve, self.validation_scores, self.learning_rates, self.seconds
+        return [getattr(self, name) for name in self.CURVES]
 
     def mark(self):
         """Where it stands, for `return_to`."""
@@ -342,6 +345,7 @@ def train(
     before_epoch=None,
     after_epoch=None,
     last_finite=None,
+    checkpoint=None,
 ):
     """Run up to `max_iter` epochs; update `history` and the trainer's network.
 
@@ -366,15 +370,22 @@ def train(
         Called once history is up to date; True stops training.
     last_finite : array, optional
         A copy of the parameters as they are, which is not changed.
+    checkpoint : Checkpoint, optional
+        The file to go on from, and to write the state of training to.
     """
     parameters = trainer.network.parameters
+    progress = _Progress(tol, keep_best=early_stopping)
+    epochs = range(max_iter)
+    if checkpoint is not None:
+        finished = checkpoint.restore(trainer, history, progress)
+        epochs = epochs[max_iter if finished else checkpoint.n_done :]
+        last_finite = None
     given = last_finite
     if given is None:
         last_finite = parameters.copy()
-    progress = _Progress(tol, keep_best=early_stopping)
     try:
-        for epoch in range(max_iter):
-            if epoch > 0:
+        for epoch in epochs:
+            if epoch > epochs[0]:
                 if last_finite is given:
                     last_finite = np.empty_like(parameters)
                 last_finite[:] = parameters
@@ -395,6 +406,9 @@ def train(
             if progress.n_stalled > n_iter_no_change:
                 progress.n_stalled = 0
                 stop = stop or not trainer.optimizer.lower_rate_on_plateau()
+            stop = stop or epoch == epochs[-1]
+            if checkpoint is not None and (stop or checkpoint.is_due(epoch + 1)):
+                checkpoint.save(trainer, history, progress, epoch + 1, finished=stop)
             if stop:
                 break
     except KeyboardInterrupt:
