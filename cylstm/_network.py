@@ -404,18 +404,23 @@ class Network:
         other.__setstate__(state)
         return other
 
-    def initialize(self, random_state, scale=None):
+    def initialize(self, random_state, scale=None, span=0):
         """Draw all parameters; with a scale all uniform between -scale and scale, but the
         gains of layer normalization, which are 1 in any case: as small as weights they would
         undo what it is for.
 
         Each gate has a matrix of its own: Glorot uniform from the inputs, orthogonal (with a
         projection, orthonormal columns) from the hidden state. Projections are Glorot
-        uniform, embeddings uniform between -0.05 and 0.05. Biases are 0, but 1 for the forget
-        gate (Gers 2000); peepholes are 0, as is the chain of a CRF (see initialize_chain).
-        With layer normalization those of the candidate are uniform between -0.5 and 0.5:
-        where a sequence starts with zeros they alone give a layer a cell state, and numbers
-        without variance, normalized, pass gradients on 300 times as large.
+        uniform, embeddings uniform between -0.05 and 0.05. Peepholes are 0, as is the chain
+        of a CRF (see initialize_chain).
+
+        Biases are 0, but 1 for the forget gate (Gers 2000). With a span of more than 2 steps
+        they let each unit keep its state over a number of steps of its own, drawn uniformly
+        between 1 and span - 1 (Tallec & Ollivier, arXiv:1804.11188): its logarithm for the
+        gate that keeps the state, the opposite for the one that adds to it. With layer
+        normalization those of the candidate are uniform between -0.5 and 0.5: where a
+        sequence starts with zeros they alone give a layer a cell state, and numbers without
+        variance, normalized, pass gradients on 300 times as large.
         """
         self.changed()
         if scale is not None:
@@ -442,15 +447,23 @@ class Network:
             else:
                 view[...] = 0
                 if what == "bias" and name.startswith("layers."):
-                    self._initialize_bias(view.reshape(len(cell.see_x), -1), random_state)
+                    bias = view.reshape(len(cell.see_x), -1)
+                    self._initialize_bias(bias, random_state, span)
 
-    def _initialize_bias(self, bias, random_state):
+    def _initialize_bias(self, bias, random_state, span):
         """(gates that see the inputs, H) zeros become the biases of a layer."""
         cell = CELLS[self.architecture.cell]
-        if "f" in cell.see_x:
-            bias[cell.see_x.index("f")] = 1
+        gates = dict(zip(cell.see_x, bias, strict=True))
+        if span > 2:
+            kept = np.log(random_state.uniform(1, span - 1, size=bias.shape[1]))
+            for keeps in gates.keys() & {"f", "z"}:
+                gates[keeps][...] = kept
+            if "i" in gates:
+                gates["i"][...] = -kept
+        elif "f" in gates:
+            gates["f"][...] = 1
         if self.architecture.layer_norm:
-            candidate = bias[cell.see_x.index("g" if "g" in cell.see_x else "n")]
+            candidate = gates["g" if "g" in gates else "n"]
             candidate[...] = random_state.uniform(-0.5, 0.5, size=candidate.shape)
 
     def initialize_chain(self, labels, lengths, weights):
