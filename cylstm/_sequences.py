@@ -8,7 +8,9 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from . import _updates
 from ._arguments import as_array, check_collection, check_numeric, reading_numbers
+from ._engine import PRECISIONS
 
 # The kernels number tokens in 32 bits.
 MAX_VOCABULARY = (1 << 31) - 1
@@ -452,12 +454,8 @@ def _as_steps(x, k):
 
 
 def _all_finite(values):
-    # The sum is cheap, and finite if all values are. If it is not, it may have overflowed, so
-    # look at each value.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum(dtype=np.float64))) or bool(
-            np.isfinite(values).all()
-        )
+    """Of a C-contiguous float32 or float64 array."""
+    return _updates.all_finite[PRECISIONS[values.dtype]](values.reshape(-1))
 
 
 def _raise_not_finite(step_values, sample, step):
