@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cylstm import _sequences
+from cylstm._checks import warn_of_size
 from cylstm._sequences import (
     blocks_of_steps,
     columns_to_sequences,
@@ -184,6 +185,20 @@ def test_blocks_have_all_real_steps_once(block, monkeypatch):
         expected = sequences.values[np.sort(sequences.real_rows())]
         np.testing.assert_array_equal(np.concatenate(blocks), expected)
     assert all(np.shares_memory(steps, whole.values) for steps in blocks_of_steps(whole))
+
+
+@pytest.mark.parametrize("sample", range(5))
+def test_the_size_of_features_is_that_of_all_blocks(sample, monkeypatch, recwarn):
+    monkeypatch.setattr(_sequences, "BLOCK", 12)
+    X = np.zeros((5, 4, 3))
+    X[sample] = 25  # a root mean square of 11.2
+    with pytest.warns(UserWarning, match="are large.* of 11.2"):
+        warn_of_size(steps_to_sequences(X, "float64"), "a scaler")
+    for large in (1, -1):  # one of 60 numbers, all of which are otherwise small
+        X[:] = 1e-3
+        X[sample, 0, 0] = large * 0.3
+        warn_of_size(steps_to_sequences(X, "float64"), "a scaler")
+    assert len(recwarn) == 0
 
 
 @pytest.mark.parametrize(
