@@ -1,4 +1,4 @@
-/* Whether all of n numbers are finite. Exact, and of one pass: a sum of large ones would overflow. */
+/* Whether all of n numbers are finite, by their bits: a sum of large ones would overflow. */
 
 #if REAL_IS_FLOAT
 typedef uint32_t bits_of_real __attribute__((may_alias));
