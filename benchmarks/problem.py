@@ -68,8 +68,9 @@ class Problem:
             bias_hh[-len(of_h) :] = of_h
         return w_ih, w_hh, bias, bias_hh
 
-    def model(self, n_threads):
-        """A fitted LSTMRegressor with these weights, which can go on training."""
+    def model(self, n_threads, X=None, **settings):
+        """A fitted LSTMRegressor with these weights, which can go on training; for X in
+        another form if it is given."""
         model = LSTMRegressor(
             [self.n_units] * self.n_layers,
             cell=self.cell,
@@ -77,7 +78,8 @@ class Problem:
             bidirectional=len(self.directions) == 2,
             batch_size=len(self.X),
             n_jobs=n_threads,
-        ).partial_fit(self.X, self.y)
+            **settings,
+        ).partial_fit(self.X if X is None else X, self.y)
         for name, weight in model.weights_.items():
             weight[...] = self.weights[name]
         model.y_offset_, model.y_scale_ = np.zeros(1), np.ones(1)  # its outputs as they are

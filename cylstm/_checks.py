@@ -19,7 +19,9 @@ from ._sequences import (
     FORMS,
     MAX_VOCABULARY,
     Sequences,
+    blocks_of_steps,
     columns_to_sequences,
+    convert_plain,
     form_of,
     is_plain,
     ragged_to_sequences,
@@ -257,12 +259,13 @@ def warn_of_size(sequences: Sequences, scaler: str) -> None:
     move them, and name what scales them."""
     if sequences.values is None:
         return
-    values = sequences.values
-    if sequences.lengths.sum() < len(values):  # padding is NaN
-        values = values[sequences.real_rows()]
-    squares = np.einsum("ij,ij->j", values, values, dtype=np.float64)
-    rms = np.sqrt(squares / len(values))
-    all_small = rms.max() < SMALL and max(values.max(), -values.min()) < SMALL
+    squares = np.zeros(sequences.n_features)
+    largest = 0.0
+    for steps in blocks_of_steps(sequences):
+        squares += np.einsum("ij,ij->j", steps, steps, dtype=np.float64)
+        largest = max(largest, steps.max(), -steps.min())
+    rms = np.sqrt(squares / sequences.lengths.sum())
+    all_small = rms.max() < SMALL and largest < SMALL
     if rms.max() <= LARGE and not (all_small and rms.any()):
         return
     warnings.warn(
@@ -303,10 +306,10 @@ def read_columns(estimator: Any, X: Any, dtype: Any, reset: bool) -> np.ndarray:
     if isinstance(X, (list, tuple)) and len(X) == 0:
         raise ValueError("X is empty: found array with 0 sample(s), at least 1.")
     check_numeric(X, "X")
+    one_dtype = isinstance(dtype, np.dtype)  # and not a list to choose from
+    if not reset and one_dtype and is_plain(X, 2) and _has_same_columns(estimator, X):
+        return convert_plain(X, dtype)
     with reading_numbers("X"):
-        one_dtype = isinstance(dtype, np.dtype)  # and not a list to choose from
-        if not reset and one_dtype and is_plain(X, 2) and _has_same_columns(estimator, X):
-            return np.asarray(X, dtype=dtype, order="C")
         return validate_data(
             estimator, X, reset=reset, dtype=dtype, order="C", ensure_all_finite=False
         )

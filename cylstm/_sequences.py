@@ -8,7 +8,9 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from . import _updates
 from ._arguments import as_array, check_collection, check_numeric, reading_numbers
+from ._engine import PRECISIONS
 
 # The kernels number tokens in 32 bits.
 MAX_VOCABULARY = (1 << 31) - 1
@@ -17,6 +19,9 @@ FORMS = (
     "a 3-D array (n_samples, n_timesteps, n_features), a list of 2-D arrays (n_timesteps_k, "
     "n_features), or a 2-D array or data frame (n_samples, n_columns)"
 )
+
+# Numbers that are looked at together, while the cache holds them: X may be larger than memory.
+BLOCK = 1 << 16
 
 TOKEN_FORMS = (
     "an integer array (n_samples, n_timesteps) or a list of 1-D integer arrays, since "
@@ -169,9 +174,15 @@ def form_of(X: Any) -> str:
 def is_plain(X, n_dimensions):
     """Whether X is an array of numbers that scikit-learn's validation does nothing with but
     convert it, for which it takes 50 to 100 microseconds: more than a small network."""
-    if type(X) is not np.ndarray or X.ndim != n_dimensions:
+    if type(X) not in (np.ndarray, np.memmap) or X.ndim != n_dimensions:
         return False
     return X.dtype.kind in "fiub" and len(X) > 0
+
+
+def convert_plain(X, dtype):
+    """A plain array in C order, itself or a copy; what overflows becomes infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray(X, dtype=dtype, order="C")
 
 
 def columns_to_sequences(X, n_step_features):
@@ -205,10 +216,10 @@ def _check_finite(sequences):
 def steps_to_sequences(X, dtype):
     """Read a 3-D array; trailing steps that are NaN in every feature are padding."""
     _check_3d(X)
-    with reading_numbers("X"):
-        if is_plain(X, 3):
-            X = np.asarray(X, dtype=dtype, order="C")
-        else:
+    if is_plain(X, 3):
+        X = convert_plain(X, dtype)
+    else:
+        with reading_numbers("X"):
             X = check_array(
                 X,
                 dtype=dtype,
@@ -217,18 +228,46 @@ def steps_to_sequences(X, dtype):
                 ensure_all_finite=False,
                 input_name="X",
             )
-    _, T, _ = X.shape
     sequences = Sequences.from_equal_lengths(X)
-    if _all_finite(X):
-        return sequences
-    sequences.lengths = _unpadded_lengths(X)
-    check_not_empty(sequences.lengths)
-    inside = np.arange(T) < sequences.lengths[:, None]
-    bad = ~np.isfinite(X).all(axis=2) & inside
-    if bad.any():
-        sample, step = np.argwhere(bad)[0]
-        _raise_not_finite(X[sample, step], sample, step)
+    if not _all_finite(X):
+        sequences.lengths = _check_padded(X)
     return sequences
+
+
+def _check_padded(X):
+    """Number of real steps of each sequence of a 3-D X, all of which must be finite."""
+    n, T, n_features = X.shape
+    lengths = np.empty(n, dtype=np.int64)
+    first_bad = None
+    n_together = max(1, BLOCK // (T * n_features))
+    for start in range(0, n, n_together):
+        some = slice(start, start + n_together)
+        lengths[some] = _unpadded_lengths(X[some])
+        inside = np.arange(T) < lengths[some, None]
+        bad = ~np.isfinite(X[some]).all(axis=2) & inside
+        if first_bad is None and bad.any():
+            sample, step = np.argwhere(bad)[0]
+            first_bad = start + sample, step
+    check_not_empty(lengths)
+    if first_bad is not None:
+        _raise_not_finite(X[first_bad], *first_bad)
+    return lengths
+
+
+def blocks_of_steps(sequences):
+    """The real steps of all sequences, some rows at a time, in the order in which they stand
+    in `values`: views of it if it has no other rows, else copies."""
+    values = sequences.values
+    n_rows = max(1, BLOCK // values.shape[1])
+    sequences = sequences.take(np.argsort(sequences.starts))
+    ends = np.cumsum(sequences.lengths)
+    from_step_to_row = sequences.starts + sequences.lengths - ends
+    for start in range(0, ends[-1], n_rows):
+        steps = slice(start, start + n_rows)
+        if ends[-1] < len(values):
+            steps = np.arange(start, min(start + n_rows, ends[-1]))
+            steps += from_step_to_row[np.searchsorted(ends, steps, side="right")]
+        yield values[steps]
 
 
 def check_not_empty(lengths):
@@ -452,12 +491,8 @@ def _as_steps(x, k):
 
 
 def _all_finite(values):
-    # The sum is cheap, and finite if all values are. If it is not, it may have overflowed, so
-    # look at each value.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(values.sum(dtype=np.float64))) or bool(
-            np.isfinite(values).all()
-        )
+    """Of a C-contiguous float32 or float64 array."""
+    return _updates.all_finite[PRECISIONS[values.dtype]](values.reshape(-1))
 
 
 def _raise_not_finite(step_values, sample, step):

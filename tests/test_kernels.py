@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from problem import Problem, assert_close_to_largest, assert_same_bits
 
-from cylstm import _engine, _plan, _simd
+from cylstm import _engine, _plan, _simd, _updates
 from cylstm._network import Architecture, Network
 from cylstm._sequences import Sequences, ragged_to_sequences
 
@@ -513,3 +513,23 @@ def test_lanes_of_several_shards_equal_the_oracle():
     # More shards than lanes: the first of a lane writes its gradients, the others add to them.
     problem = Problem((5,), [2] * 300, "squared_error")
     problem.check_oracle(n_threads=2)
+
+
+# No number, fewer than a vector, and whole vectors with some left over.
+@pytest.mark.parametrize("n", [0, 1, 3, 16, 67])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_finite_numbers_and_others_at_every_place(dtype, n):
+    all_finite = _updates.all_finite[_engine.PRECISIONS[np.dtype(dtype)]]
+    limits = np.finfo(dtype)
+    x = np.resize([limits.max, -limits.max, limits.smallest_subnormal, -0.0, 0.3], n)
+    x = x.astype(dtype)  # any sum of two of the largest is infinite
+    assert all_finite(x)
+    # The NaN whose bits are next to those of infinity.
+    signalling = np.array(np.inf, dtype).view(f"u{x.itemsize}") + 1
+    for bad in (np.nan, -np.nan, np.inf, -np.inf, signalling.view(dtype)):
+        for k in range(n):
+            y = x.copy()
+            y[k] = bad
+            assert not all_finite(y)
+            assert all_finite(y[:k])
+            assert all_finite(y[k + 1 :])

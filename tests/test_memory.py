@@ -149,3 +149,50 @@ def test_a_long_sequence_trains_in_chunks():
     model = LSTMClassifier(H, return_sequences=True, bptt_steps=200, max_iter=1)
     # The whole history would be 182 MB.
     assert peak(lambda: model.fit(long, signs)) < 20e6
+
+
+# Much larger than a network of 4 units and what it needs for a batch.
+MANY = RNG.normal(size=(4000, 50, 16)).astype(np.float32)
+MANY_Y = MANY[:, -1, 0]
+
+
+def padded(X):
+    X = X.copy()
+    X[::2, 30:] = np.nan
+    return X
+
+
+def mapped(X, folder):
+    np.save(folder / "X.npy", X)
+    return np.load(folder / "X.npy", mmap_mode="r")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda folder: MANY,
+        lambda folder: padded(MANY),
+        lambda folder: MANY.astype(np.float64),
+        lambda folder: MANY.reshape(len(MANY), -1),
+        lambda folder: mapped(MANY, folder),
+        lambda folder: mapped(padded(MANY), folder),
+        lambda folder: mapped(MANY.reshape(len(MANY), -1), folder),
+    ],
+    ids=["array", "padded", "float64", "columns", "file", "padded file", "columns in a file"],
+)
+def test_large_data_is_not_copied(make, tmp_path):
+    many = make(tmp_path)
+    settings = {"max_iter": 1, "dtype": many.dtype.name, "n_step_features": MANY.shape[2]}
+    model = LSTMRegressor(4, **settings)
+    stopping = LSTMRegressor(4, early_stopping=True, **settings)
+    validated = {"X_val": many, "y_val": MANY_Y}
+    few = many[:10], MANY_Y[:10]
+    for call in (
+        lambda: model.fit(many, MANY_Y),
+        lambda: model.partial_fit(many, MANY_Y),
+        lambda: model.predict(many),
+        lambda: model.score(many, MANY_Y),
+        lambda: stopping.fit(many, MANY_Y),
+        lambda: stopping.fit(*few, **validated),
+    ):
+        assert peak(call) < many.nbytes / 8

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cylstm import _sequences
+from cylstm._checks import warn_of_size
 from cylstm._sequences import (
+    blocks_of_steps,
     columns_to_sequences,
     flatten_steps,
     form_of,
@@ -59,6 +62,17 @@ def test_equal_lengths_are_read_without_a_copy():
     sequences = steps_to_sequences(X, "float32")
     assert np.shares_memory(sequences.values, X)
     assert as_lists(sequences) == X.tolist()
+
+
+def test_a_file_is_read_without_a_copy(tmp_path):
+    X = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    for sequences in (
+        steps_to_sequences(mapped, "float32"),
+        columns_to_sequences(mapped[0], 1),
+    ):
+        assert np.shares_memory(sequences.values, mapped)
 
 
 def test_trailing_steps_of_nan_are_padding():
@@ -129,6 +143,62 @@ def test_nan_inside_a_padded_sequence():
     X[0, 2] = np.nan
     with pytest.raises(ValueError, match="contains NaN.*sample 0 at step 1"):
         steps_to_sequences(X, "float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_largest_numbers_are_finite(dtype):
+    X = np.full((2, 3, 2), np.finfo(dtype).max)
+    assert as_lists(steps_to_sequences(X, dtype)) == X.tolist()
+
+
+# Of 12 numbers each: less than a sequence, one, two, and all.
+@pytest.mark.parametrize("block", [1, 12, 30, 1000])
+def test_padding_is_found_some_sequences_at_a_time(block, monkeypatch):
+    monkeypatch.setattr(_sequences, "BLOCK", block)
+    lengths = np.array([4, 1, 3, 4, 2])
+    X = np.ones((5, 4, 3))
+    X[np.arange(4) >= lengths[:, None]] = np.nan
+    assert steps_to_sequences(X, "float64").lengths.tolist() == lengths.tolist()
+    X[2:, 0, 1] = np.inf
+    with pytest.raises(ValueError, match="infinity.*sample 2 at step 0"):
+        steps_to_sequences(X, "float64")
+    X[4] = np.nan
+    with pytest.raises(ValueError, match=r"X\[4\] has length 0"):
+        steps_to_sequences(X, "float64")
+
+
+@pytest.mark.parametrize("block", [1, 12, 20, 1000])
+def test_blocks_have_all_real_steps_once(block, monkeypatch):
+    monkeypatch.setattr(_sequences, "BLOCK", block)
+    X = np.arange(60.0).reshape(5, 4, 3)
+    whole = steps_to_sequences(X, "float64")
+    padded = X.copy()
+    padded[[0, 3], 1:] = np.nan
+    for sequences in (
+        whole,
+        whole.take([3, 0, 4]),
+        steps_to_sequences(padded, "float64"),
+        ragged_to_sequences([X[0], X[1, :1], X[2]], "float64"),
+    ):
+        blocks = list(blocks_of_steps(sequences))
+        assert max(map(len, blocks)) <= max(1, block // 3)
+        expected = sequences.values[np.sort(sequences.real_rows())]
+        np.testing.assert_array_equal(np.concatenate(blocks), expected)
+    assert all(np.shares_memory(steps, whole.values) for steps in blocks_of_steps(whole))
+
+
+@pytest.mark.parametrize("sample", range(5))
+def test_the_size_of_features_is_that_of_all_blocks(sample, monkeypatch, recwarn):
+    monkeypatch.setattr(_sequences, "BLOCK", 12)
+    X = np.zeros((5, 4, 3))
+    X[sample] = 25  # a root mean square of 11.2
+    with pytest.warns(UserWarning, match="are large.* of 11.2"):
+        warn_of_size(steps_to_sequences(X, "float64"), "a scaler")
+    for large in (1, -1):  # one of 60 numbers, all of which are otherwise small
+        X[:] = 1e-3
+        X[sample, 0, 0] = large * 0.3
+        warn_of_size(steps_to_sequences(X, "float64"), "a scaler")
+    assert len(recwarn) == 0
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ cdef extern from "kernels/simd.h" nogil:
         const void* kernels
         const void* int8
         update_kernels updates
+        bint (*all_finite)(Py_ssize_t n, const void* numbers) noexcept nogil
         double (*multiply_adds)(long rounds) noexcept nogil
         double (*read_numbers)(
             Py_ssize_t n, const void* numbers, long rounds

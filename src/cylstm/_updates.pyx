@@ -1,5 +1,5 @@
 """Gradient norm, penalty and optimizer steps, each in place on flat vectors; copies of
-vectors.
+vectors, and whether their numbers are finite.
 
 Norm, steps and copies share long vectors among the threads block by block; the norm adds
 the sums of the blocks in their order, whatever the number of threads.
@@ -18,7 +18,7 @@ from libc.string cimport memcpy
 
 import numpy as np
 
-from cylstm._simd cimport kernels_in_use, update_kernels
+from cylstm._simd cimport kernels_in_use, simd_isa, update_kernels
 
 cdef extern from "tuning.h":
     Py_ssize_t UPDATE_BLOCK
@@ -70,6 +70,18 @@ def norm(const floating[::1] x, int n_threads=1):
         for k in range(n_blocks):
             total += squares[k]
     return sqrt(total)
+
+
+def all_finite(const floating[::1] x):
+    """Whether no number is NaN or infinite."""
+    cdef const simd_isa* kernels = kernels_in_use(sizeof(floating))
+    cdef Py_ssize_t n = x.shape[0]
+    cdef bint finite
+    if n == 0:
+        return True
+    with nogil:
+        finite = kernels.all_finite(n, &x[0])
+    return finite
 
 
 def penalize(

@@ -90,6 +90,7 @@ PRAGMA(GCC target(SIMD_FEATURES))
 #include "pooling.h"
 #include "sums.h"
 #include "updates.h"
+#include "finite.h"
 #include "peak.h"
 
 #if defined(SIMD_FEATURES) && defined(__clang__)
@@ -148,6 +149,7 @@ static const kernels table = {
         int8,                                                                                \
         {.sum_of_squares = sum_of_squares, .penalize = penalize, .scale = scale, .sgd = sgd, \
          .adam = adam},                                                                      \
+        all_finite,                                                                          \
         multiply_adds,                                                                       \
         read_numbers,                                                                        \
     };

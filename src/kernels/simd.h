@@ -33,6 +33,7 @@ typedef struct {
     const void *kernels;
     const void *int8; /* NULL in double */
     update_kernels updates;
+    int (*all_finite)(ptrdiff_t n, const void *numbers); /* kernels/finite.h */
     /* kernels/peak.h */
     double (*multiply_adds)(long rounds);
     double (*read_numbers)(ptrdiff_t n, const void *numbers, long rounds);
