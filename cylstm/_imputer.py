@@ -30,6 +30,7 @@ from ._sequences import (
     flatten_steps,
     form_of,
     split_columns,
+    warn_of_gaps_or_padding,
 )
 
 GAPPY_SEQUENCES = """\
@@ -112,8 +113,10 @@ class SequenceImputer(  # type: ignore[call-arg]
 
     If a feature that had no gap in fit has one later, it is filled, but no column is added.
 
-    A 3-D array cannot tell a gap in every feature at the end of a sequence from padding.
-    Pass a list of 2-D arrays where sequences may end in such gaps, as with one feature.
+    A 3-D array cannot tell a gap in every feature at the end of a sequence from padding;
+    where it may be either, a warning says so. Pass a list of 2-D arrays where sequences may
+    end in such gaps, as with one feature: ``list(X)``, or ``unpad_sequences(X, lengths)`` if
+    X has padding as well.
 
     References
     ----------
@@ -177,7 +180,8 @@ class SequenceImputer(  # type: ignore[call-arg]
         check_collection(X, "X", FORMS)
         form, n_step_features = form_of(X), int(self.n_step_features)
         tasks = FitTasks(self, X, y, None, n_epochs=0)
-        rows, _, _ = self._read(X, form, n_step_features, reset=True)
+        rows, lengths, _ = self._read(X, form, n_step_features, reset=True)
+        warn_of_gaps_or_padding(X, rows, lengths)
         if form != "columns":
             self.n_features_in_ = rows.shape[1]
         self._form, self._n_step_features = form, n_step_features
@@ -204,21 +208,21 @@ class SequenceImputer(  # type: ignore[call-arg]
         -------
         %(filled)s
         """
-        check_is_fitted(self)
-        form = check_form(self, X, self._form)
-        rows, lengths, rebuild = self._read(X, form, self._n_step_features, reset=False)
-        check_step_features(self, rows.shape[1], len(self.statistics_))
-        filled = rebuild(self._fill(rows, lengths))
-        adapter = _get_container_adapter("transform", self)
-        if adapter is None or form == "steps":
-            return filled
-        if form == "columns":
-            return adapter.create_container(filled, X, columns=self.get_feature_names_out)
-        names = self._append_names(self._step_names())
-        sequences = cast("Iterable[Any]", X)
-        for k, (sequence, given) in enumerate(zip(filled, sequences, strict=True)):
-            filled[k] = adapter.create_container(sequence, given, columns=names)
-        return filled
+        return self._transform(X, warn=True)
+
+    def fit_transform(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Any:
+        """Learn the means, and which features have gaps, and fill them.
+
+        Parameters
+        ----------
+        %(X)s
+        y : ignored
+
+        Returns
+        -------
+        %(filled)s
+        """
+        return self.fit(X)._transform(X, warn=False)
 
     def get_feature_names_out(self, input_features: npt.ArrayLike | None = None) -> np.ndarray:
         """Names of the features of one step; after a fit to a 2-D X, of all columns.
@@ -253,6 +257,25 @@ class SequenceImputer(  # type: ignore[call-arg]
         if transform is not None:
             self._sklearn_output_config = {"transform": transform}  # clone copies it
         return self
+
+    def _transform(self, X, warn):
+        check_is_fitted(self)
+        form = check_form(self, X, self._form)
+        rows, lengths, rebuild = self._read(X, form, self._n_step_features, reset=False)
+        check_step_features(self, rows.shape[1], len(self.statistics_))
+        if warn:
+            warn_of_gaps_or_padding(X, rows, lengths)
+        filled = rebuild(self._fill(rows, lengths))
+        adapter = _get_container_adapter("transform", self)
+        if adapter is None or form == "steps":
+            return filled
+        if form == "columns":
+            return adapter.create_container(filled, X, columns=self.get_feature_names_out)
+        names = self._append_names(self._step_names())
+        sequences = cast("Iterable[Any]", X)
+        for k, (sequence, given) in enumerate(zip(filled, sequences, strict=True)):
+            filled[k] = adapter.create_container(sequence, given, columns=names)
+        return filled
 
     def _read(self, X, form, n_step_features, reset):
         """The steps of X as rows, their number in each sequence, and what rebuilds X; sets or

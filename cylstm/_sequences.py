@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -390,6 +392,39 @@ def flatten_steps(X, dtype=None):
     # In C order, since sums over F-ordered rows round differently.
     rows = check_array(np.concatenate(arrays), dtype=dtype, order="C", ensure_all_finite=False)
     return rows, lengths, rebuild
+
+
+def warn_of_gaps_or_padding(X, rows, lengths):
+    """Warn if a 3-D X has padding that may as well be missing values, since its real steps,
+    the rows, have some too."""
+    if getattr(X, "ndim", 0) != 3:
+        return
+    padded = np.flatnonzero((lengths < X.shape[1]) & (lengths > 0))
+    if len(padded) == 0 or not np.isnan(rows).any():
+        return
+    samples = ", ".join(map(str, padded[:5])) + ", ..." * (len(padded) > 5)
+    warnings.warn(
+        f"The last steps of {len(padded)} of {len(lengths)} sequences are NaN in every "
+        f"feature (sample{'s' * (len(padded) > 1)} {samples}). They were taken for padding and "
+        "left out, but X has NaN inside sequences too. If they are missing values, pass "
+        "list(X), in which every step is real; if they are padding, unpad_sequences(X, "
+        "lengths) from cylstm.preprocessing makes a list without them.",
+        UserWarning,
+        stacklevel=_level_of_caller(),
+    )
+
+
+def _level_of_caller():
+    """The stacklevel, for the function that asks, of the first line that is neither this
+    package's nor scikit-learn's, of which there are more in a Pipeline."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and _package_of(frame) in ("cylstm", "sklearn", "joblib"):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _package_of(frame):
+    return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 def _unpadded_lengths(X):

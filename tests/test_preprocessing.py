@@ -1,4 +1,6 @@
-"""StepwiseTransformer and make_windows."""
+"""StepwiseTransformer, make_windows and unpad_sequences; padding that may be gaps."""
+
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from cylstm.preprocessing import StepwiseTransformer, make_windows
+from cylstm import LSTMClassifier, LSTMLanguageModel
+from cylstm.preprocessing import (
+    SequenceImputer,
+    StepwiseTransformer,
+    make_windows,
+    unpad_sequences,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(loc=3, scale=2, size=(10, 5, 4))
@@ -132,6 +140,115 @@ def test_unfitted_and_unfit():
         StepwiseTransformer(StandardScaler()).transform(X)
     with pytest.raises(ValueError, match="'transformer' parameter"):
         StepwiseTransformer("scaler").fit(X)
+
+
+def with_gaps(shape, fraction=0.1):
+    return np.where(np.random.default_rng(0).random(shape) < fraction, np.nan, np.ones(shape))
+
+
+def warnings_of(call, *args):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(*args)
+    return caught
+
+
+@pytest.fixture(params=["stepwise", "imputer"])
+def transformer(request):
+    stepwise = StepwiseTransformer(StandardScaler())
+    return stepwise if request.param == "stepwise" else SequenceImputer()
+
+
+def test_one_warning_a_call_if_padding_may_be_gaps(transformer):
+    gappy = with_gaps((67, 20, 1))
+    ends = np.flatnonzero(np.isnan(gappy[:, -1, 0]))
+    assert len(ends) > 5
+    text = f"The last steps of {len(ends)} of 67 sequences are NaN in every feature (samples "
+    for name in ("fit", "transform", "fit_transform", "partial_fit"):
+        if not hasattr(transformer, name):
+            continue
+        (warning,) = warnings_of(getattr(transformer, name), gappy)
+        assert warning.category is UserWarning
+        assert str(warning.message).startswith(text + ", ".join(map(str, ends[:5])) + ", ...)")
+        assert "list(X)" in str(warning.message)
+        assert "unpad_sequences(X, lengths)" in str(warning.message)
+        assert warning.filename == __file__
+    caught = warnings_of(make_pipeline(clone(transformer)).fit_transform, gappy)
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(UserWarning, match=r"1 of 2 sequences .* \(sample 1\)\. They"):
+        transformer.transform(
+            np.array([[[1.0], [np.nan], [2.0]], [[3.0], [np.nan], [np.nan]]])
+        )
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pytest.param(PADDED, id="only padding"),
+        pytest.param(np.where(np.arange(5)[:, None] == 1, np.nan, X), id="only gaps"),
+        pytest.param(np.ones((2, 3, 1), int), id="integers"),
+        pytest.param(list(with_gaps((67, 20, 1))), id="list"),
+        pytest.param(with_gaps((67, 20, 1)).tolist(), id="nested lists"),
+        pytest.param(pd.Series(list(with_gaps((67, 20, 1)))), id="Series"),
+    ],
+)
+def test_no_warning_if_padding_is_padding(transformer, X):
+    assert not warnings_of(lambda: transformer.fit(X).transform(X))
+    assert not warnings_of(transformer.fit_transform, X)
+
+
+def test_no_warning_of_columns_in_which_every_step_is_real():
+    X = with_gaps((67, 20))
+    assert not warnings_of(lambda: SequenceImputer().fit(X).transform(X))
+
+
+def test_both_answers_to_the_warning():
+    X = np.array([[[1.0], [np.nan], [3.0]], [[3.0], [5.0], [np.nan]]])
+    imputer = SequenceImputer(add_indicator=False)
+    gaps = imputer.fit_transform(list(X))
+    assert [x.ravel().tolist() for x in gaps] == [[1, 1, 3], [3, 5, 5]]
+    padding = imputer.fit_transform(unpad_sequences(X, [3, 2]))
+    assert [x.ravel().tolist() for x in padding] == [[1, 1, 3], [3, 5]]
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, LENGTHS.tolist(), pd.Series(LENGTHS)])
+def test_sequences_without_padding(lengths):
+    padded = np.where(np.isnan(PADDED), -1, PADDED)
+    sequences = unpad_sequences(padded, lengths)
+    assert isinstance(sequences, list)
+    for x, expected in zip(sequences, RAGGED, strict=True):
+        np.testing.assert_array_equal(x, expected)
+        assert np.shares_memory(x, padded)
+
+
+def test_tokens_without_padding():
+    tokens = unpad_sequences(np.array([[1, 2, 0], [2, 0, 0]], dtype=np.int32), [3, 1])
+    assert [x.tolist() for x in tokens] == [[1, 2, 0], [2]]
+    LSTMClassifier(2, embedding_dim=2, max_iter=1).fit(tokens, [0, 1])
+    LSTMLanguageModel(2, max_iter=1).fit(tokens)
+    assert unpad_sequences([[1, 2], [3, 4]], np.uint8([1, 2]))[0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("X", "lengths", "message"),
+    [
+        (None, [1], "X is None; expected a 3-D array"),
+        (np.zeros(3), [1, 1, 1], r"X has shape \(3,\); expected a 3-D array"),
+        (np.zeros((0, 3, 2)), [], r"X has shape \(0, 3, 2\); expected a 3-D array"),
+        (RAGGED, LENGTHS, "X cannot be read as an array"),
+        (np.ma.masked_less(X, 0), LENGTHS, "X is a MaskedArray"),
+        (X, 5, "lengths is of type int; expected an int per sequence"),
+        (X, LENGTHS[:9], r"lengths has shape \(9,\), but X has 10 samples; expected an int"),
+        (X, LENGTHS[:, None], r"lengths has shape \(10, 1\), but X has 10 samples"),
+        (X, LENGTHS / 1, "lengths has dtype float64; expected integers"),
+        (X, LENGTHS > 2, "lengths has dtype bool; expected integers"),
+        (X, [5] * 8 + [0, 6], r"lengths\[8\] is 0, but must be from 1 to the 5 steps of X"),
+        (X, [5] * 9 + [6], r"lengths\[9\] is 6, but must be from 1 to the 5 steps of X"),
+    ],
+)
+def test_bad_lengths(X, lengths, message):
+    with pytest.raises(ValueError, match=message):
+        unpad_sequences(X, lengths)
 
 
 SERIES = np.arange(20.0).reshape(10, 2)  # features 2 t and 2 t + 1
