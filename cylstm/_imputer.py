@@ -13,7 +13,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_container_adapter
 from sklearn.utils.validation import (
     FLOAT_DTYPES,
-    _check_feature_names,
     _check_feature_names_in,
     check_is_fitted,
 )
@@ -21,7 +20,7 @@ from sklearn.utils.validation import (
 from ._arguments import check_64_bits, check_collection
 from ._base import rollback_on_error
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from ._checks import check_form, check_step_features, read_columns
+from ._checks import check_form, check_step_features, check_step_names, read_columns
 from ._docs import fill_docstrings
 from ._sequences import (
     FORMS,
@@ -289,13 +288,10 @@ class SequenceImputer(  # type: ignore[call-arg]
             def rebuild(rows):
                 return rows.reshape(len(steps), -1)
         else:
+            if reset or self._form != "columns":  # names of columns are not those of a step
+                check_step_names(self, X, form, reset)
             rows, lengths, rebuild = flatten_steps(X, FLOAT_DTYPES)
             check_not_empty(lengths)
-            if form == "ragged":
-                _check_same_names(X)
-            if reset or self._form != "columns":  # names of columns are not those of a step
-                first = next(iter(X)) if form == "ragged" else X
-                _check_feature_names(self, first, reset=reset)
         check_not_infinite(rows, lengths)
         return rows, lengths, rebuild
 
@@ -356,14 +352,3 @@ def _cast_fills(fills, dtype):
             f"{rounded.dtype}: scale X or fill_value down, or pass X as float64."
         )
     return rounded
-
-
-def _check_same_names(X):
-    """Refuse data frames whose columns differ in name or order."""
-    named = [(k, list(x.columns)) for k, x in enumerate(X) if hasattr(x, "columns")]
-    for k, names in named[1:]:
-        if names != named[0][1]:
-            raise ValueError(
-                f"X[{k}] has the columns {names}, but X[{named[0][0]}] has {named[0][1]}: all "
-                "sequences must have the same features in the same order."
-            )

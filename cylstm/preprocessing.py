@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
 from ._arguments import (
     as_array,
@@ -72,6 +72,9 @@ class StepwiseTransformer(  # type: ignore[call-arg]
     n_features_in_ : int
         Features of one step.
 
+    feature_names_in_ : array of str
+        Their names, if X was a list of data frames with string names.
+
     Examples
     --------
     >>> import numpy as np
@@ -106,7 +109,7 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         rows, y_rows, _ = self._flatten(X, y, warn=True)
         tasks = FitTasks(self, X, y, None, n_epochs=0)
         self.transformer_ = clone(self.transformer).fit(rows, y_rows)
-        self.n_features_in_ = rows.shape[1]
+        self._set_features(rows)
         tasks.end_fit()
         return self
 
@@ -125,9 +128,12 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         """
         self._validate_params()
         rows, y_rows, _ = self._flatten(X, y, warn=True)
-        transformer = getattr(self, "transformer_", None) or clone(self.transformer)
-        self.transformer_ = transformer.partial_fit(rows, y_rows)
-        self.n_features_in_ = rows.shape[1]
+        if hasattr(self, "transformer_"):
+            _check_feature_names(self, rows, reset=False)
+            self.transformer_ = self.transformer_.partial_fit(rows, y_rows)
+        else:
+            self.transformer_ = clone(self.transformer).partial_fit(rows, y_rows)
+            self._set_features(rows)
         return self
 
     def transform(self, X: npt.ArrayLike) -> Any:
@@ -208,7 +214,7 @@ class StepwiseTransformer(  # type: ignore[call-arg]
                 f"{type(X).__name__} of shape {np.shape(X)}; 2-D data can be passed to the "
                 "transformer itself."
             )
-        rows, lengths, rebuild = flatten_steps(X)
+        rows, lengths, rebuild = flatten_steps(X, keep_frames=True)
         if warn:
             warn_of_gaps_or_padding(X, rows, lengths)
         if y is not None:
@@ -218,9 +224,15 @@ class StepwiseTransformer(  # type: ignore[call-arg]
             y = _targets_of_steps(y, lengths)
         return rows, y, rebuild
 
+    def _set_features(self, rows):
+        self.n_features_in_ = rows.shape[1]
+        _check_feature_names(self, rows, reset=True)
+
     def _apply(self, method, X, warn):
         check_is_fitted(self)
         rows, _, rebuild = self._flatten(X, None, warn)
+        if method == "transform":
+            _check_feature_names(self, rows, reset=False)
         rows = getattr(self.transformer_, method)(rows)
         return rebuild(rows.toarray() if issparse(rows) else np.asarray(rows))
 

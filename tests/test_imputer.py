@@ -374,7 +374,7 @@ BAD_X = [
     (np.where(X[3, 2, 2] == X, np.inf, X)[:, :, 2], "infinity .* sample 3 at step 2"),
     (
         [pd.DataFrame({"a": [1.0]}), pd.DataFrame({"b": [1.0]})],
-        r"X\[1\] has the columns \['b'\], but X\[0\] has \['a'\]",
+        r"X\[1\] has other columns than X\[0\]: only X\[1\] has \['b'\], only X\[0\] has",
     ),
 ]
 

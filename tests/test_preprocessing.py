@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest, f_regression
@@ -121,6 +122,103 @@ def test_sparse_and_data_frame_outputs_become_arrays():
     assert isinstance(StepwiseTransformer(scaler).fit_transform(X), np.ndarray)
     pipeline = make_pipeline(StepwiseTransformer(StandardScaler()))
     assert isinstance(pipeline.set_output(transform="pandas").fit_transform(X), np.ndarray)
+
+
+NAMES = ["p", "q", "r", "s"]
+FRAMES = [pd.DataFrame(x, columns=NAMES) for x in RAGGED]
+
+
+@pytest.mark.parametrize("collection", [list, tuple, pd.Series])
+def test_the_transformer_gets_one_data_frame_of_all_steps(collection):
+    by_name = ColumnTransformer(
+        [("scale", StandardScaler(), ["r", "p"]), ("keep", "passthrough", ["q"])]
+    )
+    stepwise = StepwiseTransformer(by_name).fit(collection(FRAMES))
+    assert stepwise.feature_names_in_.tolist() == NAMES
+    assert stepwise.n_features_in_ == 4
+    assert stepwise.get_feature_names_out().tolist() == ["scale__r", "scale__p", "keep__q"]
+    steps = pd.concat(FRAMES)
+    expected = np.split(clone(by_name).fit_transform(steps), np.cumsum(LENGTHS)[:-1])
+    out = stepwise.transform(collection(FRAMES))
+    assert type(out) is (np.ndarray if collection is pd.Series else list)
+    for x, same in zip(out, expected, strict=True):
+        np.testing.assert_array_equal(x, same)
+
+
+def test_columns_keep_their_types():
+    frames = [
+        pd.DataFrame({"n": np.arange(k), "kind": list("abba")[:k]}).convert_dtypes()
+        for k in (4, 1, 3)
+    ]
+    frames[0].loc[1, "n"] = None
+    by_type = ColumnTransformer(
+        [
+            ("fill", SimpleImputer(), make_column_selector(dtype_include="number")),
+            ("codes", OneHotEncoder(), ["kind"]),
+        ]
+    )
+    stepwise = StepwiseTransformer(by_type)
+    filled = stepwise.fit_transform(frames)[0].tolist()
+    assert filled == [[0, 1, 0], [8 / 7, 0, 1], [2, 0, 1], [3, 1, 0]]
+    names = ["fill__n", "codes__kind_a", "codes__kind_b"]
+    assert stepwise.get_feature_names_out().tolist() == names
+
+
+def test_data_frames_without_names_are_arrays():
+    stepwise = StepwiseTransformer(StandardScaler()).fit(FRAMES)
+    nameless = [pd.DataFrame(x) for x in RAGGED]
+    expected = StepwiseTransformer(StandardScaler()).fit_transform(RAGGED)
+    out = stepwise.fit(nameless).transform(nameless)
+    assert not hasattr(stepwise, "feature_names_in_")
+    for x, same in zip(out, expected, strict=True):
+        np.testing.assert_array_equal(x, same)
+
+
+def test_other_data_frames_than_in_fit():
+    stepwise = StepwiseTransformer(StandardScaler()).partial_fit(FRAMES)
+    assert stepwise.feature_names_in_.tolist() == NAMES
+    swapped = [x[["q", "p", "r", "s"]] for x in FRAMES]
+    for call in (stepwise.transform, stepwise.partial_fit):
+        with pytest.raises(ValueError, match="feature names should match.*\n.*same order"):
+            call(swapped)
+        with pytest.raises(ValueError, match=r"X\[1\] has the columns .*, but X\[0\]"):
+            call([FRAMES[0], *swapped[1:]])
+        with pytest.raises(ValueError, match=r"X\[1\] has no column names"):
+            call([FRAMES[0], *RAGGED[1:]])
+        ours, inner = warnings_of(call, RAGGED)
+        assert "valid feature names, but StepwiseTransformer was" in str(ours.message)
+        assert "valid feature names, but StandardScaler was" in str(inner.message)
+    # What is inverted has other names.
+    out = [pd.DataFrame(x, columns=list("abcd")) for x in stepwise.transform(FRAMES)]
+    for x, same in zip(stepwise.inverse_transform(out), RAGGED, strict=True):
+        np.testing.assert_allclose(x, same)
+    nameless = StepwiseTransformer(StandardScaler()).fit(RAGGED)
+    ours, _ = warnings_of(nameless.transform, FRAMES)
+    assert "X has feature names, but StepwiseTransformer was" in str(ours.message)
+
+
+def test_a_fit_that_fails_keeps_the_names():
+    stepwise = StepwiseTransformer(StandardScaler()).fit(FRAMES)
+    with pytest.raises(ValueError, match="could not convert string"):
+        stepwise.fit([pd.DataFrame({"a": ["b"]})])
+    assert stepwise.feature_names_in_.tolist() == NAMES
+    assert stepwise.n_features_in_ == 4
+
+
+def test_empty_data_frames():
+    for bad, message in ((FRAMES[0][:0], "length 0"), (FRAMES[0][[]], "no column names")):
+        with pytest.raises(ValueError, match=rf"X\[1\] has {message}"):
+            StepwiseTransformer(StandardScaler()).fit([FRAMES[0], bad])
+
+
+def test_polars():
+    polars = pytest.importorskip("polars")
+    frames = [polars.from_dict(dict(zip(NAMES, x.T, strict=True))) for x in RAGGED]
+    stepwise = StepwiseTransformer(ColumnTransformer([("scale", StandardScaler(), ["r"])]))
+    out = stepwise.fit_transform(frames)
+    assert stepwise.feature_names_in_.tolist() == NAMES
+    expected = StandardScaler().fit_transform(np.concatenate(RAGGED)[:, 2:3])
+    np.testing.assert_allclose(np.concatenate(out), expected)
 
 
 def test_the_given_transformer_is_not_fitted():
