@@ -36,9 +36,9 @@ GAPPY_SEQUENCES = """\
 X : array-like or list of arrays
     A 3-D array (n_samples, n_timesteps, n_features), where trailing steps that are NaN
     in every feature are padding; a list, tuple or object array of 2-D arrays or data
-    frames (n_timesteps_k, n_features), where every step is real; or a 2-D array or data
-    frame (n_samples, n_columns), read as n_columns // n_step_features real steps. All
-    other NaN are gaps. It is never written to.
+    frames (n_timesteps_k, n_features), where every step is real, data frames with the same
+    column names; or a 2-D array or data frame (n_samples, n_columns), read as n_columns //
+    n_step_features real steps. All other NaN are gaps. It is never written to.
 """
 
 FILLED_SEQUENCES = """\

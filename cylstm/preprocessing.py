@@ -36,8 +36,10 @@ __all__ = ["SequenceImputer", "StepwiseTransformer", "make_windows", "unpad_sequ
 SEQUENCE_FORMS = "a 3-D array (n_samples, n_timesteps, n_features) or a list of 2-D arrays"
 
 SEQUENCES = """\
-X : array of shape (n_samples, n_timesteps, n_features) or list of 2-D arrays
-    Sequences. In a 3-D array, trailing steps that are NaN in every feature are padding
+X : array of shape (n_samples, n_timesteps, n_features) or list of 2-D arrays or data frames
+    Sequences. Of data frames all must have the same columns; if these have names, the
+    transformer gets one data frame of all steps (from pandas or polars), whose columns keep
+    their types. In a 3-D array, trailing steps that are NaN in every feature are padding
     and remain so; NaN elsewhere is passed to the transformer. With both, a warning says
     how to tell padding from missing values.
 """
