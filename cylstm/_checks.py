@@ -10,7 +10,11 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_sample_weight,
+    validate_data,
+)
 
 from ._arguments import check_collection, check_numeric, reading_numbers
 from ._dataset import Dataset
@@ -20,6 +24,7 @@ from ._sequences import (
     MAX_VOCABULARY,
     Sequences,
     blocks_of_steps,
+    check_same_names,
     columns_to_sequences,
     convert_plain,
     form_of,
@@ -217,16 +222,18 @@ def read_X(estimator: Any, X: Any) -> tuple[Sequences, InputFormat]:
     vocabulary = 0
     if estimator.embedding_dim is not None:
         form = "tokens"
+        estimator.__dict__.pop("feature_names_in_", None)
         sequences = tokens_to_sequences(X, estimator.vocabulary_size)
         vocabulary = int(estimator.vocabulary_size or sequences.tokens.max() + 1)
     else:
         check_collection(X, "X", FORMS)
         form = form_of(X)
+        if form != "columns":
+            check_step_names(estimator, X, form, reset=True)
         sequences = _READERS[form](estimator, X, dtype, int(estimator.n_step_features), True)
     n_features = 1 if form == "tokens" else sequences.n_features
     if form != "columns":
         estimator.n_features_in_ = n_features
-        estimator.__dict__.pop("feature_names_in_", None)
     return sequences, InputFormat(
         form=form,
         n_features=n_features,
@@ -242,6 +249,8 @@ def check_X(estimator: Any, X: Any, input_format: InputFormat) -> Sequences:
     if input_format.form == "tokens":
         return tokens_to_sequences(X, input_format.vocabulary)
     form = check_form(estimator, X, input_format.form)
+    if "columns" not in (form, input_format.form):  # whose names are not those of a step
+        check_step_names(estimator, X, form, reset=False)
     sequences = _READERS[form](
         estimator, X, np.dtype(input_format.dtype), input_format.n_step_features, False
     )
@@ -289,6 +298,15 @@ def check_form(estimator: Any, X: Any, fitted_form: str) -> str:
             "2-D arrays. For a single sequence x that is X = [x]."
         )
     return form
+
+
+def check_step_names(estimator: Any, X: Any, form: str, reset: bool) -> None:
+    """Set or check feature_names_in_ with a 3-D or ragged X, of which data frames have names,
+    like scikit-learn's validate_data with one data frame."""
+    first = check_same_names(X) if form == "ragged" else X
+    named = hasattr(estimator, "feature_names_in_")
+    if named or type(first) is not np.ndarray:  # asked first, since it takes 15 us
+        _check_feature_names(estimator, first, reset=reset)
 
 
 def check_step_features(estimator: Any, n_features: int, n_fitted: int) -> None:

@@ -13,7 +13,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _get_container_adapter
 from sklearn.utils.validation import (
     FLOAT_DTYPES,
-    _check_feature_names,
     _check_feature_names_in,
     check_is_fitted,
 )
@@ -21,7 +20,7 @@ from sklearn.utils.validation import (
 from ._arguments import check_64_bits, check_collection
 from ._base import rollback_on_error
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from ._checks import check_form, check_step_features, read_columns
+from ._checks import check_form, check_step_features, check_step_names, read_columns
 from ._docs import fill_docstrings
 from ._sequences import (
     FORMS,
@@ -30,15 +29,16 @@ from ._sequences import (
     flatten_steps,
     form_of,
     split_columns,
+    warn_of_gaps_or_padding,
 )
 
 GAPPY_SEQUENCES = """\
 X : array-like or list of arrays
     A 3-D array (n_samples, n_timesteps, n_features), where trailing steps that are NaN
     in every feature are padding; a list, tuple or object array of 2-D arrays or data
-    frames (n_timesteps_k, n_features), where every step is real; or a 2-D array or data
-    frame (n_samples, n_columns), read as n_columns // n_step_features real steps. All
-    other NaN are gaps. It is never written to.
+    frames (n_timesteps_k, n_features), where every step is real, data frames with the same
+    column names; or a 2-D array or data frame (n_samples, n_columns), read as n_columns //
+    n_step_features real steps. All other NaN are gaps. It is never written to.
 """
 
 FILLED_SEQUENCES = """\
@@ -112,8 +112,10 @@ class SequenceImputer(  # type: ignore[call-arg]
 
     If a feature that had no gap in fit has one later, it is filled, but no column is added.
 
-    A 3-D array cannot tell a gap in every feature at the end of a sequence from padding.
-    Pass a list of 2-D arrays where sequences may end in such gaps, as with one feature.
+    A 3-D array cannot tell a gap in every feature at the end of a sequence from padding;
+    where it may be either, a warning says so. Pass a list of 2-D arrays where sequences may
+    end in such gaps, as with one feature: ``list(X)``, or ``unpad_sequences(X, lengths)`` if
+    X has padding as well.
 
     References
     ----------
@@ -177,7 +179,8 @@ class SequenceImputer(  # type: ignore[call-arg]
         check_collection(X, "X", FORMS)
         form, n_step_features = form_of(X), int(self.n_step_features)
         tasks = FitTasks(self, X, y, None, n_epochs=0)
-        rows, _, _ = self._read(X, form, n_step_features, reset=True)
+        rows, lengths, _ = self._read(X, form, n_step_features, reset=True)
+        warn_of_gaps_or_padding(X, rows, lengths)
         if form != "columns":
             self.n_features_in_ = rows.shape[1]
         self._form, self._n_step_features = form, n_step_features
@@ -204,21 +207,21 @@ class SequenceImputer(  # type: ignore[call-arg]
         -------
         %(filled)s
         """
-        check_is_fitted(self)
-        form = check_form(self, X, self._form)
-        rows, lengths, rebuild = self._read(X, form, self._n_step_features, reset=False)
-        check_step_features(self, rows.shape[1], len(self.statistics_))
-        filled = rebuild(self._fill(rows, lengths))
-        adapter = _get_container_adapter("transform", self)
-        if adapter is None or form == "steps":
-            return filled
-        if form == "columns":
-            return adapter.create_container(filled, X, columns=self.get_feature_names_out)
-        names = self._append_names(self._step_names())
-        sequences = cast("Iterable[Any]", X)
-        for k, (sequence, given) in enumerate(zip(filled, sequences, strict=True)):
-            filled[k] = adapter.create_container(sequence, given, columns=names)
-        return filled
+        return self._transform(X, warn=True)
+
+    def fit_transform(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Any:
+        """Learn the means, and which features have gaps, and fill them.
+
+        Parameters
+        ----------
+        %(X)s
+        y : ignored
+
+        Returns
+        -------
+        %(filled)s
+        """
+        return self.fit(X)._transform(X, warn=False)
 
     def get_feature_names_out(self, input_features: npt.ArrayLike | None = None) -> np.ndarray:
         """Names of the features of one step; after a fit to a 2-D X, of all columns.
@@ -254,6 +257,25 @@ class SequenceImputer(  # type: ignore[call-arg]
             self._sklearn_output_config = {"transform": transform}  # clone copies it
         return self
 
+    def _transform(self, X, warn):
+        check_is_fitted(self)
+        form = check_form(self, X, self._form)
+        rows, lengths, rebuild = self._read(X, form, self._n_step_features, reset=False)
+        check_step_features(self, rows.shape[1], len(self.statistics_))
+        if warn:
+            warn_of_gaps_or_padding(X, rows, lengths)
+        filled = rebuild(self._fill(rows, lengths))
+        adapter = _get_container_adapter("transform", self)
+        if adapter is None or form == "steps":
+            return filled
+        if form == "columns":
+            return adapter.create_container(filled, X, columns=self.get_feature_names_out)
+        names = self._append_names(self._step_names())
+        sequences = cast("Iterable[Any]", X)
+        for k, (sequence, given) in enumerate(zip(filled, sequences, strict=True)):
+            filled[k] = adapter.create_container(sequence, given, columns=names)
+        return filled
+
     def _read(self, X, form, n_step_features, reset):
         """The steps of X as rows, their number in each sequence, and what rebuilds X; sets or
         checks the names."""
@@ -266,13 +288,10 @@ class SequenceImputer(  # type: ignore[call-arg]
             def rebuild(rows):
                 return rows.reshape(len(steps), -1)
         else:
+            if reset or self._form != "columns":  # names of columns are not those of a step
+                check_step_names(self, X, form, reset)
             rows, lengths, rebuild = flatten_steps(X, FLOAT_DTYPES)
             check_not_empty(lengths)
-            if form == "ragged":
-                _check_same_names(X)
-            if reset or self._form != "columns":  # names of columns are not those of a step
-                first = next(iter(X)) if form == "ragged" else X
-                _check_feature_names(self, first, reset=reset)
         check_not_infinite(rows, lengths)
         return rows, lengths, rebuild
 
@@ -333,14 +352,3 @@ def _cast_fills(fills, dtype):
             f"{rounded.dtype}: scale X or fill_value down, or pass X as float64."
         )
     return rounded
-
-
-def _check_same_names(X):
-    """Refuse data frames whose columns differ in name or order."""
-    named = [(k, list(x.columns)) for k, x in enumerate(X) if hasattr(x, "columns")]
-    for k, names in named[1:]:
-        if names != named[0][1]:
-            raise ValueError(
-                f"X[{k}] has the columns {names}, but X[{named[0][0]}] has {named[0][1]}: all "
-                "sequences must have the same features in the same order."
-            )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import sys
+import warnings
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
+from sklearn.utils.validation import _get_feature_names
 
 from . import _updates
-from ._arguments import as_array, check_collection, check_numeric, reading_numbers
+from ._arguments import as_array, check_collection, check_numeric, reading_numbers, shown
 from ._engine import PRECISIONS
 
 # The kernels number tokens in 32 bits.
@@ -27,6 +32,9 @@ TOKEN_FORMS = (
     "an integer array (n_samples, n_timesteps) or a list of 1-D integer arrays, since "
     "embedding_dim is set"
 )
+
+# Library of data frames -> arguments of its concat that put rows below rows.
+CONCAT_SETTINGS = {"pandas": {"ignore_index": True}, "polars": {"how": "vertical_relaxed"}}
 
 
 class Sequences:
@@ -314,6 +322,61 @@ def ragged_to_sequences(X, dtype):
     return sequences
 
 
+def check_same_names(X):
+    """Refuse a ragged X whose sequences differ in the names or the order of their columns.
+
+    Only data frames have names, and, as in scikit-learn, only if these are strings: then all
+    sequences must have them.
+
+    Returns
+    -------
+    first : array or data frame
+        A sequence, whose names are those of all.
+    """
+    first = next(iter(X))
+    if {*map(type, X)} == {np.ndarray}:
+        return first
+    columns, names = _columns_of(first), _names_of(first)
+    for k, x in enumerate(X):
+        if columns is not None and _columns_of(x) == columns:
+            continue  # found ten times as fast as names
+        others = _names_of(x)
+        if others != names:
+            raise ValueError(_difference(k, others, names))
+    return first
+
+
+def _columns_of(x):
+    columns = getattr(x, "columns", None)
+    return None if columns is None else list(columns)
+
+
+def _names_of(x):
+    names = None if isinstance(x, (np.ndarray, list, tuple)) else _get_feature_names(x)
+    return None if names is None else list(names)
+
+
+def _difference(k, names, names_of_first):
+    """What to say of sequence k, whose names are not those of the first."""
+    if names is None or names_of_first is None:
+        without, having, shared = (k, 0, names_of_first) if names is None else (0, k, names)
+        return (
+            f"X[{without}] has no column names, but X[{having}] has {shown(shared)}: X must "
+            "hold data frames or arrays, not both."
+        )
+    only_here = [name for name in names if name not in names_of_first]
+    only_first = [name for name in names_of_first if name not in names]
+    if only_here or only_first:
+        lists = {k: only_here, 0: only_first}
+        only = [f"only X[{i}] has {shown(names)}" for i, names in lists.items() if names]
+        what = f"X[{k}] has other columns than X[0]: {', '.join(only)}. All"
+    else:
+        what = (
+            f"X[{k}] has the columns {shown(names)}, but X[0] has {shown(names_of_first)}: all"
+        )
+    return f"{what} sequences must have the same features in the same order."
+
+
 def tokens_to_sequences(X, vocabulary_size):
     """Read token ids: an integer array (n_samples, n_timesteps), or a list of 1-D arrays.
     If vocabulary_size is None, any tokens from 0 on are valid."""
@@ -376,7 +439,7 @@ def _as_tokens(x, name, n_dimensions):
     return np.ascontiguousarray(x, dtype=np.int64)
 
 
-def flatten_steps(X, dtype=None):
+def flatten_steps(X, dtype=None, keep_frames=False):
     """All real steps of a 3-D or ragged X as the rows of one array, which may have NaN.
 
     Parameters
@@ -384,10 +447,13 @@ def flatten_steps(X, dtype=None):
     X : array or list of arrays
     dtype : dtype, list of dtypes or None
         The dtype of the rows, as check_array takes it.
+    keep_frames : bool
+        Whether to stack data frames that have column names as they are, whatever their
+        columns hold.
 
     Returns
     -------
-    rows : array of shape (n_rows, n_features)
+    rows : array or data frame of shape (n_rows, n_features)
     lengths : array of shape (n_samples,)
         Steps of each sequence.
     rebuild : callable(rows) -> X
@@ -414,9 +480,20 @@ def flatten_steps(X, dtype=None):
 
         return X[inside], lengths, rebuild
 
-    arrays = [_as_steps(x, k) for k, x in enumerate(X)]
-    _check_same_features(arrays)
-    lengths = np.fromiter(map(len, arrays), dtype=np.int64, count=len(arrays))
+    stack = _stacker_of_frames(X) if keep_frames else None
+    if stack is not None:
+        steps = list(X)
+        for k, x in enumerate(steps):
+            _check_shape(x, k)
+        rows = stack(steps)
+    else:
+        steps = [_as_steps(x, k) for k, x in enumerate(X)]
+        _check_same_features(steps)
+        # In C order, since sums over F-ordered rows round differently.
+        rows = check_array(
+            np.concatenate(steps), dtype=dtype, order="C", ensure_all_finite=False
+        )
+    lengths = np.fromiter(map(len, steps), dtype=np.int64, count=len(steps))
 
     def rebuild(rows):
         pieces = np.split(rows, np.cumsum(lengths)[:-1])
@@ -426,9 +503,53 @@ def flatten_steps(X, dtype=None):
         out[:] = pieces
         return out
 
-    # In C order, since sums over F-ordered rows round differently.
-    rows = check_array(np.concatenate(arrays), dtype=dtype, order="C", ensure_all_finite=False)
     return rows, lengths, rebuild
+
+
+def _stacker_of_frames(X):
+    """callable(sequences of X) -> one data frame of all their steps; None if they are no data
+    frames of pandas or polars with column names."""
+    first = check_same_names(X)
+    if _names_of(first) is None:
+        return None
+    module = "pandas" if hasattr(first, "iloc") else type(first).__module__
+    library = module.partition(".")[0]
+    if library not in CONCAT_SETTINGS:
+        return None
+    return functools.partial(import_module(library).concat, **CONCAT_SETTINGS[library])
+
+
+def warn_of_gaps_or_padding(X, rows, lengths):
+    """Warn if a 3-D X has padding that may as well be missing values, since its real steps,
+    the rows, have some too."""
+    if getattr(X, "ndim", 0) != 3:
+        return
+    padded = np.flatnonzero((lengths < X.shape[1]) & (lengths > 0))
+    if len(padded) == 0 or not np.isnan(rows).any():
+        return
+    samples = ", ".join(map(str, padded[:5])) + ", ..." * (len(padded) > 5)
+    warnings.warn(
+        f"The last steps of {len(padded)} of {len(lengths)} sequences are NaN in every "
+        f"feature (sample{'s' * (len(padded) > 1)} {samples}). They were taken for padding "
+        "and left out, but X has NaN inside sequences too. If they are missing values, pass "
+        "list(X), in which every step is real; if they are padding, unpad_sequences(X, "
+        "lengths) from cylstm.preprocessing makes a list without them.",
+        UserWarning,
+        stacklevel=_level_of_caller(),
+    )
+
+
+def _level_of_caller():
+    """The stacklevel, for the function that asks, of the first line that is neither this
+    package's nor scikit-learn's, of which there are more in a Pipeline."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and _package_of(frame) in ("cylstm", "sklearn", "joblib"):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _package_of(frame):
+    return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 def _unpadded_lengths(X):
@@ -478,16 +599,21 @@ def _as_steps(x, k):
     if x.dtype.kind not in "fiub":
         kind = "Complex data not supported" if x.dtype.kind == "c" else "not numbers"
         raise ValueError(f"X[{k}] has dtype {x.dtype}: {kind}.")
-    if x.ndim != 2:
+    _check_shape(x, k)
+    return x
+
+
+def _check_shape(x, k):
+    if len(x.shape) != 2:
         raise ValueError(
             f"X[{k}] has shape {x.shape}, but a sequence must have shape (n_timesteps, "
-            "n_features)." + (" For one feature write x[:, None]." if x.ndim == 1 else "")
+            "n_features)."
+            + (" For one feature write x[:, None]." if len(x.shape) == 1 else "")
         )
     if x.shape[0] == 0:
         raise ValueError(f"X[{k}] has length 0. Every sequence needs at least one step.")
     if x.shape[1] == 0:
         raise ValueError(f"X[{k}] has 0 features; at least one is required.")
-    return x
 
 
 def _all_finite(values):

@@ -16,22 +16,32 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
-from ._arguments import as_array, check_64_bits, check_collection, reading_numbers, shown
+from ._arguments import (
+    as_array,
+    check_64_bits,
+    check_collection,
+    check_numeric,
+    reading_numbers,
+    shown,
+)
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import fill_docstrings
 from ._imputer import SequenceImputer
-from ._sequences import flatten_steps, form_of
+from ._sequences import flatten_steps, form_of, warn_of_gaps_or_padding
 
-__all__ = ["SequenceImputer", "StepwiseTransformer", "make_windows"]
+__all__ = ["SequenceImputer", "StepwiseTransformer", "make_windows", "unpad_sequences"]
 
 SEQUENCE_FORMS = "a 3-D array (n_samples, n_timesteps, n_features) or a list of 2-D arrays"
 
 SEQUENCES = """\
-X : array of shape (n_samples, n_timesteps, n_features) or list of 2-D arrays
-    Sequences. In a 3-D array, trailing steps that are NaN in every feature are padding
-    and remain so; NaN elsewhere is passed to the transformer.
+X : array of shape (n_samples, n_timesteps, n_features) or list of 2-D arrays or data frames
+    Sequences. Of data frames all must have the same columns; if these have names, the
+    transformer gets one data frame of all steps (from pandas or polars), whose columns keep
+    their types. In a 3-D array, trailing steps that are NaN in every feature are padding
+    and remain so; NaN elsewhere is passed to the transformer. With both, a warning says
+    how to tell padding from missing values.
 """
 
 
@@ -64,6 +74,9 @@ class StepwiseTransformer(  # type: ignore[call-arg]
     n_features_in_ : int
         Features of one step.
 
+    feature_names_in_ : array of str
+        Their names, if X was a list of data frames with string names.
+
     Examples
     --------
     >>> import numpy as np
@@ -95,10 +108,10 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         self : StepwiseTransformer
         """
         self._validate_params()
-        rows, y_rows, _ = self._flatten(X, y)
+        rows, y_rows, _ = self._flatten(X, y, warn=True)
         tasks = FitTasks(self, X, y, None, n_epochs=0)
         self.transformer_ = clone(self.transformer).fit(rows, y_rows)
-        self.n_features_in_ = rows.shape[1]
+        self._set_features(rows)
         tasks.end_fit()
         return self
 
@@ -116,10 +129,13 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         self : StepwiseTransformer
         """
         self._validate_params()
-        rows, y_rows, _ = self._flatten(X, y)
-        transformer = getattr(self, "transformer_", None) or clone(self.transformer)
-        self.transformer_ = transformer.partial_fit(rows, y_rows)
-        self.n_features_in_ = rows.shape[1]
+        rows, y_rows, _ = self._flatten(X, y, warn=True)
+        if hasattr(self, "transformer_"):
+            _check_feature_names(self, rows, reset=False)
+            self.transformer_ = self.transformer_.partial_fit(rows, y_rows)
+        else:
+            self.transformer_ = clone(self.transformer).partial_fit(rows, y_rows)
+            self._set_features(rows)
         return self
 
     def transform(self, X: npt.ArrayLike) -> Any:
@@ -133,7 +149,21 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         -------
         X : array or list of arrays, in the form given
         """
-        return self._apply("transform", X)
+        return self._apply("transform", X, warn=True)
+
+    def fit_transform(self, X: npt.ArrayLike, y: npt.ArrayLike | None = None) -> Any:
+        """Fit the transformer to all steps, and transform them.
+
+        Parameters
+        ----------
+        %(X)s
+        y : array-like of shape (n_samples, ...) or list of arrays, default=None
+
+        Returns
+        -------
+        X : array or list of arrays, in the form given
+        """
+        return self.fit(X, y)._apply("transform", X, warn=False)
 
     @_transformer_has("inverse_transform")
     def inverse_transform(self, X: npt.ArrayLike) -> Any:
@@ -147,7 +177,7 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         -------
         X : array or list of arrays, in the form given
         """
-        return self._apply("inverse_transform", X)
+        return self._apply("inverse_transform", X, warn=False)
 
     @_transformer_has("get_feature_names_out")
     def get_feature_names_out(self, input_features: npt.ArrayLike | None = None) -> np.ndarray:
@@ -177,7 +207,7 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         """
         return self
 
-    def _flatten(self, X, y=None):
+    def _flatten(self, X, y, warn):
         check_collection(X, "X", SEQUENCE_FORMS)
         if form_of(X) == "columns":
             raise ValueError(
@@ -186,7 +216,9 @@ class StepwiseTransformer(  # type: ignore[call-arg]
                 f"{type(X).__name__} of shape {np.shape(X)}; 2-D data can be passed to the "
                 "transformer itself."
             )
-        rows, lengths, rebuild = flatten_steps(X)
+        rows, lengths, rebuild = flatten_steps(X, keep_frames=True)
+        if warn:
+            warn_of_gaps_or_padding(X, rows, lengths)
         if y is not None:
             check_collection(y, "y", "one target per sequence")
             if len(y) != len(lengths):
@@ -194,9 +226,15 @@ class StepwiseTransformer(  # type: ignore[call-arg]
             y = _targets_of_steps(y, lengths)
         return rows, y, rebuild
 
-    def _apply(self, method, X):
+    def _set_features(self, rows):
+        self.n_features_in_ = rows.shape[1]
+        _check_feature_names(self, rows, reset=True)
+
+    def _apply(self, method, X, warn):
         check_is_fitted(self)
-        rows, _, rebuild = self._flatten(X)
+        rows, _, rebuild = self._flatten(X, None, warn)
+        if method == "transform":
+            _check_feature_names(self, rows, reset=False)
         rows = getattr(self.transformer_, method)(rows)
         return rebuild(rows.toarray() if issparse(rows) else np.asarray(rows))
 
@@ -317,3 +355,66 @@ def _select_targets(values, targets):
             f"targets={shown(targets)} must be indices of the {n_features} features."
         )
     return values[:, [*columns]] if np.ndim(targets) else values[:, columns[0], None]
+
+
+def unpad_sequences(X: npt.ArrayLike, lengths: npt.ArrayLike) -> list[np.ndarray]:
+    """Cut padding off, whatever its value, where the lengths of the sequences are known.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_timesteps, n_features)
+        Or tokens of shape (n_samples, n_timesteps).
+    lengths : array-like of int of shape (n_samples,)
+        Number of real steps of each sequence, from its first on.
+
+    Returns
+    -------
+    sequences : list of arrays
+        Views of X, of shape (lengths[k], n_features) or (lengths[k],). Every estimator and
+        transformer takes them, and takes all of their steps for real: NaN, at the end too,
+        is a missing value.
+
+    Raises
+    ------
+    ValueError
+        If there is not one length per sequence, or one is not an int from 1 to n_timesteps.
+
+    See Also
+    --------
+    SequenceImputer : Fills missing values.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cylstm.preprocessing import unpad_sequences
+    >>> X = np.array([[[1.0], [2.0], [-1.0]], [[3.0], [4.0], [np.nan]]])
+    >>> unpad_sequences(X, lengths=[2, 3])
+    [array([[1.],
+           [2.]]), array([[ 3.],
+           [ 4.],
+           [nan]])]
+    """
+    expected = (
+        "a 3-D array (n_samples, n_timesteps, n_features), or tokens (n_samples, n_timesteps)"
+    )
+    check_collection(X, "X", expected)
+    check_numeric(X, "X")
+    array = as_array(X, "X")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(f"X has shape {array.shape}; expected {expected}.")
+    check_collection(lengths, "lengths", "an int per sequence")
+    n_steps = as_array(lengths, "lengths")
+    if n_steps.shape != array.shape[:1]:
+        raise ValueError(
+            f"lengths has shape {n_steps.shape}, but X has {len(array)} samples; expected an "
+            "int for each."
+        )
+    if n_steps.dtype.kind not in "iu":
+        raise ValueError(f"lengths has dtype {n_steps.dtype}; expected integers.")
+    outside = np.flatnonzero((n_steps < 1) | (n_steps > array.shape[1]))
+    if len(outside):
+        raise ValueError(
+            f"lengths[{outside[0]}] is {n_steps[outside[0]]}, but must be from 1 to the "
+            f"{array.shape[1]} steps of X."
+        )
+    return [x[:n] for x, n in zip(array, n_steps, strict=True)]

@@ -14,7 +14,12 @@ from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
 from cylstm.inspection import permutation_importance
 from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
-from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
+from cylstm.preprocessing import (
+    SequenceImputer,
+    StepwiseTransformer,
+    make_windows,
+    unpad_sequences,
+)
 
 ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel]
 DISPLAYS = [AttentionDisplay, GateDisplay, LossCurveDisplay]
@@ -88,7 +93,9 @@ def test_arguments_of_methods_are_described_in_order(cls):
         assert described == expected, name
 
 
-@pytest.mark.parametrize("thing", [*CLASSES, make_windows, permutation_importance])
+@pytest.mark.parametrize(
+    "thing", [*CLASSES, make_windows, permutation_importance, unpad_sequences]
+)
 def test_docstrings_are_filled_in_and_indented(thing):
     docs = [inspect.getdoc(thing)]
     if inspect.isclass(thing):

@@ -67,6 +67,74 @@ def test_data_frames_are_checked_by_name():
     assert not hasattr(model, "feature_names_in_")
 
 
+NAMES = ["p", "q", "r"]
+FRAMES = [pd.DataFrame(x, columns=NAMES) for x in RAGGED]
+SWAPPED = [x[["q", "p", "r"]] for x in FRAMES]
+RENAMED = [x.set_axis(["p", "q", "s"], axis=1) for x in FRAMES]
+
+
+@pytest.mark.parametrize("make", [regressor, classifier])
+@pytest.mark.parametrize("collection", [list, tuple, pd.Series])
+def test_lists_of_data_frames_are_checked_by_name(make, collection):
+    y = Y_RAGGED if make is regressor else LABELS
+    model = make().fit(collection(FRAMES), y)
+    assert model.feature_names_in_.tolist() == NAMES
+    assert model.n_features_in_ == F
+    assert weights_of(model) == weights_of(make().fit(RAGGED, y))
+    np.testing.assert_array_equal(model.predict(FRAMES), make().fit(RAGGED, y).predict(RAGGED))
+    for call in (
+        model.predict,
+        model.transform,
+        model.gate_values,
+        lambda X: model.score(X, y),
+        lambda X: model.partial_fit(X, y),
+        lambda X: model.set_params(warm_start=True).fit(X, y),
+        lambda X: make().fit(FRAMES, y, X_val=X, y_val=y),
+    ):
+        with pytest.raises(ValueError, match="feature names should match.*\n.*same order"):
+            call(collection(SWAPPED))
+        with pytest.raises(ValueError, match="unseen at fit time:\n- s\n.*\n- r"):
+            call(collection(RENAMED))
+        with pytest.raises(ValueError, match=r"X\[1\] has the columns"):
+            call(collection([FRAMES[0], *SWAPPED[1:]]))
+        with pytest.raises(ValueError, match=r"X\[0\] has no column names, but X\[1\] has"):
+            call(collection([RAGGED[0], *FRAMES[1:]]))
+        call(collection(FRAMES))
+    assert model.feature_names_in_.tolist() == NAMES
+
+
+def test_names_in_fit_or_later_only():
+    model = regressor().fit(FRAMES, Y_RAGGED)
+    for nameless in (RAGGED, PADDED, [x.set_axis(range(F), axis=1) for x in FRAMES]):
+        with pytest.warns(UserWarning, match="X does not have valid feature names, but LSTM"):
+            model.predict(nameless)
+    for nameless in (RAGGED, PADDED):
+        model = regressor().fit(FRAMES, Y_RAGGED).fit(nameless, Y_RAGGED)
+        assert not hasattr(model, "feature_names_in_")
+        with pytest.warns(UserWarning, match="X has feature names, but LSTMRegressor was"):
+            model.predict(FRAMES)
+
+
+def test_a_fit_that_fails_keeps_the_names():
+    model = regressor().fit(FRAMES, Y_RAGGED)
+    with pytest.raises(ValueError, match="contains NaN"):
+        model.fit([x * np.nan for x in RENAMED], Y_RAGGED)
+    assert model.feature_names_in_.tolist() == NAMES
+
+
+def test_names_of_columns_are_not_those_of_a_step():
+    columns = pd.DataFrame(X[:, :, 0], columns=[f"t{k}" for k in range(T)])
+    model = regressor().fit(columns, Y)
+    expected = model.predict([x[:, :1] for x in RAGGED])
+    np.testing.assert_array_equal(model.predict([x[["p"]] for x in FRAMES]), expected)
+
+
+def test_tokens_have_no_names():
+    model = regressor().fit(FRAMES, Y_RAGGED)
+    model.set_params(embedding_dim=2).fit([[1, 2], [0]], [1.0, 2.0])
+    assert not hasattr(model, "feature_names_in_")
+
+
 @pytest.mark.parametrize(
     "variant",
     [

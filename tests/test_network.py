@@ -422,14 +422,14 @@ def test_initial_weights():
     [("lstm", 1, 0), ("coupled", None, 0), ("input_gated", 1, 0), ("gru", 1, None)],
 )
 def test_units_keep_their_state_over_a_number_of_steps(cell, keeps, adds):
-    architecture = Architecture(5, 1000, 2, "squared_error", "float64", cell=cell)
+    architecture = Architecture(5, (300,), 2, "squared_error", "float64", cell=cell)
     network = Network(architecture)
     network.initialize(np.random.RandomState(0), span=21)
-    biases = network.weights["layers.0.bias"].reshape(-1, 1000)
+    biases = network.weights["layers.0.bias"].reshape(-1, 300)
     kept = biases[keeps] if keeps is not None else -biases[adds]
     # A gate of sigmoid(b) keeps 1 / (1 + exp(-b)) of a state: it decays over 1 + exp(b) steps.
     steps = np.sort(np.exp(kept))
-    np.testing.assert_allclose(steps, np.linspace(1, 20, 1000), atol=1)
+    np.testing.assert_allclose(steps, np.linspace(1, 20, 300), atol=2)
     if adds is not None:
         np.testing.assert_array_equal(biases[adds], -kept)
     others = [k for k in range(len(biases)) if k not in (keeps, adds)]

@@ -1,9 +1,12 @@
-"""StepwiseTransformer and make_windows."""
+"""StepwiseTransformer, make_windows and unpad_sequences; padding that may be gaps."""
+
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_selection import SelectKBest, f_regression
@@ -11,7 +14,13 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from cylstm.preprocessing import StepwiseTransformer, make_windows
+from cylstm import LSTMClassifier, LSTMLanguageModel
+from cylstm.preprocessing import (
+    SequenceImputer,
+    StepwiseTransformer,
+    make_windows,
+    unpad_sequences,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(loc=3, scale=2, size=(10, 5, 4))
@@ -115,6 +124,103 @@ def test_sparse_and_data_frame_outputs_become_arrays():
     assert isinstance(pipeline.set_output(transform="pandas").fit_transform(X), np.ndarray)
 
 
+NAMES = ["p", "q", "r", "s"]
+FRAMES = [pd.DataFrame(x, columns=NAMES) for x in RAGGED]
+
+
+@pytest.mark.parametrize("collection", [list, tuple, pd.Series])
+def test_the_transformer_gets_one_data_frame_of_all_steps(collection):
+    by_name = ColumnTransformer(
+        [("scale", StandardScaler(), ["r", "p"]), ("keep", "passthrough", ["q"])]
+    )
+    stepwise = StepwiseTransformer(by_name).fit(collection(FRAMES))
+    assert stepwise.feature_names_in_.tolist() == NAMES
+    assert stepwise.n_features_in_ == 4
+    assert stepwise.get_feature_names_out().tolist() == ["scale__r", "scale__p", "keep__q"]
+    steps = pd.concat(FRAMES)
+    expected = np.split(clone(by_name).fit_transform(steps), np.cumsum(LENGTHS)[:-1])
+    out = stepwise.transform(collection(FRAMES))
+    assert type(out) is (np.ndarray if collection is pd.Series else list)
+    for x, same in zip(out, expected, strict=True):
+        np.testing.assert_array_equal(x, same)
+
+
+def test_columns_keep_their_types():
+    frames = [
+        pd.DataFrame({"n": np.arange(k), "kind": list("abba")[:k]}).convert_dtypes()
+        for k in (4, 1, 3)
+    ]
+    frames[0].loc[1, "n"] = None
+    by_type = ColumnTransformer(
+        [
+            ("fill", SimpleImputer(), make_column_selector(dtype_include="number")),
+            ("codes", OneHotEncoder(), ["kind"]),
+        ]
+    )
+    stepwise = StepwiseTransformer(by_type)
+    filled = stepwise.fit_transform(frames)[0].tolist()
+    assert filled == [[0, 1, 0], [8 / 7, 0, 1], [2, 0, 1], [3, 1, 0]]
+    names = ["fill__n", "codes__kind_a", "codes__kind_b"]
+    assert stepwise.get_feature_names_out().tolist() == names
+
+
+def test_data_frames_without_names_are_arrays():
+    stepwise = StepwiseTransformer(StandardScaler()).fit(FRAMES)
+    nameless = [pd.DataFrame(x) for x in RAGGED]
+    expected = StepwiseTransformer(StandardScaler()).fit_transform(RAGGED)
+    out = stepwise.fit(nameless).transform(nameless)
+    assert not hasattr(stepwise, "feature_names_in_")
+    for x, same in zip(out, expected, strict=True):
+        np.testing.assert_array_equal(x, same)
+
+
+def test_other_data_frames_than_in_fit():
+    stepwise = StepwiseTransformer(StandardScaler()).partial_fit(FRAMES)
+    assert stepwise.feature_names_in_.tolist() == NAMES
+    swapped = [x[["q", "p", "r", "s"]] for x in FRAMES]
+    for call in (stepwise.transform, stepwise.partial_fit):
+        with pytest.raises(ValueError, match="feature names should match.*\n.*same order"):
+            call(swapped)
+        with pytest.raises(ValueError, match=r"X\[1\] has the columns .*, but X\[0\]"):
+            call([FRAMES[0], *swapped[1:]])
+        with pytest.raises(ValueError, match=r"X\[1\] has no column names"):
+            call([FRAMES[0], *RAGGED[1:]])
+        ours, inner = warnings_of(call, RAGGED)
+        assert "valid feature names, but StepwiseTransformer was" in str(ours.message)
+        assert "valid feature names, but StandardScaler was" in str(inner.message)
+    # What is inverted has other names.
+    out = [pd.DataFrame(x, columns=list("abcd")) for x in stepwise.transform(FRAMES)]
+    for x, same in zip(stepwise.inverse_transform(out), RAGGED, strict=True):
+        np.testing.assert_allclose(x, same)
+    nameless = StepwiseTransformer(StandardScaler()).fit(RAGGED)
+    ours, _ = warnings_of(nameless.transform, FRAMES)
+    assert "X has feature names, but StepwiseTransformer was" in str(ours.message)
+
+
+def test_a_fit_that_fails_keeps_the_names():
+    stepwise = StepwiseTransformer(StandardScaler()).fit(FRAMES)
+    with pytest.raises(ValueError, match="could not convert string"):
+        stepwise.fit([pd.DataFrame({"a": ["b"]})])
+    assert stepwise.feature_names_in_.tolist() == NAMES
+    assert stepwise.n_features_in_ == 4
+
+
+def test_empty_data_frames():
+    for bad, message in ((FRAMES[0][:0], "length 0"), (FRAMES[0][[]], "no column names")):
+        with pytest.raises(ValueError, match=rf"X\[1\] has {message}"):
+            StepwiseTransformer(StandardScaler()).fit([FRAMES[0], bad])
+
+
+def test_polars():
+    polars = pytest.importorskip("polars")
+    frames = [polars.from_dict(dict(zip(NAMES, x.T, strict=True))) for x in RAGGED]
+    stepwise = StepwiseTransformer(ColumnTransformer([("scale", StandardScaler(), ["r"])]))
+    out = stepwise.fit_transform(frames)
+    assert stepwise.feature_names_in_.tolist() == NAMES
+    expected = StandardScaler().fit_transform(np.concatenate(RAGGED)[:, 2:3])
+    np.testing.assert_allclose(np.concatenate(out), expected)
+
+
 def test_the_given_transformer_is_not_fitted():
     scaler = StandardScaler()
     StepwiseTransformer(scaler).fit(X)
@@ -132,6 +238,115 @@ def test_unfitted_and_unfit():
         StepwiseTransformer(StandardScaler()).transform(X)
     with pytest.raises(ValueError, match="'transformer' parameter"):
         StepwiseTransformer("scaler").fit(X)
+
+
+def with_gaps(shape, fraction=0.1):
+    return np.where(np.random.default_rng(0).random(shape) < fraction, np.nan, np.ones(shape))
+
+
+def warnings_of(call, *args):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call(*args)
+    return caught
+
+
+@pytest.fixture(params=["stepwise", "imputer"])
+def transformer(request):
+    stepwise = StepwiseTransformer(StandardScaler())
+    return stepwise if request.param == "stepwise" else SequenceImputer()
+
+
+def test_one_warning_a_call_if_padding_may_be_gaps(transformer):
+    gappy = with_gaps((67, 20, 1))
+    ends = np.flatnonzero(np.isnan(gappy[:, -1, 0]))
+    assert len(ends) > 5
+    text = f"The last steps of {len(ends)} of 67 sequences are NaN in every feature (samples "
+    for name in ("fit", "transform", "fit_transform", "partial_fit"):
+        if not hasattr(transformer, name):
+            continue
+        (warning,) = warnings_of(getattr(transformer, name), gappy)
+        assert warning.category is UserWarning
+        assert str(warning.message).startswith(text + ", ".join(map(str, ends[:5])) + ", ...)")
+        assert "list(X)" in str(warning.message)
+        assert "unpad_sequences(X, lengths)" in str(warning.message)
+        assert warning.filename == __file__
+    caught = warnings_of(make_pipeline(clone(transformer)).fit_transform, gappy)
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(UserWarning, match=r"1 of 2 sequences .* \(sample 1\)\. They"):
+        transformer.transform(
+            np.array([[[1.0], [np.nan], [2.0]], [[3.0], [np.nan], [np.nan]]])
+        )
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        pytest.param(PADDED, id="only padding"),
+        pytest.param(np.where(np.arange(5)[:, None] == 1, np.nan, X), id="only gaps"),
+        pytest.param(np.ones((2, 3, 1), int), id="integers"),
+        pytest.param(list(with_gaps((67, 20, 1))), id="list"),
+        pytest.param(with_gaps((67, 20, 1)).tolist(), id="nested lists"),
+        pytest.param(pd.Series(list(with_gaps((67, 20, 1)))), id="Series"),
+    ],
+)
+def test_no_warning_if_padding_is_padding(transformer, X):
+    assert not warnings_of(lambda: transformer.fit(X).transform(X))
+    assert not warnings_of(transformer.fit_transform, X)
+
+
+def test_no_warning_of_columns_in_which_every_step_is_real():
+    X = with_gaps((67, 20))
+    assert not warnings_of(lambda: SequenceImputer().fit(X).transform(X))
+
+
+def test_both_answers_to_the_warning():
+    X = np.array([[[1.0], [np.nan], [3.0]], [[3.0], [5.0], [np.nan]]])
+    imputer = SequenceImputer(add_indicator=False)
+    gaps = imputer.fit_transform(list(X))
+    assert [x.ravel().tolist() for x in gaps] == [[1, 1, 3], [3, 5, 5]]
+    padding = imputer.fit_transform(unpad_sequences(X, [3, 2]))
+    assert [x.ravel().tolist() for x in padding] == [[1, 1, 3], [3, 5]]
+
+
+@pytest.mark.parametrize("lengths", [LENGTHS, LENGTHS.tolist(), pd.Series(LENGTHS)])
+def test_sequences_without_padding(lengths):
+    padded = np.where(np.isnan(PADDED), -1, PADDED)
+    sequences = unpad_sequences(padded, lengths)
+    assert isinstance(sequences, list)
+    for x, expected in zip(sequences, RAGGED, strict=True):
+        np.testing.assert_array_equal(x, expected)
+        assert np.shares_memory(x, padded)
+
+
+def test_tokens_without_padding():
+    tokens = unpad_sequences(np.array([[1, 2, 0], [2, 0, 0]], dtype=np.int32), [3, 1])
+    assert [x.tolist() for x in tokens] == [[1, 2, 0], [2]]
+    LSTMClassifier(2, embedding_dim=2, max_iter=1).fit(tokens, [0, 1])
+    LSTMLanguageModel(2, max_iter=1).fit(tokens)
+    assert unpad_sequences([[1, 2], [3, 4]], np.uint8([1, 2]))[0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("X", "lengths", "message"),
+    [
+        (None, [1], "X is None; expected a 3-D array"),
+        (np.zeros(3), [1, 1, 1], r"X has shape \(3,\); expected a 3-D array"),
+        (np.zeros((0, 3, 2)), [], r"X has shape \(0, 3, 2\); expected a 3-D array"),
+        (RAGGED, LENGTHS, "X cannot be read as an array"),
+        (np.ma.masked_less(X, 0), LENGTHS, "X is a MaskedArray"),
+        (X, 5, "lengths is of type int; expected an int per sequence"),
+        (X, LENGTHS[:9], r"lengths has shape \(9,\), but X has 10 samples; expected an int"),
+        (X, LENGTHS[:, None], r"lengths has shape \(10, 1\), but X has 10 samples"),
+        (X, LENGTHS / 1, "lengths has dtype float64; expected integers"),
+        (X, LENGTHS > 2, "lengths has dtype bool; expected integers"),
+        (X, [5] * 8 + [0, 6], r"lengths\[8\] is 0, but must be from 1 to the 5 steps of X"),
+        (X, [5] * 9 + [6], r"lengths\[9\] is 6, but must be from 1 to the 5 steps of X"),
+    ],
+)
+def test_bad_lengths(X, lengths, message):
+    with pytest.raises(ValueError, match=message):
+        unpad_sequences(X, lengths)
 
 
 SERIES = np.arange(20.0).reshape(10, 2)  # features 2 t and 2 t + 1

@@ -10,6 +10,7 @@ from cylstm import _sequences
 from cylstm._checks import warn_of_size
 from cylstm._sequences import (
     blocks_of_steps,
+    check_same_names,
     columns_to_sequences,
     flatten_steps,
     form_of,
@@ -238,6 +239,53 @@ def test_bad_ragged(X, message):
 def test_bad_steps(X, message):
     with pytest.raises(ValueError, match=message):
         steps_to_sequences(X, "float32")
+
+
+def frame(names, n=2):
+    return pd.DataFrame(np.zeros((n, len(names))), columns=list(names))
+
+
+@pytest.mark.parametrize("collection", [list, tuple, objects, pd.Series])
+def test_names_shared_by_all_data_frames(collection):
+    for X in (
+        [frame("ab"), frame("ab", 3)],
+        RAGGED,
+        [x.tolist() for x in RAGGED],
+        # As in scikit-learn, names are strings.
+        [frame([0, 1]), frame([1, 0]), np.zeros((2, 2)), [[1, 2]]],
+    ):
+        assert check_same_names(collection(X)) is X[0]
+
+
+@pytest.mark.parametrize("collection", [list, objects])
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (
+            [frame("ab"), frame("ab"), frame("ba")],
+            r"X\[2\] has the columns \['b', 'a'\], but X\[0\] has \['a', 'b'\]: all sequences",
+        ),
+        (
+            [frame("abc"), frame("adc")],
+            r"X\[1\] has other .*: only X\[1\] has \['d'\], only X\[0\] has \['b'\]\. All",
+        ),
+        (
+            [frame("ab"), frame("a")],
+            r"X\[1\] has other .* X\[0\]: only X\[0\] has \['b'\]\. All",
+        ),
+        (
+            [frame("ab"), np.zeros((2, 2))],
+            r"X\[1\] has no column names, but X\[0\] has \['a', 'b'\]: .* not both",
+        ),
+        (
+            [frame([0, 1]), [[1, 2]], frame("ab")],
+            r"X\[0\] has no column names, but X\[2\] has \['a', 'b'\]: .* not both",
+        ),
+    ],
+)
+def test_names_that_differ(X, message, collection):
+    with pytest.raises(ValueError, match=message):
+        check_same_names(collection(X))
 
 
 def test_tokens():

@@ -9,7 +9,12 @@ import numpy.typing as npt
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm.inspection import permutation_importance
 from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
-from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, make_windows
+from cylstm.preprocessing import (
+    SequenceImputer,
+    StepwiseTransformer,
+    make_windows,
+    unpad_sequences,
+)
 
 
 def usage() -> None:
@@ -35,6 +40,7 @@ def usage() -> None:
     imputer: SequenceImputer = SequenceImputer("mean", add_indicator=True).fit(ragged)
     names = imputer.get_feature_names_out(["a"]).tolist()
     scaled = StepwiseTransformer(None).fit(windows, targets).transform(windows)
+    regressor.predict(unpad_sequences(X, [3, 2, 3, 1]))
     LossCurveDisplay.from_estimator(regressor).plot()
     GateDisplay.from_estimator(regressor, X[0], reverse=True)
     AttentionDisplay.from_estimator(regressor, X[:3])
@@ -47,3 +53,4 @@ def usage() -> None:
     model.sample("5")  # type: ignore[arg-type]
     SequenceImputer(add_indicator="all")  # type: ignore[arg-type]
     make_windows(X, window="3")  # type: ignore[arg-type]
+    unpad_sequences(X, None)  # type: ignore[arg-type]
