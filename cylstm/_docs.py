@@ -70,7 +70,7 @@ n_features_in_ : int
 """,
     "feature_names_in_": """\
 feature_names_in_ : array of str
-    Column names, if X was a data frame with string names.
+    Column names, if X was a data frame, or a list of data frames, with string names.
 """,
 }
 
@@ -78,9 +78,10 @@ ARGUMENTS = {
     "X": """\
 X : array-like or list of arrays
     A 3-D array (n_samples, n_timesteps, n_features), where trailing steps that are NaN
-    in every feature are padding; a list, tuple or object array of 2-D arrays
-    (n_timesteps_k, n_features) of any lengths from 1; or a 2-D array or data frame
-    (n_samples, n_columns), read as n_columns // n_step_features steps. With
+    in every feature are padding; a list, tuple or object array of 2-D arrays or data
+    frames (n_timesteps_k, n_features) of any lengths from 1; or a 2-D array or data frame
+    (n_samples, n_columns), read as n_columns // n_step_features steps. Column names of
+    data frames must be those of fit, and the same in a whole list. With
     embedding_dim: an integer array (n_samples, n_timesteps) or a list of 1-D integer
     arrays. It is never written to.
 """,

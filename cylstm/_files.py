@@ -78,6 +78,7 @@ class _Header(NamedTuple):
     places: dict[str, _Place]
     metadata: dict[str, Any]
     n_bytes: int  # of the file up to the data
+    size: int  # of the file
 
 
 def write_tensors(
@@ -148,8 +149,8 @@ def read_tensors(
             if not mmap:
                 return read_stream(file)
             header = read_header(file)
-            size = file.seek(0, os.SEEK_END)
-            mapped = MappedFile(file.fileno(), size, access=ACCESS_READ)
+            # Of this size: if the file became shorter, an error now and no signal later.
+            mapped = MappedFile(file.fileno(), header.size, access=ACCESS_READ)
         tensors = {
             name: np.ndarray(place.shape, place.dtype, mapped, header.n_bytes + place.begin)
             for name, place in header.places.items()
@@ -295,7 +296,7 @@ def _checked_header(header: bytes, n_data: int) -> _Header:
                 f"{shown(name)} starts at byte {n_bytes + place.begin}, which is not a "
                 f"multiple of {place.dtype.itemsize}"
             )
-    return _Header(places, metadata, n_bytes)
+    return _Header(places, metadata, n_bytes, n_bytes + n_data)
 
 
 def _checked_metadata(strings: Any) -> dict[str, Any]:
@@ -383,7 +384,7 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def remove_leftovers(path: PathLike) -> None:
-    """Remove what killed writers of a file have left. A writer that lives will fail."""
+    """Remove what killed writers of a file have left. One that is alive will fail."""
     target = os.path.realpath(path)
     pattern = os.path.join(
         glob.escape(os.path.dirname(target)),

@@ -9,7 +9,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -59,18 +58,20 @@ def _plain(value: Any, where: str, depth: int) -> Any:
     """A value as json.dumps expects it; depth is the number of values around it."""
     if depth > MAX_DEPTH:
         raise ValueError(TOO_DEEP)
-    if value is None or isinstance(value, (bool, np.bool_)):
-        return value if value is None else bool(value)
+    if value is None:
+        return None
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
     if isinstance(value, str):
         if _PAIR.search(value):
             raise ValueError(f"{where} has two surrogates in a row: {shown(value)}")
         return value
-    if isinstance(value, Integral):
+    if isinstance(value, (int, np.integer)):
         value = int(value)
         if abs(value) >= 10**MAX_DIGITS:
             raise ValueError(f"{where} is an integer of more than {MAX_DIGITS} digits")
         return value
-    if isinstance(value, Real):
+    if isinstance(value, (float, np.floating)):
         value = float(value)
         return value if math.isfinite(value) else {FLOAT_KEY: str(value)}
     if isinstance(value, Mapping):

@@ -147,11 +147,16 @@ def _is_gap(steps):
 def _in_form_of(X, sequences):
     """The permuted sequences in the place of those of a 3-D X, or as a list."""
     if form_of(X) != "steps":
-        return sequences
+        return [_with_names_of(given, x) for given, x in zip(X, sequences, strict=True)]
     X = np.array(X, dtype=sequences[0].dtype)
     for row, x in zip(X, sequences, strict=True):
         row[: len(x)] = x
     return X
+
+
+def _with_names_of(given, x):
+    """x as a data frame of pandas if the sequence was given as one."""
+    return type(given)(x, given.index, given.columns) if hasattr(given, "iloc") else x
 
 
 def _permute_feature(sequences, feature, random_state):

@@ -367,7 +367,8 @@ class GateDisplay:
         check_collection(x, "x", "one sequence of shape (n_timesteps, n_features)")
         prefix = f"layers.{layer}." + ("reverse." if reverse else "")
         # A list with one sequence is read the same way by every fitted model.
-        values = estimator.gate_values([as_array(x, "x")])
+        # Data frames have names, which it checks.
+        values = estimator.gate_values([x if hasattr(x, "columns") else as_array(x, "x")])
         layers = [name.rpartition(".") for name in values]
         chosen = {
             name: values[prefix + name][0]
