@@ -2,7 +2,7 @@
 
     python benchmarks/defaults.py run RESULTS [--data DIRECTORY] [--seeds 3] [--sets NAME ...]
                                   [--settings NAME ...]
-    python benchmarks/defaults.py report RESULTS [--base today]
+    python benchmarks/defaults.py report RESULTS [--base before]
 
 `run` appends a line of JSON to RESULTS for each set, setting and seed that is not there yet:
 the scores (accuracy, or R2 and at least -1) on a validation and a test part, and the seconds
@@ -12,7 +12,8 @@ mean gap to the best setting of each set, and the geometric mean of the times re
 base. Settings are to be chosen by the validation part; the test part only reports.
 
 A seed draws the network's start and, where none is given, the split; windows are split in the
-order of time. Inputs are standardised feature by feature, and targets by LSTMRegressor.
+order of time, those of the oil temperature in blocks. Inputs are standardised feature by
+feature, and targets by LSTMRegressor.
 
 DIRECTORY holds the sets that are neither generated nor scikit-learn's: pendigits,
 indoor_movement, rt_polarity, ud_ewt, airline, ett (see datasets.py and NOTE.md there).
@@ -49,6 +50,14 @@ def split(X, y, seed, n_train=None):
 def split_in_time(X, y):
     cuts = np.array([0.6, 0.8]) * len(y)
     return [take(X, y, rows) for rows in np.split(np.arange(len(y)), cuts.astype(int))]
+
+
+def split_in_blocks(X, y, seed, n_blocks=50):
+    """Blocks of a series at random: its last part may be unlike all others."""
+    which = np.random.default_rng(seed).permutation(n_blocks) * 10 // n_blocks
+    parts = which[np.arange(len(y)) * n_blocks // len(y)]
+    groups = parts < 6, (parts >= 6) & (parts < 8), parts >= 8
+    return [take(X, y, np.flatnonzero(group)) for group in groups]
 
 
 def take(X, y, rows):
@@ -130,12 +139,12 @@ def airline(folder):
     return split_in_time(*make_windows(counts, 12))
 
 
-def oil_temperature(folder, stride):
+def oil_temperature(folder, seed, stride):
     """ETTh1: the change over the next day, from all variables of two days."""
     path = folder / "ett" / "ETTh1.csv"
     table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=range(1, 8))
     X, y = make_windows(table, 48, horizon=24, stride=stride, targets=6)
-    return split_in_time(X, y[:, -1] - X[:, -1, 6])
+    return split_in_blocks(X, y[:, -1] - X[:, -1, 6], seed)
 
 
 def sentiment(folder, seed, n_train):
@@ -201,9 +210,13 @@ def make_sets(folder):
         ),
         "airline": (REGRESSION, {}, lambda seed: airline(folder)),
         **token_sets(folder, " (part)", 2000, 3000),
-        "oil temperature (part)": (REGRESSION, {}, lambda seed: oil_temperature(folder, 4)),
+        "oil temperature (part)": (
+            REGRESSION,
+            {},
+            lambda seed: oil_temperature(folder, seed, 4),
+        ),
         **token_sets(folder, "", None, 8000),
-        "oil temperature": (REGRESSION, {}, lambda seed: oil_temperature(folder, 1)),
+        "oil temperature": (REGRESSION, {}, lambda seed: oil_temperature(folder, seed, 1)),
     }
 
 
@@ -226,55 +239,54 @@ def token_sets(folder, suffix, n_tagged, n_rated):
 # -- Settings --
 
 
-def cosine(rate, batch_size, max_iter=100, **others):
+def cosine(learning_rate_init, batch_size, max_iter, start):
     return {
-        "learning_rate": "cosine",
-        "learning_rate_init": rate,
+        "learning_rate_init": learning_rate_init,
         "batch_size": batch_size,
         "max_iter": max_iter,
-        "n_iter_no_change": 10_000,
-        **others,
+        "start": start,
     }
 
 
-TODAY = {
+BEFORE = {
     "learning_rate": "constant",
     "learning_rate_init": 1e-3,
     "batch_size": 32,
     "max_iter": 100,
     "n_iter_no_change": 10,
+    "start": "one",
 }
 SETTINGS = {
-    "today": TODAY,
-    "today, no stall": {**TODAY, "n_iter_no_change": 10_000},
-    **{f"cosine 0.01, batch {size}": cosine(1e-2, size) for size in (8, 16, 32, 64)},
-    "cosine 0.01, batch 32, 50 epochs": cosine(1e-2, 32, 50),
+    "before": BEFORE,
+    "before, to the end": {**BEFORE, "n_iter_no_change": None},
     **{
-        f"cosine 0.01, batch {size}, chrono": cosine(1e-2, size, start="chrono")
-        for size in (8, 16, 32, 64)
+        f"{rate}, batch {size}, {epochs} epochs, {start}": cosine(rate, size, epochs, start)
+        for rate, size, epochs, start in (
+            (0.01, 32, 100, "one"),
+            (0.01, 32, 50, "one"),
+            (0.01, 8, 100, "chrono"),
+            (0.01, 32, 100, "chrono"),
+            (0.01, 8, 50, "chrono"),
+            (0.01, 16, 50, "chrono"),
+            (0.01, 32, 50, "chrono"),
+            (0.01, 64, 50, "chrono"),
+            (0.005, 16, 50, "chrono"),
+            (0.003, 32, 50, "chrono"),
+            (0.01, 32, 50, "log chrono"),
+            (0.01, 32, 50, "half chrono"),
+        )
     },
-    **{
-        f"cosine 0.01, batch {size}, chrono, 50 epochs": cosine(1e-2, size, 50, start="chrono")
-        for size in (8, 16, 32, 64)
-    },
-    "cosine 0.005, batch 16, chrono": cosine(5e-3, 16, start="chrono"),
-    "cosine 0.005, batch 16, chrono, 50 epochs": cosine(5e-3, 16, 50, start="chrono"),
-    "cosine 0.003, batch 16, chrono": cosine(3e-3, 16, start="chrono"),
-    **{
-        f"cosine 0.01, batch 16, {start}": cosine(1e-2, 16, start=start)
-        for start in ("log chrono", "chrono of f", "half chrono")
-    },
-    **{
-        f"cosine 0.01, batch 32, {start}, 50 epochs": cosine(1e-2, 32, 50, start=start)
-        for start in ("log chrono", "half chrono")
-    },
+    "defaults": {},
+    "defaults, early stopping": {"early_stopping": True},
+    "defaults, early stopping, patience 25": {"early_stopping": True, "n_iter_no_change": 25},
 }
 
 
 def with_start(cls, start):
-    """The estimator with other biases of the forget gate and the input gate at the start:
-    log(u) and -log(u), where u is uniform between 1 and the longest length - 1 (Tallec &
-    Ollivier 2018); u with a uniform logarithm; without the input gate; in half the units."""
+    """The estimator with other biases of the forget and the input gate at the start: 1 and 0
+    ("one"); log(u) and -log(u), where u is uniform between 1 and the longest length - 1
+    ("chrono", Tallec & Ollivier 2018), or its logarithm is ("log chrono"); or that in half of
+    the units ("half chrono")."""
 
     class Changed(cls):
         def _prepare(self, network, data):
@@ -285,12 +297,15 @@ def with_start(cls, start):
                 if not (name.startswith("layers.") and name.endswith(".bias")):
                     continue
                 i, f, *_ = np.split(view, 4)
-                some = slice(None, len(f) // 2 if start == "half chrono" else None)
-                low, high = (0, np.log(longest)) if start == "log chrono" else (1, longest)
-                u = rng.uniform(low, high, len(f[some]))
-                f[some] = u if start == "log chrono" else np.log(u)
-                if start != "chrono of f":
-                    i[some] = -f[some]
+                i[:], f[:] = 0, 1
+                if start == "one":
+                    continue
+                some = slice(len(f) // 2 if start == "half chrono" else len(f))
+                if start == "log chrono":
+                    f[some] = rng.uniform(0, np.log(longest), len(f[some]))
+                else:
+                    f[some] = np.log(rng.uniform(1, longest, len(f[some])))
+                i[some] = -f[some]
             network.changed()
 
     return Changed
@@ -433,7 +448,7 @@ def main():
     command.set_defaults(function=run)
     command = commands.add_parser("report")
     command.add_argument("results")
-    command.add_argument("--base", default="today")
+    command.add_argument("--base", default="before")
     command.set_defaults(function=report)
     arguments = parser.parse_args()
     arguments.function(arguments)

@@ -336,8 +336,8 @@ class NetworkEstimator(
             Of all training data, which the penalty is divided by.
         resume : bool
         partial : bool
-            Whether more calls are to follow: they find memory to work in, and a periodic
-            learning rate schedule does not start again in each.
+            Whether more calls are to follow: they find memory to work in, and the length of
+            training is unknown.
         n_epochs : int
         validate : callable() -> float, or None
             Validation score.
@@ -351,8 +351,7 @@ class NetworkEstimator(
         l1 = self.alpha * self.l1_ratio / total_weight
         l2 = self.alpha * (1 - self.l1_ratio) / total_weight
         self._check_penalty(l1, l2, total_weight)
-        new_period = not partial and self.cosine_epochs is None
-        optimizer = self._make_optimizer(network, l2, resume, new_period)
+        optimizer = self._make_optimizer(network, l2, resume, partial)
         if checkpoint is not None:
             checkpoint.check_fit(self._start(network, optimizer) if resume else ())
             if self.verbose and checkpoint.n_done:
@@ -427,10 +426,13 @@ class NetworkEstimator(
                 f'solver="{self.solver}" would turn weights round instead of shrinking them.'
             )
 
-    def _make_optimizer(self, network, l2, resume, new_period):
+    def _make_optimizer(self, network, l2, resume, partial):
+        new_period, schedule = self.cosine_epochs is None, self.learning_rate
+        if new_period and partial and SCHEDULES[schedule].periodic:
+            schedule = "constant"  # of no period
         optimizer = Optimizer(
             SOLVERS[self.solver].make_rule(self, l2, network.penalized),
-            self.learning_rate,
+            schedule,
             self.learning_rate_init,
             self.clip_norm,
             self.cosine_epochs or self.max_iter,

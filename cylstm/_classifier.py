@@ -86,7 +86,7 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     >>> lengths = rng.integers(5, 15, size=200)
     >>> X = [rng.normal(size=(n, 3)) for n in lengths]  # 200 sequences of any length
     >>> y = np.array(["up" if x[:, 0].sum() > 0 else "down" for x in X])
-    >>> model = LSTMClassifier(learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> model = LSTMClassifier(random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.9
     True
     """
@@ -112,8 +112,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         solver: str = "adam",
-        learning_rate_init: float = 1e-3,
-        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-2,
+        learning_rate: str = "cosine",
         cosine_epochs: int | None = None,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -121,8 +121,8 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         clip_norm: float | None = 1.0,
-        batch_size: int = 32,
-        max_iter: int = 100,
+        batch_size: int | str = "auto",
+        max_iter: int = 50,
         shuffle: bool = True,
         bptt_steps: int | None = None,
         early_stopping: bool = False,

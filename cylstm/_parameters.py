@@ -20,7 +20,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from . import _plan
 from ._losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from ._optimizers import SCHEDULES, SOLVERS
-from ._training import PATIENCE
+from ._training import AUTO_BATCH, PATIENCE
 from ._vocabulary import MAX_TOKENS
 
 
@@ -272,7 +272,9 @@ PARAMETERS: dict[str, Parameter] = {
             """Number of epochs in which learning_rate="cosine" falls to 0, before it starts
             again, counted over all calls that continue a training. If None, it is max_iter,
             counted from the start of each call of fit: one with warm_start=True starts again
-            at learning_rate_init, and several short fits end elsewhere than a long one.""",
+            at learning_rate_init, and several short fits end elsewhere than a long one.
+            partial_fit, which does not know how many calls are to come, then keeps
+            learning_rate_init.""",
             1,
         )
     ),
@@ -313,7 +315,12 @@ PARAMETERS: dict[str, Parameter] = {
             "neither",
         )
     ),
-    "batch_size": integer("Number of sequences per step of the solver.", 1),
+    "batch_size": Parameter(
+        [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        'int or "auto"',
+        f"""Number of sequences per step of the solver. "auto": a tenth of those that are
+        trained on, but at least {AUTO_BATCH[0]} and at most {AUTO_BATCH[1]}.""",
+    ),
     "max_iter": integer(
         """Maximum number of epochs. No ConvergenceWarning is raised when it is reached.""", 1
     ),
@@ -347,8 +354,9 @@ PARAMETERS: dict[str, Parameter] = {
         [StrOptions(set(get_scorer_names())), callable, None],
         "str, callable or None",
         """What `validation_scores_` are: the name of one of scikit-learn's scorers, a scorer
-        made by make_scorer, or a function of the estimator, X and y; higher is better. With
-        return_sequences the first two get all real steps as samples. If None, `score`.""",
+        made by make_scorer, or a function of the estimator, X and y (without weights); higher
+        is better. With return_sequences the first two get all real steps as samples. If None,
+        `score`.""",
     ),
     "n_iter_no_change": optional(
         integer(

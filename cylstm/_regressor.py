@@ -88,7 +88,7 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.uniform(-1, 1, size=(200, 10, 2))  # 200 sequences, 10 steps, 2 features
     >>> y = X[:, :, 0].sum(axis=1)
-    >>> model = LSTMRegressor(learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> model = LSTMRegressor(random_state=0).fit(X, y)
     >>> model.score(X, y) > 0.9
     True
     """
@@ -115,8 +115,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         solver: str = "adam",
-        learning_rate_init: float = 1e-3,
-        learning_rate: str = "constant",
+        learning_rate_init: float = 1e-2,
+        learning_rate: str = "cosine",
         cosine_epochs: int | None = None,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -124,8 +124,8 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         clip_norm: float | None = 1.0,
-        batch_size: int = 32,
-        max_iter: int = 100,
+        batch_size: int | str = "auto",
+        max_iter: int = 50,
         shuffle: bool = True,
         bptt_steps: int | None = None,
         early_stopping: bool = False,

@@ -413,7 +413,8 @@ class BaseLSTM(NetworkEstimator):
         targets = self._encode(labelled.targets)
         weights = self._class_weights(targets, labelled.weights)
         network = self._make_network(resume, **self._layout())
-        self._start_training(network, resume, checkpoint)
+        span = int(np.median(sequences.lengths))
+        self._start_training(network, resume, checkpoint, span=span)
         data = Dataset(sequences, targets, weights, labelled.per_step)
         if checkpoint is not None:
             checkpoint.add_data(labelled.arrays())
@@ -439,7 +440,7 @@ class BaseLSTM(NetworkEstimator):
         make_trainer = functools.partial(
             Trainer,
             data=data,
-            batch_size=int(self.batch_size),
+            batch_size=self.batch_size,
             shuffle=self.shuffle,
             random_state=self._random_state,
             bptt_steps=self.bptt_steps and int(self.bptt_steps),

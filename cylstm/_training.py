@@ -17,6 +17,9 @@ from ._engine import PRECISIONS
 # adapts to progress, unless n_iter_no_change says otherwise.
 PATIENCE = 10
 
+# The smallest and largest number of sequences in an automatic batch.
+AUTO_BATCH = 8, 32
+
 
 class NonFiniteLossError(ValueError):
     """The loss or its gradient became NaN or infinite."""
@@ -216,7 +219,7 @@ class Trainer(BatchTrainer):
     network, optimizer, **settings
         As BatchTrainer takes them.
     data : Dataset
-    batch_size : int
+    batch_size : int or "auto"
     shuffle : bool
         Draw a new order in each epoch.
     random_state : RandomState
@@ -239,7 +242,9 @@ class Trainer(BatchTrainer):
         self.sequences = data.sequences
         self.targets, self.weights = data.spread()
         self.n_samples = len(data)
-        self.batch_size = min(batch_size, len(data))
+        if batch_size == "auto":
+            batch_size = min(max(len(data) // 10, AUTO_BATCH[0]), AUTO_BATCH[1])
+        self.batch_size = min(int(batch_size), len(data))
         self.epoch_is_a_step = self.batch_size == len(data) and bptt_steps is None
         self.shuffle = shuffle
         self.random_state = random_state

@@ -127,11 +127,11 @@ def make_validation(model: Any, data: Any, given: Callable) -> Callable[[], floa
     if model.scoring is None:
         return lambda: model._validate(data)
     scorer = check_scoring(model, model.scoring)
+    arguments, weights = (model, *given()), {}
     if isinstance(scorer, _BaseScorer):
-        arguments: tuple = (_AsRead(model), data.sequences, data.targets)
-    else:
-        arguments = (model, *given())
-    weights = {} if (data.weights == 1).all() else {"sample_weight": data.weights}
+        arguments = _AsRead(model), data.sequences, data.targets
+        if (data.weights != 1).any():
+            weights = {"sample_weight": data.weights}
 
     def validate():
         score = scorer(*arguments, **weights)

@@ -3,6 +3,7 @@ accepts."""
 
 import copy
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,11 @@ MAX_SEQUENCES, MAX_STEPS = 12, 6
 
 def one_of(*values):
     return st.sampled_from(values)
+
+
+def count(model, X, y):
+    """A score that takes no data amiss."""
+    return float(len(X))
 
 
 # Values of the parameters; `reconcile` changes those that cannot go together.
@@ -56,6 +62,8 @@ SHARED = {
     "n_jobs": one_of(None, 1, 2, 3, -1),
     "random_state": SEEDS | st.builds(np.random.RandomState, SEEDS),
     "verbose": one_of(0, 1, 2, True),
+    "checkpoint": st.none(),  # one path is for one fit
+    "checkpoint_every": one_of(1, 3, timedelta(seconds=1)),
 }
 SUPERVISED = SHARED | {
     "bidirectional": st.booleans(),
@@ -65,7 +73,8 @@ SUPERVISED = SHARED | {
     "learning_rate": one_of("constant", "invscaling", "adaptive", "cosine"),
     "bptt_steps": one_of(None, None, 1, 2, 100),
     "n_step_features": one_of(1, 2, 3),
-    "scoring": one_of(None, None, lambda model, X, y: float(len(X))),
+    "batch_size": one_of("auto", 1, 3, 5, 10_000),
+    "scoring": one_of(None, None, count),
 }
 PARAMETERS = {
     LSTMRegressor: SUPERVISED

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from example_sequences import N, X, Y, regressor, weights_of
+from example_sequences import SMALL, N, X, Y, regressor, weights_of
 
 from cylstm import LSTMRegressor
 from cylstm._base import duration
@@ -37,7 +37,7 @@ class Interrupting(LSTMRegressor):
 
 
 def test_ctrl_c_keeps_the_weights_reached():
-    model = Interrupting(6, max_iter=10, random_state=0)
+    model = Interrupting(**SMALL | {"max_iter": 10})
     with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
         model.fit(X, Y)
     assert weights_of(model) == weights_of(regressor(max_iter=3).fit(X, Y))

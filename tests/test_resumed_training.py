@@ -59,12 +59,20 @@ def test_a_cosine_over_several_fits():
     # Without cosine_epochs each of them starts again.
     parts = regressor(max_iter=3, warm_start=True, **settings).fit(X, Y).fit(X, Y)
     assert parts.history_["learning_rate"] == 2 * parts.history_["learning_rate"][:3]
-    # Calls of partial_fit go on in either case.
-    for cosine_epochs, max_iter in ((6, 1), (None, 6)):
-        parts = regressor(max_iter=max_iter, cosine_epochs=cosine_epochs, **settings)
-        for _ in range(6):
-            parts.partial_fit(X, Y)
-        assert weights_of(parts) == weights_of(whole)
+    parts = regressor(max_iter=1, cosine_epochs=6, **settings)
+    for _ in range(6):
+        parts.partial_fit(X, Y)
+    assert weights_of(parts) == weights_of(whole)
+
+
+def test_partial_fit_keeps_the_rate_of_a_cosine_of_unknown_length():
+    parts = regressor(max_iter=2, learning_rate="cosine", learning_rate_init=0.1)
+    for _ in range(3):
+        parts.partial_fit(X, Y)
+    assert parts.history_["learning_rate"] == [0.1] * 3
+    parts.set_params(warm_start=True).fit(X, Y)
+    np.testing.assert_allclose(parts.history_["learning_rate"][3:], [0.1, 0.05])
+    assert parts.partial_fit(X, Y).history_["learning_rate"][5] == 0.1
 
 
 def failing_report(self, *args):
