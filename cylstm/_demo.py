@@ -41,7 +41,7 @@ def classify_digits():
         f"Digits: {len(X_train)} images of 8 steps (rows) x 8 features (pixels), 10 "
         f"classes; tested on {len(X_test)}."
     )
-    model = LSTMClassifier(learning_rate_init=5e-3, max_iter=40, random_state=0, verbose=5)
+    model = LSTMClassifier(random_state=0, verbose=10)
     start = time.perf_counter()
     model.fit(X_train, y_train)
     seconds = time.perf_counter() - start
@@ -68,15 +68,7 @@ def forecast_sunspots():
     )
     model = make_pipeline(
         StepwiseTransformer(StandardScaler()),
-        LSTMRegressor(
-            hidden_layer_sizes=32,
-            learning_rate_init=3e-3,
-            max_iter=150,
-            alpha=0.25,
-            n_iter_no_change=150,
-            random_state=0,
-            verbose=25,
-        ),
+        LSTMRegressor(random_state=0, verbose=10),
     )
     start = time.perf_counter()
     model.fit(X[past], y[past])

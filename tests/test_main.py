@@ -35,7 +35,7 @@ def test_demo_learns_and_beats_the_baselines(tmp_path):
     assert number_after("majority class", digits) < 0.2
     assert number_after("  LogisticRegression", digits) > 0.9
     assert number_after("  LSTMRegressor", sunspots) < number_after("persistence", sunspots)
-    assert "Epoch 5 of 40, loss" in digits
+    assert "Epoch 10 of 50, loss" in digits
     assert (tmp_path / "cylstm-demo.png").stat().st_size > 10_000
 
 
