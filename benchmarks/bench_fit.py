@@ -110,6 +110,7 @@ class Float32:
 def model_factories(X, y, n_epochs, rate, n_threads, with_skorch):
     n_classes = len(np.unique(y)) if y.dtype.kind in "iu" else 0
     settings = {
+        "learning_rate": "constant",
         "learning_rate_init": rate,
         "max_iter": n_epochs,
         "n_iter_no_change": n_epochs,

@@ -77,6 +77,7 @@ def regressor(seed):
         32,
         return_sequences=True,
         learning_rate_init=5e-3,
+        learning_rate="constant",
         early_stopping=True,
         max_iter=60,
         n_iter_no_change=5,
@@ -183,6 +184,7 @@ class IndoorMovement:
         return LSTMClassifier(
             32,
             learning_rate_init=5e-3,
+            learning_rate="constant",
             early_stopping=True,
             max_iter=100,
             n_iter_no_change=20,

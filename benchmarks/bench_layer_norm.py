@@ -43,8 +43,8 @@ def accuracies(layer_norm, rate, seed):
         64,
         layer_norm=layer_norm,
         learning_rate_init=rate,
+        learning_rate="constant",
         max_iter=max(EPOCHS),
-        n_iter_no_change=1000,
         random_state=seed,
     )
     model.fit(by_pixel(X), y, X_val=by_pixel(X_test), y_val=y_test)

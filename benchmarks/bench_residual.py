@@ -26,8 +26,8 @@ def accuracies(residual, seed):
         (64, 64, 64, 64),
         residual=residual,
         learning_rate_init=2e-3,
+        learning_rate="constant",
         max_iter=max(EPOCHS),
-        n_iter_no_change=1000,
         random_state=seed,
     )
     model.fit(X, y, X_val=X_test, y_val=y_test)

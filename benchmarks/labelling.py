@@ -138,6 +138,7 @@ def main():
                 loss=loss,
                 dropout=0.4,
                 learning_rate_init=3e-3,
+                learning_rate="constant",
                 early_stopping=True,
                 max_iter=arguments.epochs,
                 random_state=seed,

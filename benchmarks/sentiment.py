@@ -91,9 +91,9 @@ def main():
             bidirectional=True,
             dropout=0.5,
             learning_rate_init=1e-3 * np.sqrt(batch_size / 32),
+            learning_rate="constant",
             batch_size=batch_size,
             max_iter=arguments.epochs,
-            n_iter_no_change=arguments.epochs,
             random_state=arguments.seed,
         )
         print(f"LSTM, batch {batch_size}\n| epoch | loss | accuracy | s |\n|---|---|---|---|")
