@@ -12,8 +12,7 @@ mean gap to the best setting of each set, and the geometric mean of the times re
 base. Settings are to be chosen by the validation part; the test part only reports.
 
 A seed draws the network's start and, where none is given, the split; windows are split in the
-order of time, those of the oil temperature in blocks. Inputs are standardised feature by
-feature, and targets by LSTMRegressor.
+order of time. Inputs are standardised feature by feature, and targets by LSTMRegressor.
 
 DIRECTORY holds the sets that are neither generated nor scikit-learn's: pendigits,
 indoor_movement, rt_polarity, ud_ewt, airline, ett (see datasets.py and NOTE.md there).
@@ -50,14 +49,6 @@ def split(X, y, seed, n_train=None):
 def split_in_time(X, y):
     cuts = np.array([0.6, 0.8]) * len(y)
     return [take(X, y, rows) for rows in np.split(np.arange(len(y)), cuts.astype(int))]
-
-
-def split_in_blocks(X, y, seed, n_blocks=50):
-    """Blocks of a series at random: its last part may be unlike all others."""
-    which = np.random.default_rng(seed).permutation(n_blocks) * 10 // n_blocks
-    parts = which[np.arange(len(y)) * n_blocks // len(y)]
-    groups = parts < 6, (parts >= 6) & (parts < 8), parts >= 8
-    return [take(X, y, np.flatnonzero(group)) for group in groups]
 
 
 def take(X, y, rows):
@@ -139,12 +130,13 @@ def airline(folder):
     return split_in_time(*make_windows(counts, 12))
 
 
-def oil_temperature(folder, seed, stride):
-    """ETTh1: the change over the next day, from all variables of two days."""
+def oil_temperature(folder, stride):
+    """ETTh1: the change over the next day, from two days relative to their last hour."""
     path = folder / "ett" / "ETTh1.csv"
-    table = np.loadtxt(path, delimiter=",", skiprows=1, usecols=range(1, 8))
-    X, y = make_windows(table, 48, horizon=24, stride=stride, targets=6)
-    return split_in_blocks(X, y[:, -1] - X[:, -1, 6], seed)
+    temperature = np.loadtxt(path, delimiter=",", skiprows=1, usecols=7)
+    X, y = make_windows(temperature, 48, horizon=24, stride=stride)
+    last = X[:, -1, 0]
+    return split_in_time(X - last[:, None, None], y[:, -1] - last)
 
 
 def sentiment(folder, seed, n_train):
@@ -213,10 +205,10 @@ def make_sets(folder):
         "oil temperature (part)": (
             REGRESSION,
             {},
-            lambda seed: oil_temperature(folder, seed, 4),
+            lambda seed: oil_temperature(folder, 4),
         ),
         **token_sets(folder, "", None, 8000),
-        "oil temperature": (REGRESSION, {}, lambda seed: oil_temperature(folder, seed, 1)),
+        "oil temperature": (REGRESSION, {}, lambda seed: oil_temperature(folder, 1)),
     }
 
 
