@@ -177,6 +177,19 @@ def test_teams_have_no_more_threads_than_the_machine(teams):
     assert problem.workspace.n_members == 1
 
 
+def test_teams_that_have_lost_time_wait_until_it_is_made_up_for(teams):
+    problem = Problem((130,), [60], "squared_error")
+    members, gradients = [], []
+    for debt in (-np.inf, np.inf, 1.0):  # nanoseconds: one call makes up for the last
+        _engine.allow_team_threads(2, debt)
+        gradients.append(problem.loss_and_gradients(n_threads=2)[1].used.tobytes())
+        members.append(problem.workspace.n_members)
+    problem.loss_and_gradients(n_threads=2)
+    members.append(problem.workspace.n_members)
+    assert members == [2, 1, 1, 2]
+    assert len(set(gradients)) == 1
+
+
 @pytest.mark.parametrize("cell", _plan.CELLS)
 def test_normalized_rows_do_not_depend_on_threads(cell, teams):
     recurrent = 0.0 if cell == "input_gated" else 0.3

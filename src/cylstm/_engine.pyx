@@ -22,6 +22,7 @@
 
 from cython cimport floating, no_gc_clear
 from cython.parallel cimport parallel, prange, threadid
+from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
@@ -45,14 +46,19 @@ HAS_OPENMP = bool(CYLSTM_HAS_OPENMP)
 # Threads that teams may have together: members that wait for each other at every step must
 # all be running.
 cdef Py_ssize_t team_threads = omp_get_num_procs()
+# Nanoseconds of calls that go without teams, since teams have lost time: on a busy machine
+# each waits for a member that has lost its core. Read and written under the GIL.
+cdef double team_debt = 0
 cdef Py_ssize_t wide_scores = WIDE_SCORES
 
 
-def allow_team_threads(Py_ssize_t n):
-    """Let teams have n threads together, for tests; return how many they had before."""
-    global team_threads
+def allow_team_threads(Py_ssize_t n, double debt=-INFINITY):
+    """Let teams have n threads together, for tests; return how many they had before. No time
+    that they lose counts; with an infinite debt it is as if they had lost too much."""
+    global team_threads, team_debt
     before = team_threads
     team_threads = n
+    team_debt = debt
     return before
 
 
@@ -168,6 +174,17 @@ cdef void run_phases(
             wait_for_all()  # which prange does not do within a parallel block
 
 
+cdef void settle(const task* t, double elapsed) noexcept:
+    """After a call that took so many nanoseconds: add what its teams have lost, or pay."""
+    global team_debt
+    cdef double loss
+    if t.n_members > 1:
+        loss = team_loss(t.barriers, t.n_lanes, t.n_members, elapsed)
+        team_debt += TIMES_LOST * max(0.0, loss)
+    elif team_debt > 0:
+        team_debt = max(0.0, team_debt - elapsed)
+
+
 cdef int run(
     Plan plan, task* t, Workspace workspace, PackedWeights packed, Py_ssize_t n_threads
 ) except -1:
@@ -175,10 +192,11 @@ cdef int run(
     cdef const network_plan* p = &plan.plan
     cdef const engine* e = engine_of(t.item)
     cdef Py_ssize_t n_workers
+    cdef int64_t began
     cdef double n_bytes
     schedule_batch(
         p, t, workspace.schedule.reserve(schedule_bytes(p, t, n_threads)), n_threads,
-        team_threads)
+        team_threads if team_debt <= 0 else 1)
     workspace.n_members = t.n_members
     n_workers = schedule_n_workers(t)
     # In floating point, where no product overflows.
@@ -205,8 +223,10 @@ cdef int run(
         t.has_packed = packed.filled and t.weight_dropout == 0
         t.packed_weights = packed.memory.reserve(
             (p.n_weights if t.training else p.n_columns) * t.item)
+    began = team_clock()
     with nogil:
         run_phases(e, p, t)
+    settle(t, <double> (team_clock() - began))
     # The next call of training has other parameters, another update other masks.
     packed.filled = not t.training and t.weight_dropout == 0
     return 0

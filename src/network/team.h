@@ -4,15 +4,19 @@
 #define CYLSTM_TEAM
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../tuning.h"
 
 #if defined(_OPENMP) && defined(_WIN32)
 #include <windows.h>
 #define YIELD() SwitchToThread()
+#define NAP() SwitchToThread() /* Sleep would take milliseconds */
 #elif defined(_OPENMP)
 #include <sched.h>
+#include <time.h>
 #define YIELD() sched_yield()
+#define NAP() nanosleep(&(struct timespec){0, 1000}, NULL) /* takes some 60 microseconds */
 #endif
 
 #if defined(__x86_64__) || defined(_M_X64)
@@ -26,7 +30,9 @@
 typedef struct {
     int arrived;    /* in this round */
     unsigned round;
-    char padding[CACHE_LINE - 2 * sizeof(int)]; /* a cache line for each barrier */
+    int64_t waited; /* nanoseconds of all members together, short waits left out */
+    int napping;    /* a member that yielded had lost its core */
+    char padding[CACHE_LINE - sizeof(int64_t) - 4 * sizeof(int)]; /* a cache line for each */
 } team_barrier;
 
 /* A thread's place in its team. */
@@ -37,8 +43,46 @@ typedef struct {
     team_barrier *barrier;
 } team_member;
 
-/* Wait until all members have arrived. A member that has lost its core to another process holds
- * up all others: on a busy machine a team may be slower than one thread. */
+/* Nanoseconds since some moment; 0 without OpenMP, where there are no teams. */
+static inline int64_t team_clock(void)
+{
+#if defined(_OPENMP) && defined(_WIN32)
+    LARGE_INTEGER ticks, ticks_per_second;
+    QueryPerformanceCounter(&ticks);
+    QueryPerformanceFrequency(&ticks_per_second);
+    return (int64_t)(1e9 * (double)ticks.QuadPart / (double)ticks_per_second.QuadPart);
+#elif defined(_OPENMP)
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+#else
+    return 0;
+#endif
+}
+
+#if defined(_OPENMP)
+/* Wait for the end of a round with other threads on the core: perhaps the member that is waited
+ * for. A yield to another process lasts its whole time slice, at every barrier; a thread that
+ * sleeps gets its core back when it wakes. */
+static inline void long_wait(team_barrier *barrier, unsigned round)
+{
+    const int64_t start = team_clock();
+    int64_t now = start;
+    while (__atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) == round) {
+        const int64_t before = now;
+        if (__atomic_load_n(&barrier->napping, __ATOMIC_RELAXED))
+            NAP();
+        else
+            YIELD();
+        now = team_clock();
+        if (now - before > LONG_YIELD)
+            __atomic_store_n(&barrier->napping, 1, __ATOMIC_RELAXED);
+    }
+    __atomic_fetch_add(&barrier->waited, now - start, __ATOMIC_RELAXED);
+}
+#endif
+
+/* Wait until all members have arrived. */
 static inline void barrier_wait(const team_member *member)
 {
 #if defined(_OPENMP)
@@ -51,16 +95,28 @@ static inline void barrier_wait(const team_member *member)
         __atomic_store_n(&barrier->round, round + 1, __ATOMIC_RELEASE);
         return;
     }
-    for (int spins = 0; __atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) == round; spins++) {
+    for (int spins = 0; spins < BARRIER_SPINS; spins++) {
+        if (__atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) != round)
+            return;
         SPIN_HINT();
-        if (spins >= BARRIER_SPINS) {
-            YIELD();
-            spins = BARRIER_SPINS;
-        }
     }
+    long_wait(barrier, round);
 #else
     (void)member;
 #endif
+}
+
+/* By how many nanoseconds a call in teams took longer than the same on one thread for each team:
+ * below 0 where it took less. Time in which members waited counts as time in which none worked,
+ * the rest as work that they shared evenly. */
+static inline double team_loss(
+    const team_barrier *barriers, ptrdiff_t n_teams, ptrdiff_t members, double elapsed)
+{
+    double waited = 0;
+    for (ptrdiff_t team = 0; team < n_teams; team++)
+        waited += (double)__atomic_load_n(&barriers[team].waited, __ATOMIC_RELAXED);
+    waited /= (double)n_teams * (double)(members - 1);
+    return elapsed - (double)members * (waited < elapsed ? elapsed - waited : 0);
 }
 
 /* A member's part of n rows. */
