@@ -177,6 +177,7 @@ def test_teams_have_no_more_threads_than_the_machine(teams):
     assert problem.workspace.n_members == 1
 
 
+@pytest.mark.skipif(not _engine.HAS_OPENMP, reason="built without OpenMP")
 def test_teams_that_have_lost_time_wait_until_it_is_made_up_for(teams):
     problem = Problem((130,), [60], "squared_error")
     members, gradients = [], []
