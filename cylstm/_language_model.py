@@ -317,6 +317,8 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
                 checkpoint.add_data({"X_val": held_out})
         elif self.early_stopping:
             targets, held_out = self._hold_out(X, targets, groups)
+            if checkpoint is not None:
+                checkpoint.add_data({"the held-out part of X": held_out})
         make_trainer = functools.partial(
             TextTrainer,
             texts=targets,
@@ -429,6 +431,6 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
 
     def _progress(self, history, speed):
         yield f"{history.loss_curve[-1] / np.log(2):.3f} bits per token"
-        if history.validation_scores:
+        if history.validation_scores[-1] is not None:
             yield f"{-history.validation_scores[-1] / np.log(2):.3f} held out"
         yield f"{speed:,.0f} tokens/s"

@@ -413,8 +413,9 @@ class BaseLSTM(NetworkEstimator):
         targets = self._encode(labelled.targets)
         weights = self._class_weights(targets, labelled.weights)
         network = self._make_network(resume, **self._layout())
-        span = int(np.median(sequences.lengths))
-        self._start_training(network, resume, checkpoint, span=span)
+        # Gradients do not reach beyond a chunk.
+        span = min(np.median(sequences.lengths), self.bptt_steps or np.inf)
+        self._start_training(network, resume, checkpoint, span=int(span))
         data = Dataset(sequences, targets, weights, labelled.per_step)
         if checkpoint is not None:
             checkpoint.add_data(labelled.arrays())
@@ -427,6 +428,8 @@ class BaseLSTM(NetworkEstimator):
         elif self.early_stopping:
             rows, held_out_rows = self._hold_out(X, y, labelled, groups)
             data = data.take(rows)
+            if checkpoint is not None:
+                checkpoint.add_data({"the held-out part of X": (rows, held_out_rows)})
             validate = make_validation(
                 self,
                 labelled.take(held_out_rows),
