@@ -110,10 +110,11 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         self._validate_params()
         rows, y_rows, lengths, _ = self._flatten(X, y)
         warn_of_gaps_or_padding(X, rows, lengths)
+        had_gaps = has_gaps(rows)  # which the transformer may fill in place
         tasks = FitTasks(self, X, y, None, n_epochs=0)
         self.transformer_ = clone(self.transformer).fit(rows, y_rows)
         self._set_features(rows)
-        self._had_gaps = has_gaps(rows)
+        self._had_gaps = had_gaps
         tasks.end_fit()
         return self
 
@@ -134,13 +135,14 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         rows, y_rows, lengths, _ = self._flatten(X, y)
         had_gaps = hasattr(self, "transformer_") and self._had_gaps
         warn_of_gaps_or_padding(X, rows, lengths, had_gaps)
+        had_gaps = had_gaps or has_gaps(rows)
         if hasattr(self, "transformer_"):
             _check_feature_names(self, rows, reset=False)
             self.transformer_ = self.transformer_.partial_fit(rows, y_rows)
         else:
             self.transformer_ = clone(self.transformer).partial_fit(rows, y_rows)
             self._set_features(rows)
-        self._had_gaps = had_gaps or has_gaps(rows)
+        self._had_gaps = had_gaps
         return self
 
     def transform(self, X: npt.ArrayLike) -> Any:

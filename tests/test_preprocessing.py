@@ -328,6 +328,13 @@ def test_gaps_in_fit_count_as_well(transformer):
     assert not warnings_of(transformer.transform, ENDS_EMPTY)
 
 
+def test_gaps_that_the_transformer_fills_in_place():
+    filling = make_pipeline(SimpleImputer(copy=False), StandardScaler(copy=False))
+    stepwise = StepwiseTransformer(filling).fit(list(with_gaps((67, 20, 1))))
+    with pytest.warns(UserWarning, match="in fit there was NaN inside"):
+        stepwise.transform(ENDS_EMPTY)
+
+
 def test_gaps_in_all_calls_of_partial_fit():
     stepwise = StepwiseTransformer(StandardScaler())
     for X in (ENDS_EMPTY, [[[1.0], [np.nan]]], [[[1.0]]]):
