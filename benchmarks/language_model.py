@@ -142,7 +142,7 @@ def characters(arguments):
         arguments.units,
         vocabulary=vocabulary,
         dropout=arguments.dropout,
-        learning_rate="cosine",
+        learning_rate_init=3e-3,
         n_jobs=arguments.threads[0],
         random_state=arguments.seed,
     )

@@ -108,7 +108,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
     --------
     >>> from cylstm import LSTMLanguageModel
     >>> text = "to be or not to be, that is the question. " * 50
-    >>> model = LSTMLanguageModel(32, learning_rate_init=0.01, batch_size=4, random_state=0)
+    >>> model = LSTMLanguageModel(32, random_state=0)
     >>> bool(model.fit(text).perplexity(text) < 1.2)
     True
     >>> model.sample(15, prompt="to be or ", temperature=0)
@@ -138,7 +138,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         solver: str = "adam",
-        learning_rate_init: float = 3e-3,
+        learning_rate_init: float = 5e-3,
         learning_rate: str = "cosine",
         cosine_epochs: int | None = None,
         decay_rate: float = 0.5,

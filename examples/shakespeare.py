@@ -95,7 +95,7 @@ def main():
         # The held-out text or the prompt may contain characters that the rest lacks.
         vocabulary=sorted({*text, *held_out, *arguments.prompt}),
         dropout=arguments.dropout,
-        learning_rate="cosine",
+        learning_rate_init=3e-3,
         random_state=arguments.seed,
     )
     train(model, text, held_out, arguments.epochs, arguments.minutes)
