@@ -11,7 +11,6 @@ import hashlib
 import os
 import time
 import types
-import warnings
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import _files
-from ._arguments import shown
+from ._arguments import shown, warn_caller
 
 VERSION = 1
 
@@ -233,10 +232,8 @@ class Checkpoint:
         try:
             self._write(trainer, history, progress, n_done, finished)
         except OSError as error:
-            warnings.warn(
-                f"The checkpoint {self.path} was not written after epoch {n_done}: {error}.",
-                UserWarning,
-                stacklevel=2,
+            warn_caller(
+                f"The checkpoint {self.path} was not written after epoch {n_done}: {error}."
             )
 
     def _write(self, trainer, history, progress, n_done, finished):

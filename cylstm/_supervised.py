@@ -413,9 +413,8 @@ class BaseLSTM(NetworkEstimator):
         targets = self._encode(labelled.targets)
         weights = self._class_weights(targets, labelled.weights)
         network = self._make_network(resume, **self._layout())
-        # Gradients do not reach beyond a chunk.
-        span = min(np.median(sequences.lengths), self.bptt_steps or np.inf)
-        self._start_training(network, resume, checkpoint, span=int(span))
+        span = int(np.median(sequences.lengths))
+        self._start_training(network, resume, checkpoint, span=span)
         data = Dataset(sequences, targets, weights, labelled.per_step)
         if checkpoint is not None:
             checkpoint.add_data(labelled.arrays())

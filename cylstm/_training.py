@@ -4,13 +4,13 @@ layers."""
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from . import _engine, _updates
+from ._arguments import warn_caller
 from ._engine import PRECISIONS
 
 # Epochs without progress after which early stopping stops, and a learning rate falls that
@@ -416,11 +416,9 @@ def train(
             if stop:
                 break
     except KeyboardInterrupt:
-        warnings.warn(
+        warn_caller(
             f"Training was interrupted after {history.n_iter} epochs; the model keeps "
-            "the weights reached so far.",
-            UserWarning,
-            stacklevel=2,
+            "the weights reached so far."
         )
     except NonFiniteLossError:
         parameters[:] = last_finite
