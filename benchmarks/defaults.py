@@ -28,6 +28,7 @@ import numpy as np
 from datasets import digits, indoor_movement, pendigits
 from labelling import read_sentences
 from measure import geometric_mean, table_head, table_row
+from scipy.stats import rankdata
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -400,7 +401,7 @@ def report(arguments):
     base = settings.index(arguments.base)
     rng = np.random.default_rng(0)
     for part, table in tables.items():
-        ranks = (-table).argsort(axis=0).argsort(axis=0) + 1
+        ranks = rankdata(-table, axis=0)
         head = ["setting", "mean", "gain", "95%", "wins / losses", "rank", "gap", "time"]
         print(f"\n{part}, {len(sets)} sets\n\n{table_head(head)}")
         for k, setting in enumerate(settings):

@@ -61,6 +61,7 @@ def zaremba(n_units, n_steps, n_epochs, **parameters):
         "learning_rate_init": 1.0 * n_steps,
         "learning_rate": "exponential",
         "clip_norm": 5.0 / n_steps,
+        "dropout": 0.0,
         **parameters,
     }
 
@@ -142,15 +143,15 @@ def characters(arguments):
         arguments.units,
         vocabulary=vocabulary,
         dropout=arguments.dropout,
-        learning_rate="cosine",
+        learning_rate_init=3e-3,
         n_jobs=arguments.threads[0],
         random_state=arguments.seed,
     )
     max_epochs = arguments.epochs or 1000
-    model.set_params(max_iter=max_epochs)
+    model.set_params(cosine_epochs=max_epochs)
     print("| epoch | seconds | train bits | held-out bits |\n|---|---|---|---|")
     done = seconds = 0
-    while done < model.max_iter:
+    while done < model.cosine_epochs:
         start = time.perf_counter()
         model.partial_fit(train)
         seconds += time.perf_counter() - start
@@ -160,9 +161,9 @@ def characters(arguments):
             f"| {model.bits_per_token(held_out):.3f} |",
             flush=True,
         )
-        if done < model.max_iter:  # the learning rate should reach 0 when the time is up
+        if done < model.cosine_epochs:  # the learning rate should reach 0 when the time is up
             n_epochs = int(60 * arguments.minutes / (seconds / done))
-            model.set_params(max_iter=max(1, min(max_epochs, n_epochs)))
+            model.set_params(cosine_epochs=max(1, min(max_epochs, n_epochs)))
 
 
 def read_words(path):
@@ -199,10 +200,10 @@ def make_trainer(model, vocabulary, tokens):
     model = clone(model)
     model._vocabulary, model._ends = vocabulary, True
     network = model._make_network(False, **model._layout())
-    model._start_training(network, False, scale=model.init_scale)
+    model._start_training(network, False, None, scale=model.init_scale)
     return TextTrainer(
         network,
-        model._make_optimizer(network, 0.0, resume=False, new_period=True),
+        model._make_optimizer(network, 0.0, resume=False, partial=True),
         [np.append(tokens, model._boundary)],
         model._boundary,
         batch_size=model.batch_size,

@@ -1,10 +1,13 @@
-"""Checks of arguments before they are converted; their errors name the argument."""
+"""Checks of arguments before they are converted, whose errors name the argument; warnings."""
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -59,7 +62,10 @@ def check_numeric(x: Any, name: str) -> None:
     """Refuse arrays that would be converted to numbers without being numbers."""
     dtype = getattr(x, "dtype", None)
     masked = np.ma.isMaskedArray(x)
-    if masked or getattr(dtype, "kind", "f") in "mMV":
+    kind = getattr(dtype, "kind", "f")
+    if kind == "c":
+        raise ValueError(f"{name} has dtype {dtype}: Complex data not supported.")
+    if masked or kind in "mMV":
         what = "a MaskedArray" if masked else "an array"
         hint = " Use NaN for missing values." if masked else ""
         raise ValueError(f"{name} is {what} of {dtype}, but plain numbers are expected.{hint}")
@@ -81,3 +87,16 @@ def check_64_bits(settings: dict[str, Any]) -> None:
                 f"{name} must fit in 64 bits, but an integer of {int(value).bit_length()} "
                 "bits was given."
             )
+
+
+def warn_caller(message: str) -> None:
+    """Warn of the first line up the stack that is neither this package's nor scikit-learn's,
+    of which there are more in a Pipeline."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back and _package_of(frame) in ("cylstm", "sklearn", "joblib"):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, UserWarning, stacklevel=level)
+
+
+def _package_of(frame: FrameType) -> str:
+    return frame.f_globals.get("__name__", "").partition(".")[0]

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import check_64_bits
 from ._callbacks import CallbackSupportMixin, FitTasks, Method
-from ._checkpoint import Checkpoint
+from ._checkpoint import Checkpoint, check_checkpoint
 from ._checks import check_layer_norm, check_precision, check_projection, check_residual
 from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
@@ -188,15 +188,16 @@ class NetworkEstimator(
 
     @property
     def validation_scores_(self) -> list[float] | None:
-        """The validation scores of all epochs."""
+        """The validation scores of all epochs that have one."""
         check_is_fitted(self)
-        return list(self._history.validation_scores) or None
+        scores = [s for s in self._history.validation_scores if s is not None]
+        return scores or None
 
     @property
     def best_validation_score_(self) -> float | None:
         """The highest of the validation scores."""
         check_is_fitted(self)
-        return max(self._history.validation_scores, default=None)
+        return max(self.validation_scores_ or (), default=None)
 
     @property
     def history_(self) -> dict[str, list[float]]:
@@ -207,8 +208,10 @@ class NetworkEstimator(
             "learning_rate": list(self._history.learning_rates),
             "seconds": list(self._history.seconds),
         }
-        if self._history.validation_scores:
-            history["validation_score"] = list(self._history.validation_scores)
+        if self.validation_scores_:
+            history["validation_score"] = [
+                np.nan if score is None else score for score in self._history.validation_scores
+            ]
         return history
 
     @property
@@ -247,6 +250,7 @@ class NetworkEstimator(
             self._parameter_constraints, settings, caller_name=type(self).__name__
         )
         check_precision(settings)
+        check_checkpoint(self.checkpoint, self.checkpoint_every)
         check_projection(
             self.projection_size, self.cell, check_layer_sizes(self.hidden_layer_sizes)
         )
@@ -294,14 +298,18 @@ class NetworkEstimator(
         with Network.initialize(random_state, **init)."""
         if not resume:
             self._random_state = check_random_state(self.random_state)
+            if checkpoint is not None and self.random_state in (None, np.random):
+                # One that can be set to what it was, unlike the one that others draw from.
+                seed = self._random_state.randint(2**31)
+                self._random_state = np.random.RandomState(seed)
             self._history = History()
             network.initialize(self._random_state, **init)
             # Drawn even if unused, so that later draws are the same with and without them.
             self._seeds = self._random_state.randint(2**31, size=2).tolist()
-        if checkpoint is not None and checkpoint.seeds is None:
+        if checkpoint is not None and not resume:
+            self._seeds = checkpoint.seeds or self._seeds
+        if checkpoint is not None:
             checkpoint.seeds = self._seeds
-        elif checkpoint is not None:
-            self._seeds = checkpoint.seeds
 
     @property
     def _split_seed(self):
@@ -354,8 +362,9 @@ class NetworkEstimator(
         optimizer = self._make_optimizer(network, l2, resume, partial)
         if checkpoint is not None:
             checkpoint.check_fit(self._start(network, optimizer) if resume else ())
-            if self.verbose and checkpoint.n_done:
-                print(f"Going on from {checkpoint.path} after epoch {checkpoint.n_done}")
+            if self.verbose and checkpoint.found:
+                done = self._history.n_iter + checkpoint.n_done
+                print(f"{checkpoint.path}: {checkpoint.found} after epoch {done}", flush=True)
         self._network, self._optimizer = network, optimizer
         trainer = make_trainer(
             network,
@@ -377,7 +386,7 @@ class NetworkEstimator(
             # A single step that nobody is told of is the last thing that can fail, and leaves
             # the optimizer as it was if it does.
             alone = trainer.epoch_is_a_step and n_epochs == 1 and validate is None
-            alone = alone and not tasks.listeners and not self.verbose
+            alone = alone and not tasks.listeners and not self.verbose and checkpoint is None
             memory.snapshot.take(trainer, self._history, with_moments=not alone)
             self._snapshot = memory.snapshot
         try:
@@ -405,9 +414,11 @@ class NetworkEstimator(
 
     def _start(self, network, optimizer):
         """What training that resumes starts from."""
-        moments, state = optimizer.moments, self._random_state.get_state()
-        steps = optimizer.n_steps, self._history.n_iter, *self._seeds
-        return network.parameters, moments, steps, *state
+        history, (_, *generator) = self._history, self._random_state.get_state()
+        counts = optimizer.n_steps, optimizer.n_epochs_done, history.n_iter, history.t
+        rates = optimizer.learning_rate, *history.learning_rates, *history.loss_curve
+        arrays = network.parameters, optimizer.moments, counts, rates, self._seeds
+        return *arrays, *generator
 
     def _patience(self, early_stopping):
         if self.n_iter_no_change is not None:
@@ -443,7 +454,7 @@ class NetworkEstimator(
     def _report(self, n_samples, last):
         """Print a line about the epoch that has ended, if it is time for one."""
         history = self._history
-        if not self.verbose or history.n_iter % int(self.verbose):
+        if not self.verbose or (history.n_iter % int(self.verbose) and history.n_iter != last):
             return
         seconds = history.seconds[-1]
         parts = [f"Epoch {history.n_iter}", *self._progress(history, n_samples / seconds)]
@@ -460,7 +471,7 @@ class NetworkEstimator(
         """What a line about an epoch says, of its loss and score and of the samples that were
         trained on per second."""
         yield f"loss = {history.loss_curve[-1]:.6f}"
-        if history.validation_scores:
+        if history.validation_scores[-1] is not None:
             yield f"validation score = {history.validation_scores[-1]:.4f}"
 
     def _forward_sequences(self, sequences, **wanted):

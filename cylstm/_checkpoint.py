@@ -6,10 +6,12 @@ with warm_start, of the model that the fit began with. Any other fit refuses it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+import types
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import _files
-from ._arguments import shown
+from ._arguments import shown, warn_caller
 
 VERSION = 1
 
@@ -25,6 +27,8 @@ VERSION = 1
 FREE = ("checkpoint", "checkpoint_every", "n_jobs", "verbose")
 
 N_KEYS = 624  # of the Mersenne Twister
+
+MAX_DEPTH = 20  # of what a parameter holds, where it is compared
 
 
 class Checkpoint:
@@ -43,13 +47,13 @@ class Checkpoint:
         then.
     n_done : int
         Epochs of this fit that the file has.
+    found : str
+        What becomes of the fit that the file has; empty if there is no file.
     """
 
     def __init__(self, estimator):
         self.path = os.fsdecode(estimator.checkpoint)
         self._every = estimator.checkpoint_every
-        if isinstance(self._every, timedelta) and self._every <= timedelta():
-            raise ValueError(f"checkpoint_every={shown(self._every)} must be longer than 0.")
         check_generator(estimator.random_state)
         # Before training changes a RandomState that it was given.
         self._fit = {
@@ -62,15 +66,19 @@ class Checkpoint:
             "data": {},
         }
         self._tensors, self._saved = None, None
-        self.seeds, self.n_done = None, 0
+        self.seeds, self.n_done, self.found = None, 0, ""
         try:
-            self._tensors, self._saved = _files.read_tensors(self.path)
+            # Mapped, since a file of something else may be of any size.
+            self._tensors, self._saved = _files.read_tensors(self.path, mmap=True)
         except FileNotFoundError:
             return
         self._check_kind()
         self._check_parameters()
         self.seeds = self._integers("seeds", 2, 2**31)
         self.n_done = self._integers("n_done")
+        if not isinstance(self._saved.get("finished"), bool):
+            raise self._error(f"finished is {shown(self._saved.get('finished'))}")
+        self.found = "the fit has ended" if self._saved["finished"] else "going on"
 
     # Whose it is
 
@@ -93,7 +101,8 @@ class Checkpoint:
             if saved.get(name) != self._fit["data"].get(name)
         ]
         if names:
-            raise self._error(f"it belongs to a fit on other data: {', '.join(names)} differ")
+            what = ", ".join(map(printable, names))
+            raise self._error(f"it belongs to a fit on other data: {what} differ")
         if self._saved.get("start") != self._fit["start"]:
             raise self._error(
                 "it belongs to a fit that went on from another model (warm_start)"
@@ -121,83 +130,113 @@ class Checkpoint:
         saved, present = self._saved.get("parameters"), self._fit["parameters"]
         if not isinstance(saved, dict):
             raise self._error("it does not say which parameters it belongs to")
+        if saved.keys() != present.keys():
+            names = shown(sorted(saved.keys() ^ present.keys()))
+            raise self._error(f"it belongs to other parameters: {names} are not in both")
         changed = [
-            f"{name} was {saved.get(name, 'not there')} and is {present.get(name, 'gone')}"
-            for name in {**saved, **present}
-            if saved.get(name) != present.get(name)
+            f"{name} was {printable(saved[name])} and is {value}"
+            for name, value in present.items()
+            if saved[name] != value
         ]
         if changed:
             raise self._error(f"it belongs to other parameters: {'; '.join(changed)}")
 
     # What is in it
 
-    def restore(self, trainer, history, progress):
+    def restore(self, trainer, history, progress, max_iter):
         """Bring everything to where the file says it was; return whether the fit is over. If
         there is no file yet, write the first one, so that what keeps it from being written
-        comes out now."""
+        comes out now.
+
+        Parameters
+        ----------
+        trainer, history, progress
+            As they are when the fit begins.
+        max_iter : int
+        """
         _files.remove_leftovers(self.path)
+        self._written = time.monotonic()
         if self._saved is None:
-            self.save(trainer, history, progress, 0, finished=False)
+            self._write(trainer, history, progress, 0, finished=False)
             return False
+        tensors, finished = self._check_state(trainer, history, progress, max_iter)
         network, optimizer = trainer.network, trainer.optimizer
-        numbers = {
-            name: self._integers(name)
-            for name in ("n_iter", "t", "n_steps", "n_period", "n_stalled")
-        }
-        n_moments = optimizer.rule.n_moments if numbers["n_steps"] else 0
+        network.parameters[:] = tensors["parameters"]
+        network.changed()
+        n_steps, n_moments = self._integers("n_steps"), optimizer.rule.n_moments
+        moments = [tensors[f"moments.{k}"] for k in range(n_moments)] if n_steps else None
+        optimizer.restore(
+            moments and np.array(moments),
+            n_steps,
+            self._integers("n_epochs_done"),
+            float(tensors["learning_rate"]),
+        )
         position, has_gauss = self._integers("random_state", 2, N_KEYS + 1)
-        tensors, n = self._tensors, numbers["n_iter"]
-        n_scores = len(tensors.get("validation_scores", ()))
-        vector = (network.parameters.shape, network.parameters.dtype)
+        key, gauss = tensors["random_state.key"], float(tensors["random_state.gauss"])
+        trainer.random_state.set_state(("MT19937", key, position, has_gauss, gauss))
+        for name, curve in zip(history.CURVES, history.curves, strict=True):
+            later = tensors[name][history.n_iter :].tolist()
+            curve.extend(None if number != number else number for number in later)
+        history.n_iter, history.t = self._integers("n_iter"), self._integers("t")
+        progress.best = float(tensors["best"])
+        progress.n_stalled = self._integers("n_stalled")
+        if "best_parameters" in tensors:
+            progress.best_parameters = np.array(tensors["best_parameters"])
+        self._tensors = self._saved = None  # which lets go of the file
+        return finished
+
+    def _check_state(self, trainer, history, progress, max_iter):
+        """Refuse what no fit of this kind writes."""
+        tensors, rule = self._tensors, trainer.optimizer.rule
+        n_done, n_steps = self.n_done, self._integers("n_steps", limit=2**53)
+        n_iter, finished = self._integers("n_iter"), self._saved["finished"]
+        for name in ("t", "n_epochs_done", "n_stalled"):
+            self._integers(name, limit=2**53)
+        _, has_gauss = self._integers("random_state", 2, N_KEYS + 1)
+        if n_done > max_iter or n_iter != history.n_iter + n_done or (finished and not n_done):
+            raise self._error(f"n_done is {n_done} and n_iter is {n_iter}")
+        if has_gauss > 1 or (n_steps == 0 and n_done > 0):
+            raise self._error(f"has_gauss is {has_gauss} and n_steps is {n_steps}")
+        has_best = progress.keep_best and "best_parameters" in tensors
+        vector = (trainer.network.parameters.shape, trainer.network.parameters.dtype)
         number = ((), np.float64)
         expected = {
             "parameters": vector,
-            **{f"moments.{k}": vector for k in range(n_moments)},
-            "learning_rate": number,
-            "best": number,
+            **{f"moments.{k}": vector for k in range(rule.n_moments if n_steps else 0)},
+            **({"best_parameters": vector} if has_best else {}),
+            **dict.fromkeys(("learning_rate", "best", "random_state.gauss"), number),
+            **dict.fromkeys(history.CURVES, ((n_iter,), np.float64)),
             "random_state.key": ((N_KEYS,), np.uint32),
-            "random_state.gauss": number,
-            "loss_curve": ((n,), np.float64),
-            "validation_scores": ((min(n, n_scores),), np.float64),
-            "learning_rates": ((n,), np.float64),
-            "seconds": ((n,), np.float64),
         }
-        if "best_parameters" in tensors:
-            expected["best_parameters"] = vector
         _files.check_tensors(self.path, tensors, expected)
-        finished = self._saved.get("finished")
-        if not isinstance(finished, bool):
-            raise self._error(f"finished is {shown(finished)}, not true or false")
-
-        network.parameters[:] = tensors["parameters"]
-        network.changed()
-        moments = [tensors[f"moments.{k}"] for k in range(n_moments)]
-        optimizer.restore(
-            np.array(moments) if moments else None,
-            numbers["n_steps"],
-            numbers["n_period"],
-            float(tensors["learning_rate"]),
-        )
-        trainer.random_state.set_state(
-            (
-                "MT19937",
-                tensors["random_state.key"],
-                position,
-                int(has_gauss > 0),
-                float(tensors["random_state.gauss"]),
-            )
-        )
-        history.n_iter, history.t = n, numbers["t"]
-        for name, curve in zip(history.CURVES, history.curves, strict=True):
-            curve[:] = tensors[name].tolist()
-        progress.best = float(tensors["best"])
-        progress.n_stalled = numbers["n_stalled"]
-        progress.best_parameters = tensors.get("best_parameters")
-        self._written = time.monotonic()
-        return finished
+        key = tensors["random_state.key"]
+        sound = {
+            "learning_rate": tensors["learning_rate"] > 0,
+            "best": not np.isnan(tensors["best"])
+            and (not progress.keep_best or has_best == (tensors["best"] > -np.inf)),
+            # From which the Mersenne Twister would not move, and a normal number never come.
+            "random_state.key": key[0] >> 31 or key[1:].any(),
+        }
+        for name in expected.keys() - {"best", "validation_scores"}:
+            sound[name] = sound.get(name, True) and np.isfinite(tensors[name]).all()
+        if rule.n_moments > 1 and n_steps:
+            sound["moments.1"] &= (tensors["moments.1"] >= 0).all()
+        for name, is_sound in sound.items():
+            if not is_sound:
+                raise self._error(f"{name} has numbers that it cannot have")
+        return tensors, finished
 
     def save(self, trainer, history, progress, n_done, finished):
-        """Write the state after an epoch."""
+        """Write the state after an epoch. If that fails, there is still the file before: warn,
+        and let training go on."""
+        try:
+            self._write(trainer, history, progress, n_done, finished)
+        except OSError as error:
+            warn_caller(
+                f"The checkpoint {self.path} was not written after epoch {n_done}: {error}."
+            )
+
+    def _write(self, trainer, history, progress, n_done, finished):
         network, optimizer = trainer.network, trainer.optimizer
         _, key, position, has_gauss, gauss = trainer.random_state.get_state()
         tensors = {
@@ -226,7 +265,7 @@ class Checkpoint:
             "n_iter": history.n_iter,
             "t": history.t,
             "n_steps": optimizer.n_steps,
-            "n_period": optimizer.n_epochs_done,
+            "n_epochs_done": optimizer.n_epochs_done,
             "n_stalled": progress.n_stalled,
         }
         _files.write_tensors(self.path, tensors, state)
@@ -257,6 +296,14 @@ class Checkpoint:
         )
 
 
+def check_checkpoint(path: Any, every: Any) -> None:
+    """Refuse values of checkpoint and checkpoint_every of the right types."""
+    if path is not None and not os.fspath(path):
+        raise ValueError("checkpoint is an empty path.")
+    if isinstance(every, timedelta) and every <= timedelta():
+        raise ValueError(f"checkpoint_every={shown(every)} must be longer than 0.")
+
+
 def check_generator(random_state: Any) -> None:
     """Refuse generators whose state is not that of RandomState(seed)."""
     if isinstance(random_state, np.random.RandomState):
@@ -270,32 +317,58 @@ def check_generator(random_state: Any) -> None:
 
 def canonical(value: Any) -> str:
     """The same text for values of a parameter that mean the same, in any process."""
-    text = _canonical(value)
+    text = _canonical(value, 0)
     if len(text) > 100:
         return f"{text[:60]}... ({hashlib.sha256(text.encode()).hexdigest()[:16]})"
     return text
 
 
-def _canonical(value):
+def printable(text: Any) -> str:
+    """What canonical gave, if a file is right about that."""
+    fits = isinstance(text, str) and len(text) <= 100 and text.isprintable()
+    return text if fits else shown(text)
+
+
+def _canonical(value, depth):
+    def nested(part):
+        return _canonical(part, depth + 1)
+
+    if depth > MAX_DEPTH:
+        return type(value).__qualname__
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, np.random.RandomState):
-        state = value.get_state()
-        return f"RandomState {digest([np.asarray(part) for part in state])[:16]}"
+        state = value.get_state(legacy=False)["state"]
+        return f"RandomState {digest([state['key'], np.array(state['pos'])])[:16]}"
     if isinstance(value, np.ndarray):
-        return _canonical(value.tolist())
+        return nested(value.tolist())
     if isinstance(value, AbstractSet):
-        return f"{{{', '.join(sorted(map(_canonical, value)))}}}"
+        return f"{{{', '.join(sorted(map(nested, value)))}}}"
     if isinstance(value, Mapping):
-        items = (f"{_canonical(k)}: {_canonical(v)}" for k, v in value.items())
+        items = (f"{nested(k)}: {nested(v)}" for k, v in value.items())
         return f"{{{', '.join(sorted(items))}}}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_canonical, value))}]"
-    if isinstance(value, Callable) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}.{value.__qualname__}"
-    text = repr(value)
-    # The default repr has an address.
-    return type(value).__qualname__ if " at 0x" in text else text
+        return f"[{', '.join(map(nested, value))}]"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 0.0 is 0
+    if value is None or isinstance(value, (str, bytes, int, float, complex)):
+        return repr(value)
+    if isinstance(value, type):
+        return repr(value.__name__)  # of a dtype
+    if isinstance(value, functools.partial):
+        return f"partial{nested([value.func, value.args, value.keywords])}"
+    if isinstance(value, types.MethodType):
+        return f"{value.__func__.__qualname__}{nested([value.__func__, value.__self__])}"
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        parts = value.__code__, value.__defaults__, value.__kwdefaults__, cells
+        return f"{value.__qualname__}{nested(parts)}"
+    if isinstance(value, types.CodeType):
+        parts = value.co_code, value.co_consts, value.co_names
+        return hashlib.sha256(nested(parts).encode()).hexdigest()[:16]
+    # Splitters, scorers and other objects, by what they hold.
+    held = getattr(value, "__dict__", {})
+    return f"{type(value).__qualname__}{nested(held)}"
 
 
 def digest(arrays: Sequence[Any]) -> str:
@@ -308,7 +381,7 @@ def digest(arrays: Sequence[Any]) -> str:
         array = np.asarray(array, order="C")
         sums.update(f"{array.dtype.str}{array.shape}".encode())
         if array.dtype.hasobject:
-            sums.update(_canonical(array).encode())
+            sums.update(_canonical(array, 0).encode())
         else:
             sums.update(array.reshape(-1).view(np.uint8).data)
     return sums.hexdigest()

@@ -3,7 +3,6 @@ argument, what was given and what is expected."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
@@ -16,7 +15,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._arguments import check_collection, check_numeric, reading_numbers
+from ._arguments import check_collection, check_numeric, reading_numbers, warn_caller
 from ._dataset import Dataset
 from ._plan import CELLS
 from ._sequences import (
@@ -277,13 +276,11 @@ def warn_of_size(sequences: Sequences, scaler: str) -> None:
     all_small = rms.max() < SMALL and largest < SMALL
     if rms.max() <= LARGE and not (all_small and rms.any()):
         return
-    warnings.warn(
+    warn_caller(
         f"The features of X are {'small' if all_small else 'large'}: feature {rms.argmax()}, "
         f"the largest, has a root mean square of {rms.max():.3g}. An LSTM learns little from "
         f"inputs that are far from mean 0 and unit variance; scale them, for example with "
-        f"{scaler} in a Pipeline.",
-        UserWarning,
-        stacklevel=2,
+        f"{scaler} in a Pipeline."
     )
 
 

@@ -54,7 +54,8 @@ best_validation_score_ : float or None
     "history_": """\
 history_ : dict of str to list of float
     For every epoch "loss" (as `loss_curve_`), "learning_rate", "seconds" that it took,
-    validation included, and with validation data "validation_score".
+    validation included, and with validation data "validation_score" (NaN in epochs of
+    other fits, without any).
 """,
     "n_iter_": """\
 n_iter_ : int

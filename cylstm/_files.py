@@ -24,6 +24,7 @@ import re
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ
@@ -55,12 +56,16 @@ _CODES = {dtype: code for code, dtype in DTYPES.items()}
 
 ALIGNMENT = 64
 
-# What the safetensors package reads.
-MAX_HEADER = 100_000_000
+# Python takes a hundred times as much memory to read it.
+MAX_HEADER = 10_000_000
 
 # What every NumPy that is supported can hold.
 MAX_DIMENSIONS = 32
 MAX_BYTES = 2**63 - 1
+
+# Of the names of temporary files, in bytes; the age of those that nobody writes any more.
+N_RANDOM = 8
+LEFTOVER_SECONDS = 600
 
 PathLike = str | os.PathLike[str]
 
@@ -384,27 +389,27 @@ def _explained(what: str) -> Iterator[None]:
 
 
 def remove_leftovers(path: PathLike) -> None:
-    """Remove what killed writers of a file have left. One that is alive will fail."""
-    target = os.path.realpath(path)
-    pattern = os.path.join(
-        glob.escape(os.path.dirname(target)),
-        glob.escape(_temporary_name(target, "?")).replace("[?]", "?" * 16),
-    )
-    for temporary in glob.glob(pattern):
+    """Remove what killed writers of a file have left. Who has written within the last minutes
+    may be alive."""
+    folder, name = os.path.split(os.path.realpath(path))
+    pattern = _temporary_name(glob.escape(name), "?" * 2 * N_RANDOM)
+    for temporary in glob.glob(pattern, root_dir=folder, include_hidden=True):
+        temporary = os.path.join(folder, temporary)
         with suppress(OSError):
-            os.unlink(temporary)
+            if os.stat(temporary).st_mtime < time.time() - LEFTOVER_SECONDS:
+                os.unlink(temporary)
 
 
-def _temporary_name(target, unique):
-    return f".{os.path.basename(target)}.{unique}.tmp"
+def _temporary_name(name, unique):
+    return f".{name}.{unique}.tmp"
 
 
 @contextmanager
 def _replacing(path: PathLike) -> Iterator[io.BufferedIOBase]:
     """A new file that takes the place of the one at a path when all is written."""
     target = os.path.realpath(path)  # a link stays a link
-    folder = os.path.dirname(target)
-    temporary = os.path.join(folder, _temporary_name(target, secrets.token_hex(8)))
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, _temporary_name(name, secrets.token_hex(N_RANDOM)))
     try:
         with open(temporary, "xb") as file:
             with suppress(FileNotFoundError):

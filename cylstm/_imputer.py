@@ -113,9 +113,9 @@ class SequenceImputer(  # type: ignore[call-arg]
     If a feature that had no gap in fit has one later, it is filled, but no column is added.
 
     A 3-D array cannot tell a gap in every feature at the end of a sequence from padding;
-    where it may be either, a warning says so. Pass a list of 2-D arrays where sequences may
-    end in such gaps, as with one feature: ``list(X)``, or ``unpad_sequences(X, lengths)`` if
-    X has padding as well.
+    where it may be either, since there are other gaps, in X or in fit, a warning says so.
+    Pass a list of 2-D arrays where sequences may end in such gaps, as with one feature:
+    ``list(X)``, or ``unpad_sequences(X, lengths)`` if X has padding as well.
 
     References
     ----------
@@ -185,6 +185,7 @@ class SequenceImputer(  # type: ignore[call-arg]
             self.n_features_in_ = rows.shape[1]
         self._form, self._n_step_features = form, n_step_features
         seen = ~np.isnan(rows)
+        self._had_gaps = not seen.all()
         self.statistics_ = self._find_fills(rows, seen)
         _cast_fills(self.statistics_, rows.dtype)
         self._carries_forward = self.strategy == "forward"
@@ -263,7 +264,7 @@ class SequenceImputer(  # type: ignore[call-arg]
         rows, lengths, rebuild = self._read(X, form, self._n_step_features, reset=False)
         check_step_features(self, rows.shape[1], len(self.statistics_))
         if warn:
-            warn_of_gaps_or_padding(X, rows, lengths)
+            warn_of_gaps_or_padding(X, rows, lengths, self._had_gaps)
         filled = rebuild(self._fill(rows, lengths))
         adapter = _get_container_adapter("transform", self)
         if adapter is None or form == "steps":

@@ -1,11 +1,10 @@
 """Inspecting a network: its gates, and what its scores depend on."""
 
-import warnings
-
 import numpy as np
 from scipy.special import softmax
 
 from . import _engine
+from ._arguments import warn_caller
 from ._plan import CELLS
 from ._sequences import Sequences
 
@@ -117,12 +116,10 @@ def _scores(network, sequences, output, step, n_threads):
 
 def _warn_of_missing(missing, largest):
     if missing > 0.05 * largest:
-        warnings.warn(
+        warn_caller(
             f"The attributions of a sequence miss the change of its score by up to "
             f"{missing:.3g}; the largest change is {largest:.3g}. The score is not smooth "
-            "between the baseline and X: give another baseline or more n_steps.",
-            UserWarning,
-            stacklevel=2,
+            "between the baseline and X: give another baseline or more n_steps."
         )
 
 

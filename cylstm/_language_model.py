@@ -8,11 +8,12 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import shown
@@ -22,9 +23,9 @@ from ._checks import check_dropout
 from ._docs import documented
 from ._generation import GenerationMixin
 from ._optimizers import SCHEDULES, SOLVERS
-from ._parameters import PARAMETERS, integer, schedule
+from ._parameters import PARAMETERS, Parameter, integer, schedule
 from ._text_scoring import TEXTS, TextScoringMixin
-from ._text_training import TextTrainer
+from ._text_training import AUTO_STEPS, AUTO_STREAMS, TextTrainer
 from ._validation import check_groups, hold_out
 from ._vocabulary import MAX_TOKENS, Vocabulary, read_texts
 
@@ -37,11 +38,12 @@ OWN_PARAMETERS = {
         {EMBEDDING_DIM}, or with tie_weights the number of units of the last layer.""",
     ),
     "learning_rate": schedule(SCHEDULES),
-    "batch_size": integer(
-        """Number of streams that the text is cut into and that are processed in parallel. A
-        step of the solver uses batch_size * bptt_steps tokens: short texts need a smaller
-        batch_size, or more epochs.""",
-        1,
+    "batch_size": Parameter(
+        [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        'int or "auto"',
+        f"""Number of streams that the text is cut into and that are processed in parallel. A
+        step of the solver uses batch_size * bptt_steps tokens. "auto": as many streams as
+        leave {AUTO_STEPS} steps to an epoch, but at least 1 and at most {AUTO_STREAMS}.""",
     ),
     "bptt_steps": integer(
         """Number of tokens of each stream per step of the solver. The state is carried over to
@@ -106,7 +108,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
     --------
     >>> from cylstm import LSTMLanguageModel
     >>> text = "to be or not to be, that is the question. " * 50
-    >>> model = LSTMLanguageModel(32, learning_rate_init=0.01, batch_size=4, random_state=0)
+    >>> model = LSTMLanguageModel(32, random_state=0)
     >>> bool(model.fit(text).perplexity(text) < 1.2)
     True
     >>> model.sample(15, prompt="to be or ", temperature=0)
@@ -129,15 +131,15 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         tie_weights: bool = False,
         softmax_samples: int | None = None,
         init_scale: float | None = None,
-        dropout: float = 0.0,
+        dropout: float = 0.25,
         recurrent_dropout: float = 0.0,
         weight_dropout: float = 0.0,
         embedding_dropout: float = 0.0,
         alpha: float = 0.0,
         l1_ratio: float = 0.0,
         solver: str = "adam",
-        learning_rate_init: float = 3e-3,
-        learning_rate: str = "constant",
+        learning_rate_init: float = 5e-3,
+        learning_rate: str = "cosine",
         cosine_epochs: int | None = None,
         decay_rate: float = 0.5,
         decay_after: int = 4,
@@ -147,7 +149,7 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         clip_norm: float | None = 1.0,
-        batch_size: int = 32,
+        batch_size: int | str = "auto",
         max_iter: int = 20,
         shuffle: bool = True,
         bptt_steps: int = 35,
@@ -317,11 +319,13 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
                 checkpoint.add_data({"X_val": held_out})
         elif self.early_stopping:
             targets, held_out = self._hold_out(X, targets, groups)
+            if checkpoint is not None:
+                checkpoint.add_data({"the held-out part of X": held_out})
         make_trainer = functools.partial(
             TextTrainer,
             texts=targets,
             boundary=self._boundary,
-            batch_size=int(self.batch_size),
+            batch_size=self.batch_size,
             bptt_steps=int(self.bptt_steps),
             n_sampled=self.softmax_samples,
             shuffle=self.shuffle,
@@ -429,6 +433,6 @@ class LSTMLanguageModel(TextScoringMixin, GenerationMixin, NetworkEstimator):
 
     def _progress(self, history, speed):
         yield f"{history.loss_curve[-1] / np.log(2):.3f} bits per token"
-        if history.validation_scores:
+        if history.validation_scores[-1] is not None:
             yield f"{-history.validation_scores[-1] / np.log(2):.3f} held out"
         yield f"{speed:,.0f} tokens/s"

@@ -303,7 +303,7 @@ class Optimizer:
     def _set_rate(self, n_samples_seen):
         rate = SCHEDULES[self.schedule].rate
         if rate is not None:
-            self.learning_rate = rate(self, n_samples_seen)
+            self.learning_rate = float(rate(self, n_samples_seen))
 
     def lower_rate_on_plateau(self):
         """Progress has stalled: lower the rate and return True, or return False to stop."""

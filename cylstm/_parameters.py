@@ -341,14 +341,15 @@ PARAMETERS: dict[str, Parameter] = {
         part of the training data that is held out; see validation_fraction."""
     ),
     "validation_fraction": Parameter(
-        [Interval(Real, 0, 1, closed="neither"), HasMethods(["split"])],
+        [Interval(Real, 0, 1, closed="neither"), HasMethods(["split", "get_n_splits"])],
         "float or splitter",
         """Fraction of the training data to hold out for early_stopping: of a single text its
         end; otherwise whole groups, if fit is given any; with shuffle=False, or for a 3-D X
-        whose sequences overlap in memory (as those of make_windows), the last sequences; else
-        some at random, stratified by class where each sequence has one label and both parts
-        have room for every class. Or one of scikit-learn's splitters, whose last split is
-        taken: TimeSeriesSplit(gap=...) for windows that a transformer has copied.""",
+        whose sequences overlap in memory (as those of make_windows), the last groups or
+        sequences; else some at random, without groups stratified by class where each sequence
+        has one label and both parts have room for every class. Or one of scikit-learn's
+        splitters, whose last split is taken: TimeSeriesSplit(gap=...) for windows that a
+        transformer has copied.""",
     ),
     "scoring": Parameter(
         [StrOptions(set(get_scorer_names())), callable, None],
@@ -404,11 +405,14 @@ PARAMETERS: dict[str, Parameter] = {
         [str, os.PathLike, None],
         "path or None",
         """File that fit writes the whole state of training to, and goes on from if it is
-        there: after a crash or Ctrl-C, the same call of fit ends with the same bits as if
-        nothing had happened, and once it has ended, it returns at once. A file of a fit on
-        other data, with other parameters (but n_jobs, verbose and these two) or of a newer
-        cylstm is refused. The file is replaced as a whole, at any moment it is valid. Each fit
-        needs a path of its own, also those of a grid search.""",
+        there. After a crash, or Ctrl-C, a new estimator with the same parameters that is
+        fitted on the same data ends with the same bits as if nothing had happened (on the
+        same kind of machine); once the fit has ended, the call returns at once: delete the
+        file to train anew. A file of a fit on other data or held-out data, with other
+        parameters (n_jobs, verbose and these two aside), from another start (warm_start) or
+        of a newer cylstm is refused; callbacks are not compared. The file is replaced as a
+        whole: at any moment it is valid. Each fit needs a path of its own, so it is not for a
+        grid search. partial_fit writes none.""",
     ),
     "checkpoint_every": Parameter(
         [Interval(Integral, 1, None, closed="left"), timedelta],

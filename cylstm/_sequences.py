@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
-import warnings
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +12,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _get_feature_names
 
 from . import _updates
-from ._arguments import as_array, check_collection, check_numeric, reading_numbers, shown
+from ._arguments import (
+    as_array,
+    check_collection,
+    check_numeric,
+    reading_numbers,
+    shown,
+    warn_caller,
+)
 from ._engine import PRECISIONS
 
 # The kernels number tokens in 32 bits.
@@ -512,44 +517,52 @@ def _stacker_of_frames(X):
     first = check_same_names(X)
     if _names_of(first) is None:
         return None
-    module = "pandas" if hasattr(first, "iloc") else type(first).__module__
-    library = module.partition(".")[0]
+    library = library_of(first)
     if library not in CONCAT_SETTINGS:
         return None
+    for k, x in enumerate(X):
+        if library_of(x) != library:
+            raise ValueError(
+                f"X[{k}] is a data frame of {library_of(x)}, but X[0] is one of {library}: "
+                "all must be of one library."
+            )
     return functools.partial(import_module(library).concat, **CONCAT_SETTINGS[library])
 
 
-def warn_of_gaps_or_padding(X, rows, lengths):
+def library_of(x):
+    """The library of a data frame: "pandas" for all that are like its own, "polars", ..."""
+    return "pandas" if hasattr(x, "iloc") else type(x).__module__.partition(".")[0]
+
+
+def has_gaps(rows):
+    """Whether steps, as flatten_steps stacks them, have missing values."""
+    if isinstance(rows, np.ndarray):
+        return rows.dtype.kind == "f" and bool(np.isnan(rows).any())
+    if library_of(rows) == "pandas":
+        return bool(rows.isna().to_numpy().any())
+    return sum(rows.fill_nan(None).null_count().row(0)) > 0
+
+
+def warn_of_gaps_or_padding(X, rows, lengths, gaps_in_fit=False):
     """Warn if a 3-D X has padding that may as well be missing values, since its real steps,
-    the rows, have some too."""
+    the rows, or those of fit have some too."""
     if getattr(X, "ndim", 0) != 3:
         return
     padded = np.flatnonzero((lengths < X.shape[1]) & (lengths > 0))
-    if len(padded) == 0 or not np.isnan(rows).any():
+    if len(padded) == 0:
+        return
+    gaps_in_X = has_gaps(rows)
+    if not gaps_in_X and not gaps_in_fit:
         return
     samples = ", ".join(map(str, padded[:5])) + ", ..." * (len(padded) > 5)
-    warnings.warn(
+    warn_caller(
         f"The last steps of {len(padded)} of {len(lengths)} sequences are NaN in every "
         f"feature (sample{'s' * (len(padded) > 1)} {samples}). They were taken for padding "
-        "and left out, but X has NaN inside sequences too. If they are missing values, pass "
-        "list(X), in which every step is real; if they are padding, unpad_sequences(X, "
-        "lengths) from cylstm.preprocessing makes a list without them.",
-        UserWarning,
-        stacklevel=_level_of_caller(),
+        f"and left out, but in {'X' if gaps_in_X else 'fit'} there was NaN inside sequences "
+        "too. If they are missing values, pass list(X), in which every step is real; if they "
+        "are padding, unpad_sequences(X, lengths) from cylstm.preprocessing makes a list "
+        "without them."
     )
-
-
-def _level_of_caller():
-    """The stacklevel, for the function that asks, of the first line that is neither this
-    package's nor scikit-learn's, of which there are more in a Pipeline."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and _package_of(frame) in ("cylstm", "sklearn", "joblib"):
-        frame, level = frame.f_back, level + 1
-    return level
-
-
-def _package_of(frame):
-    return frame.f_globals.get("__name__", "").partition(".")[0]
 
 
 def _unpadded_lengths(X):

@@ -427,6 +427,8 @@ class BaseLSTM(NetworkEstimator):
         elif self.early_stopping:
             rows, held_out_rows = self._hold_out(X, y, labelled, groups)
             data = data.take(rows)
+            if checkpoint is not None:
+                checkpoint.add_data({"the held-out part of X": (rows, held_out_rows)})
             validate = make_validation(
                 self,
                 labelled.take(held_out_rows),

@@ -12,6 +12,10 @@ from ._training import BatchTrainer, weighted_mean
 # In one of this many chunks a stream is restarted from a state of zeros.
 CHUNKS_PER_RESTART = 4
 
+# An automatic number of streams leaves so many steps of the optimizer to an epoch, up to a
+# largest number of streams.
+AUTO_STEPS, AUTO_STREAMS = 20, 32
+
 
 class TextTrainer(BatchTrainer):
     """Trains a network to predict each token of some sequences from those before it.
@@ -35,7 +39,7 @@ class TextTrainer(BatchTrainer):
         The tokens to predict, per sequence.
     boundary : int
         The token before the first one of a sequence, and of a stream.
-    batch_size : int
+    batch_size : int or "auto"
         Number of streams; fewer if there are fewer tokens.
     bptt_steps : int
         Maximum number of steps of a chunk. Chunks have about equal lengths, since the mean
@@ -64,6 +68,8 @@ class TextTrainer(BatchTrainer):
         self.texts = texts
         self.boundary = boundary
         self.n_samples = sum(map(len, texts))
+        if batch_size == "auto":
+            batch_size = min(max(self.n_samples // (AUTO_STEPS * bptt_steps), 1), AUTO_STREAMS)
         self.batch_size = int(min(batch_size, self.n_samples))
         self.bptt_steps = bptt_steps
         self.shuffle = shuffle and len(texts) > 1

@@ -4,13 +4,13 @@ layers."""
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from . import _engine, _updates
+from ._arguments import warn_caller
 from ._engine import PRECISIONS
 
 # Epochs without progress after which early stopping stops, and a learning rate falls that
@@ -32,7 +32,7 @@ class History:
     CURVES: ClassVar = ("loss_curve", "validation_scores", "learning_rates", "seconds")
 
     loss_curve: list[float] = field(default_factory=list)
-    validation_scores: list[float] = field(default_factory=list)
+    validation_scores: list[float | None] = field(default_factory=list)
     learning_rates: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list, compare=False)
     n_iter: int = 0  # epochs
@@ -45,23 +45,22 @@ class History:
         self.loss_curve.append(loss)
         self.learning_rates.append(learning_rate)
         self.seconds.append(seconds)
-        if validation_score is not None:
-            self.validation_scores.append(validation_score)
+        self.validation_scores.append(validation_score)
 
     @property
     def curves(self):
-        """The lists that grow by an entry in each epoch (validation_scores in some)."""
+        """The lists that grow by an entry in each epoch."""
         return [getattr(self, name) for name in self.CURVES]
 
     def mark(self):
         """Where it stands, for `return_to`."""
-        return [*map(len, self.curves)], self.n_iter, self.t
+        return self.n_iter, self.t
 
     def return_to(self, mark):
         """Forget what came after the mark."""
-        lengths, self.n_iter, self.t = mark
-        for curve, length in zip(self.curves, lengths, strict=True):
-            del curve[length:]
+        self.n_iter, self.t = mark
+        for curve in self.curves:
+            del curve[self.n_iter :]
 
 
 class Snapshot:
@@ -382,7 +381,7 @@ def train(
     progress = _Progress(tol, keep_best=early_stopping)
     epochs = range(max_iter)
     if checkpoint is not None:
-        finished = checkpoint.restore(trainer, history, progress)
+        finished = checkpoint.restore(trainer, history, progress, max_iter)
         epochs = epochs[max_iter if finished else checkpoint.n_done :]
         last_finite = None
     given = last_finite
@@ -417,11 +416,9 @@ def train(
             if stop:
                 break
     except KeyboardInterrupt:
-        warnings.warn(
+        warn_caller(
             f"Training was interrupted after {history.n_iter} epochs; the model keeps "
-            "the weights reached so far.",
-            UserWarning,
-            stacklevel=2,
+            "the weights reached so far."
         )
     except NonFiniteLossError:
         parameters[:] = last_finite

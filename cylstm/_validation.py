@@ -66,8 +66,13 @@ def hold_out(
     try:
         if not isinstance(fraction, Real):
             # The last one of TimeSeriesSplit has the most to train on.
-            ((train, held_out),) = deque(fraction.split(X, y, groups), maxlen=1)
-            return _check_parts(np.asarray(train), np.asarray(held_out), n)
+            last = deque(fraction.split(X, y, groups), maxlen=1)
+            if not last:
+                raise ValueError("it gives no split.")
+            train, held_out = map(np.asarray, last[0])
+            return _check_parts(train, held_out, n)
+        if groups is not None and in_order:
+            return _last_groups(groups, fraction)
         if groups is not None:
             splitter = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
             return next(splitter.split(np.arange(n), groups=groups))
@@ -82,6 +87,16 @@ def hold_out(
         raise ValueError(
             f"early_stopping cannot hold out {shown_fraction} of {n} {what}: {error}{hint}"
         ) from error
+
+
+def _last_groups(groups, fraction):
+    """The parts where the groups that end last are held out."""
+    _, ends, which = np.unique(groups[::-1], return_index=True, return_inverse=True)
+    n_held_out = int(np.ceil(fraction * len(ends)))
+    if n_held_out == len(ends):
+        raise ValueError(f"there are {len(ends)} groups.")
+    held_out = (ends.argsort().argsort() < n_held_out)[which[::-1]]
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 def _can_stratify(classes, fraction):
@@ -109,8 +124,10 @@ def overlap_in_memory(X: Any) -> bool:
     """Whether successive sequences of X share steps, as those of make_windows do."""
     if not isinstance(X, np.ndarray) or X.ndim != 3:
         return False
-    to_next, to_next_step = X.strides[0], X.strides[1]
-    return 0 < to_next < X.shape[1] * to_next_step
+    to_next, to_next_step = abs(X.strides[0]), abs(X.strides[1])
+    if to_next == 0 or to_next_step == 0 or to_next % to_next_step:
+        return False
+    return to_next // to_next_step < X.shape[1]
 
 
 def make_validation(model: Any, data: Any, given: Callable) -> Callable[[], float]:
@@ -134,7 +151,16 @@ def make_validation(model: Any, data: Any, given: Callable) -> Callable[[], floa
             weights = {"sample_weight": data.weights}
 
     def validate():
-        score = scorer(*arguments, **weights)
+        try:
+            score = scorer(*arguments, **weights)
+        except (AttributeError, TypeError) as error:
+            if arguments[0] is model:  # a function of the user's own
+                raise
+            given = " with weights" if weights else ""
+            raise ValueError(
+                f"scoring={shown(model.scoring)} cannot score predictions of "
+                f"{type(model).__name__}{given}: {error}"
+            ) from error
         if not isinstance(score, (Real, np.number)) or np.isnan(score):
             raise ValueError(
                 f"scoring={shown(model.scoring)} returned {shown(score)} for the validation "

@@ -10,7 +10,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils import Bunch, check_random_state
 
 from ._arguments import as_array, check_64_bits, check_collection, reading_numbers, shown
-from ._sequences import form_of
+from ._sequences import form_of, library_of
 
 __all__ = ["permutation_importance"]
 
@@ -155,8 +155,12 @@ def _in_form_of(X, sequences):
 
 
 def _with_names_of(given, x):
-    """x as a data frame of pandas if the sequence was given as one."""
-    return type(given)(x, given.index, given.columns) if hasattr(given, "iloc") else x
+    """x as a data frame of pandas or polars if the sequence was given as one."""
+    if library_of(given) == "pandas":
+        return type(given)(x, given.index, given.columns)
+    if library_of(given) == "polars":
+        return type(given)(x, given.columns, orient="row")
+    return x
 
 
 def _permute_feature(sequences, feature, random_state):

@@ -29,7 +29,7 @@ from ._arguments import (
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import fill_docstrings
 from ._imputer import SequenceImputer
-from ._sequences import flatten_steps, form_of, warn_of_gaps_or_padding
+from ._sequences import flatten_steps, form_of, has_gaps, warn_of_gaps_or_padding
 
 __all__ = ["SequenceImputer", "StepwiseTransformer", "make_windows", "unpad_sequences"]
 
@@ -40,8 +40,8 @@ X : array of shape (n_samples, n_timesteps, n_features) or list of 2-D arrays or
     Sequences. Of data frames all must have the same columns; if these have names, the
     transformer gets one data frame of all steps (from pandas or polars), whose columns keep
     their types. In a 3-D array, trailing steps that are NaN in every feature are padding
-    and remain so; NaN elsewhere is passed to the transformer. With both, a warning says
-    how to tell padding from missing values.
+    and remain so; NaN elsewhere is passed to the transformer. With both, or NaN elsewhere
+    in fit, a warning says how to tell padding from missing values.
 """
 
 
@@ -108,10 +108,13 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         self : StepwiseTransformer
         """
         self._validate_params()
-        rows, y_rows, _ = self._flatten(X, y, warn=True)
+        rows, y_rows, lengths, _ = self._flatten(X, y)
+        warn_of_gaps_or_padding(X, rows, lengths)
+        had_gaps = has_gaps(rows)  # which the transformer may fill in place
         tasks = FitTasks(self, X, y, None, n_epochs=0)
         self.transformer_ = clone(self.transformer).fit(rows, y_rows)
         self._set_features(rows)
+        self._had_gaps = had_gaps
         tasks.end_fit()
         return self
 
@@ -129,13 +132,17 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         self : StepwiseTransformer
         """
         self._validate_params()
-        rows, y_rows, _ = self._flatten(X, y, warn=True)
+        rows, y_rows, lengths, _ = self._flatten(X, y)
+        had_gaps = hasattr(self, "transformer_") and self._had_gaps
+        warn_of_gaps_or_padding(X, rows, lengths, had_gaps)
+        had_gaps = had_gaps or has_gaps(rows)
         if hasattr(self, "transformer_"):
             _check_feature_names(self, rows, reset=False)
             self.transformer_ = self.transformer_.partial_fit(rows, y_rows)
         else:
             self.transformer_ = clone(self.transformer).partial_fit(rows, y_rows)
             self._set_features(rows)
+        self._had_gaps = had_gaps
         return self
 
     def transform(self, X: npt.ArrayLike) -> Any:
@@ -207,7 +214,7 @@ class StepwiseTransformer(  # type: ignore[call-arg]
         """
         return self
 
-    def _flatten(self, X, y, warn):
+    def _flatten(self, X, y):
         check_collection(X, "X", SEQUENCE_FORMS)
         if form_of(X) == "columns":
             raise ValueError(
@@ -217,14 +224,12 @@ class StepwiseTransformer(  # type: ignore[call-arg]
                 "transformer itself."
             )
         rows, lengths, rebuild = flatten_steps(X, keep_frames=True)
-        if warn:
-            warn_of_gaps_or_padding(X, rows, lengths)
         if y is not None:
             check_collection(y, "y", "one target per sequence")
             if len(y) != len(lengths):
                 raise ValueError(f"y has {len(y)} samples, but X has {len(lengths)}.")
             y = _targets_of_steps(y, lengths)
-        return rows, y, rebuild
+        return rows, y, lengths, rebuild
 
     def _set_features(self, rows):
         self.n_features_in_ = rows.shape[1]
@@ -232,11 +237,19 @@ class StepwiseTransformer(  # type: ignore[call-arg]
 
     def _apply(self, method, X, warn):
         check_is_fitted(self)
-        rows, _, rebuild = self._flatten(X, None, warn)
+        rows, _, lengths, rebuild = self._flatten(X, None)
+        if warn:
+            warn_of_gaps_or_padding(X, rows, lengths, self._had_gaps)
         if method == "transform":
             _check_feature_names(self, rows, reset=False)
-        rows = getattr(self.transformer_, method)(rows)
-        return rebuild(rows.toarray() if issparse(rows) else np.asarray(rows))
+        out = getattr(self.transformer_, method)(rows)
+        out = out.toarray() if issparse(out) else np.asarray(out)
+        if out.ndim != 2 or len(out) != len(rows):
+            raise ValueError(
+                f"{type(self.transformer_).__name__}.{method} returned an array of shape "
+                f"{out.shape} for {len(rows)} steps; expected a row of features for each."
+            )
+        return rebuild(out)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

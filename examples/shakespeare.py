@@ -32,9 +32,9 @@ def read(path):
 def train(model, text, held_out, epochs, minutes):
     """Train for at most `epochs` epochs and about `minutes` minutes."""
     start = time.perf_counter()
-    model.set_params(max_iter=epochs)
+    model.set_params(cosine_epochs=epochs)
     done = 0
-    while done < model.max_iter:
+    while done < model.cosine_epochs:
         epoch_start = time.perf_counter()
         model.partial_fit(text)
         if model.n_iter_ == done:  # Ctrl-C ended the epoch, keeping the weights reached
@@ -47,11 +47,11 @@ def train(model, text, held_out, epochs, minutes):
             f"{speed:,.0f} characters/s",
             flush=True,
         )
-        if done < model.max_iter:
-            # The learning rate falls to 0 over max_iter epochs, which should be when the time
-            # is up, so plan as many epochs as fit at the speed so far.
+        if done < model.cosine_epochs:
+            # The learning rate should reach 0 when the time is up, so plan as many epochs as
+            # fit at the speed so far.
             seconds = (time.perf_counter() - start) / done
-            model.set_params(max_iter=max(1, min(epochs, int(60 * minutes / seconds))))
+            model.set_params(cosine_epochs=max(1, min(epochs, int(60 * minutes / seconds))))
 
 
 def write(model, n_characters, prompt, temperature, seed):
@@ -95,7 +95,7 @@ def main():
         # The held-out text or the prompt may contain characters that the rest lacks.
         vocabulary=sorted({*text, *held_out, *arguments.prompt}),
         dropout=arguments.dropout,
-        learning_rate="cosine",
+        learning_rate_init=3e-3,
         random_state=arguments.seed,
     )
     train(model, text, held_out, arguments.epochs, arguments.minutes)

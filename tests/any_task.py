@@ -49,7 +49,7 @@ SHARED = {
     "beta_2": one_of(0, 0.9, 0.999),
     "epsilon": one_of(1e-8, 0.1),
     "clip_norm": one_of(None, 0.01, 1),
-    "batch_size": one_of(1, 3, 5, 10_000),
+    "batch_size": one_of("auto", 1, 3, 5, 10_000),
     "max_iter": one_of(1, 2),
     "shuffle": st.booleans(),
     "early_stopping": st.booleans(),
@@ -73,7 +73,6 @@ SUPERVISED = SHARED | {
     "learning_rate": one_of("constant", "invscaling", "adaptive", "cosine"),
     "bptt_steps": one_of(None, None, 1, 2, 100),
     "n_step_features": one_of(1, 2, 3),
-    "batch_size": one_of("auto", 1, 3, 5, 10_000),
     "scoring": one_of(None, None, count),
 }
 PARAMETERS = {

@@ -8,7 +8,14 @@ TEXT = "to be, or not to be: that is the question. " * 30
 DOCUMENTS = ["to be", "or not to be", "that is", "the question", "or that"] * 8
 WORDS = [document.split() for document in DOCUMENTS]
 IDS = np.array([ord(character) for character in TEXT])
-SMALL = {"hidden_layer_sizes": 12, "embedding_dim": 6, "batch_size": 4, "random_state": 0}
+SMALL = {
+    "hidden_layer_sizes": 12,
+    "embedding_dim": 6,
+    "batch_size": 4,
+    "learning_rate": "constant",
+    "dropout": 0.0,
+    "random_state": 0,
+}
 
 
 def model(**parameters):

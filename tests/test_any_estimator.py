@@ -363,6 +363,8 @@ def test_bad_parameters_raise_documented_errors(estimator, data):
         value = data.draw(st.sampled_from(BAD_PARAMETERS), label=name)
         if name == "max_iter" and isinstance(value, int) and value > 2:
             continue  # nothing would end it
+        if name == "checkpoint" and isinstance(value, str):
+            continue  # it would be written
         bad = {name: value}
         model = task.new(**bad) if how == "fit" else copy.copy(fitted).set_params(**bad)
         if how == "partial_fit":

@@ -44,23 +44,25 @@ class Recorder:
 
 def test_hooks_of_every_epoch():
     recorder = Recorder()
-    model = LSTMRegressor(4, max_iter=3, random_state=0).set_callbacks(recorder)
+    settings = {"learning_rate": "constant", "random_state": 0}
+    model = LSTMRegressor(4, max_iter=3, **settings).set_callbacks(recorder)
     model.fit(X, Y)
     epochs = ["begin epoch", "end epoch"] * 3
     assert recorder.calls == ["setup", "begin fit", *epochs, "end fit", "teardown"]
     for k, predicted in enumerate(recorder.predictions[:3]):
-        same = LSTMRegressor(4, max_iter=k + 1, random_state=0).fit(X, Y)
+        same = LSTMRegressor(4, max_iter=k + 1, **settings).fit(X, Y)
         np.testing.assert_array_equal(predicted, same.predict(X))
 
 
 def test_hooks_of_a_language_model():
     text = "to be or not to be " * 20
     recorder = Recorder(2, lambda fitted: (fitted.perplexity(text), fitted.sample(9, "to ")))
-    model = LSTMLanguageModel(8, max_iter=9, random_state=0).set_callbacks(recorder)
+    settings = {"learning_rate": "constant", "random_state": 0}
+    model = LSTMLanguageModel(8, max_iter=9, **settings).set_callbacks(recorder)
     assert model.fit(text).n_iter_ == 2
     assert recorder.calls.count("end epoch") == 2
     for k, (perplexity, written) in enumerate(recorder.predictions[:2]):
-        same = LSTMLanguageModel(8, max_iter=k + 1, random_state=0).fit(text)
+        same = LSTMLanguageModel(8, max_iter=k + 1, **settings).fit(text)
         assert perplexity == same.perplexity(text)
         assert len(written) == 9
 
@@ -137,7 +139,8 @@ def test_progress_bar_and_scoring_monitor(make, capsys):
 @pytest.mark.parametrize("resume", [False, True])
 def test_the_model_that_a_callback_gets_stays_as_it_is(resume):
     def model():
-        return LSTMRegressor(4, max_iter=1, warm_start=True, random_state=0, batch_size=16)
+        settings = {"learning_rate": "constant", "random_state": 0, "batch_size": 16}
+        return LSTMRegressor(4, max_iter=1, warm_start=True, **settings)
 
     recorder = Recorder(predict=lambda fitted: fitted)
     trained = model()

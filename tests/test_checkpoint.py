@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from example_sequences import (
     RAGGED,
     SIGNS_RAGGED,
     TOKENS,
+    N,
     X,
     Y,
     classifier,
@@ -22,9 +24,12 @@ from example_sequences import (
     weights_of,
 )
 from sklearn.base import clone
-from sklearn.model_selection import KFold
+from sklearn.metrics import make_scorer
+from sklearn.model_selection import KFold, PredefinedSplit, ShuffleSplit
 
 from cylstm import LSTMLanguageModel, _files
+from cylstm._checkpoint import canonical
+from cylstm._training import History
 
 TEXT = "to be or not to be, that is the question. " * 5
 
@@ -139,6 +144,70 @@ def test_without_a_seed_it_goes_on_with_what_was_drawn(tmp_path, monkeypatch, ra
         assert whole.random_state.rand() == model.random_state.rand()
 
 
+def test_numpys_generator_is_left_alone_once_a_fit_has_ended(tmp_path):
+    drawn = []
+    for seed in (1, 2):
+        np.random.seed(seed)  # noqa: NPY002
+        regressor(random_state=None, checkpoint=tmp_path / "fit").fit(X, Y)
+        drawn.append(np.random.rand())  # noqa: NPY002
+    assert drawn[0] != drawn[1]
+
+
+def test_another_held_out_part_is_refused(tmp_path):
+    path = tmp_path / "fit"
+
+    def fit(groups=None, **settings):
+        model = regressor(early_stopping=True, checkpoint=path, **settings)
+        return model.fit(X, Y, groups=groups)
+
+    fit(groups=np.arange(N) % 6)
+    with pytest.raises(ValueError, match="other data: the held-out part of X differ"):
+        fit(groups=np.arange(N) % 7)
+    path.unlink()
+    fit(validation_fraction=ShuffleSplit(1, random_state=np.random.RandomState(0)))
+    with pytest.raises(ValueError, match="validation_fraction was ShuffleSplit"):
+        fit(validation_fraction=ShuffleSplit(1, random_state=np.random.RandomState(1)))
+
+
+def test_a_checkpoint_that_cannot_be_written_later_is_no_end(tmp_path, monkeypatch):
+    write = _files.write_tensors
+
+    def disk_full_after_two(path, tensors, metadata):
+        if metadata["n_done"] > 2:
+            raise OSError(28, "No space left on device")
+        write(path, tensors, metadata)
+
+    whole = regressor(max_iter=4).fit(X, Y)
+    model = regressor(max_iter=4, checkpoint=tmp_path / "fit")
+    with monkeypatch.context() as patch:
+        patch.setattr(_files, "write_tensors", disk_full_after_two)
+        with pytest.warns(
+            UserWarning, match=r"not written after epoch (3|4): .*No space left"
+        ):
+            model.fit(X, Y)
+    assert training_of(model) == training_of(whole)
+    assert _files.read_tensors(tmp_path / "fit")[1]["n_done"] == 2
+
+
+@pytest.mark.parametrize("n_written", [0, 1])
+def test_a_failed_single_step_with_a_checkpoint_changes_nothing(
+    tmp_path, monkeypatch, n_written
+):
+    model = regressor(warm_start=True, max_iter=1, batch_size=N).fit(X, Y)
+    before, write = training_of(model), _files.write_tensors
+    model.set_params(checkpoint=tmp_path / "fit")
+
+    def fail(path, tensors, metadata):
+        if metadata["n_done"] == n_written:
+            raise MemoryError
+        write(path, tensors, metadata)
+
+    monkeypatch.setattr(_files, "write_tensors", fail)
+    with pytest.raises(MemoryError):
+        model.fit(X, Y)
+    assert training_of(model) == before
+
+
 def test_a_warm_start_goes_on_from_its_own_file(tmp_path, monkeypatch):
     def trained_before():
         return regressor(warm_start=True, max_iter=4).fit(X, Y)
@@ -195,7 +264,11 @@ def test_progress_says_where_it_goes_on(tmp_path, capsys):
     model = regressor(verbose=1, checkpoint=tmp_path / "fit").fit(X, Y)
     capsys.readouterr()
     model.set_params(n_jobs=1, verbose=2).fit(X, Y)
-    assert capsys.readouterr().out == f"Going on from {tmp_path / 'fit'} after epoch 3\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'fit'}: the fit has ended after epoch 3\n"
+    tensors, metadata = _files.read_tensors(tmp_path / "fit")
+    _files.write_tensors(tmp_path / "fit", tensors, metadata | {"finished": False})
+    model.set_params(n_jobs=1, verbose=2).fit(X, Y)
+    assert "going on after epoch 3" in capsys.readouterr().out
 
 
 def test_errors_of_the_path_come_before_training(tmp_path, monkeypatch):
@@ -223,9 +296,10 @@ def written(tmp_path):
     model = regressor(max_iter=4, checkpoint=tmp_path / "fit", early_stopping=True)
     model.fit(X, Y)
     tensors, metadata = _files.read_tensors(tmp_path / "fit")
-    _files.write_tensors(
-        tmp_path / "fit", tensors, metadata | {"finished": False, "n_done": 2}
-    )
+    metadata |= {"finished": False, "n_done": 2, "n_iter": 2}
+    for name in History.CURVES:
+        tensors[name] = tensors[name][:2]
+    _files.write_tensors(tmp_path / "fit", tensors, metadata)
     return tmp_path / "fit", model
 
 
@@ -242,7 +316,7 @@ def test_a_file_of_another_fit_is_refused(written):
     for arguments, what in (
         ((X + 1, Y), "X differ"),
         ((X, Y + 1), "y differ"),
-        ((X[:-1], Y[:-1]), "X, y, sample_weight differ"),
+        ((X[:-1], Y[:-1]), "X, y, sample_weight, the held-out part of X differ"),
         ((X, Y, np.arange(len(Y))), "sample_weight differ"),
     ):
         with pytest.raises(ValueError, match=f"other data: .*{what}"):
@@ -272,6 +346,37 @@ def test_values_of_parameters_are_compared_by_what_they_mean(tmp_path, monkeypat
         classifier(checkpoint=path, scoring=upside_down, **alike[0]).fit(X, LABELS)
 
 
+def test_texts_of_parameters():
+    def times(factor):
+        return lambda model, X, y: factor * model.score(X, y)
+
+    alike = [
+        ([1, 2.0], (1.0, 2)),
+        (np.float32, "float32"),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        ({3, 1, 2}, {2, 1, 3}),
+        (times(1), times(1)),
+        (partial(upside_down, y=None), partial(upside_down, y=None)),
+        (KFold(3), KFold(3)),
+        (np.random.RandomState(0), np.random.RandomState(0)),
+    ]
+    for one, other in alike:
+        assert canonical(one) == canonical(other)
+    different = [
+        (1, True),
+        ("1", 1),
+        (times(1), times(2)),
+        (lambda m, X, y: 1, lambda m, X, y: 2),
+        (partial(upside_down, y=1), partial(upside_down, y=2)),
+        (KFold(3), KFold(4)),
+        (PredefinedSplit(np.arange(2000)), PredefinedSplit(np.arange(2000) // 2)),
+        (make_scorer(upside_down), make_scorer(upside_down, greater_is_better=False)),
+        (np.random.RandomState(0), np.random.RandomState(1)),
+    ]
+    for one, other in different:
+        assert canonical(one) != canonical(other)
+
+
 def upside_down(model, X, y):
     return -model.score(X, y)
 
@@ -286,22 +391,33 @@ METADATA = [
     ("seeds", [1, 2**31], "seeds is"),
     ("random_state", [625, 0], "random_state is"),
     ("n_done", -1, "n_done is -1"),
+    ("n_done", 5, "n_done is 5 and n_iter is 2"),
     ("n_iter", True, "n_iter is True"),
-    ("n_iter", 3, r"'loss_curve' has shape \(4,\), but \(3,\) is expected"),
+    ("n_iter", 3, "n_done is 2 and n_iter is 3"),
     ("t", 1.5, "t is 1.5"),
-    ("n_steps", 2**63, "n_steps is"),
-    ("n_steps", 0, "a tensor 'moments.0', which is not expected"),
+    ("n_steps", 2**53, "n_steps is"),
+    ("n_steps", 0, "n_steps is 0"),
+    ("n_stalled", None, "n_stalled is None"),
     ("finished", 1, "finished is 1"),
+    ("estimator", "\x1b[31m", r"belongs to '\\x1b"),
+    ("parameters", {"\x1b[31m" * 99: "1"}, "are not in both"),
+    ("data", {"\x1b[31m": "1"}, r"other data: '\\x1b\[31m', X, y"),
 ]
 TENSORS = [
-    ("parameters", np.zeros(3, np.float32), "'parameters' has shape"),
-    ("moments.1", np.zeros(3), "'moments.1' has shape"),
-    ("best_parameters", np.zeros(1, np.float32), "'best_parameters' has shape"),
-    ("random_state.key", np.zeros(624, np.int64), "'random_state.key' has dtype int64"),
-    ("learning_rate", np.zeros(1), "'learning_rate' has shape"),
-    ("seconds", np.zeros(3), "'seconds' has shape"),
-    ("validation_scores", np.zeros(9), "'validation_scores' has shape"),
-    ("more", np.zeros(1), "a tensor 'more', which is not expected"),
+    ("parameters", lambda t: t[:3], "'parameters' has shape"),
+    ("parameters", lambda t: t * np.float32(np.nan), "parameters has numbers that it cannot"),
+    ("moments.1", lambda t: t[:3], "'moments.1' has shape"),
+    ("moments.1", lambda t: -t, "moments.1 has numbers"),
+    ("best_parameters", lambda t: t[:1], "'best_parameters' has shape"),
+    ("best_parameters", None, "best has numbers"),
+    ("best", lambda t: np.float64(np.nan), "best has numbers"),
+    ("random_state.key", lambda t: t.astype(np.int64), "has dtype int64"),
+    ("random_state.key", np.zeros_like, "random_state.key has numbers"),
+    ("learning_rate", lambda t: t.reshape(1), "'learning_rate' has shape"),
+    ("learning_rate", lambda t: -t, "learning_rate has numbers"),
+    ("seconds", lambda t: t[:1], "'seconds' has shape"),
+    ("validation_scores", lambda t: np.float64(0), "'validation_scores' has shape"),
+    ("more", lambda t: np.zeros(1), "a tensor 'more', which is not expected"),
     ("loss_curve", None, "no tensor 'loss_curve'"),
 ]
 
@@ -313,8 +429,13 @@ TENSORS = [
 def test_a_forged_file_is_refused(written, kind, name, value, message):
     path, model = written
     tensors, metadata = _files.read_tensors(path)
-    (metadata if kind == "metadata" else tensors)[name] = value
-    _files.write_tensors(path, {k: v for k, v in tensors.items() if v is not None}, metadata)
+    if kind == "metadata":
+        metadata[name] = value
+    elif value is None:
+        del tensors[name]
+    else:
+        tensors[name] = value(tensors.get(name))
+    _files.write_tensors(path, tensors, metadata)
     before = training_of(model)
     with pytest.raises(ValueError, match=f"'?{path}'?: .*{message}"):
         model.fit(X, Y)
@@ -334,10 +455,15 @@ def test_files_of_killed_fits_are_removed(written):
     path, model = written
     left = path.with_name(f".{path.name}.0123456789abcdef.tmp")
     left.write_bytes(b"half")
+    recent = path.with_name(f".{path.name}.fedcba9876543210.tmp")  # who knows if it is left
+    recent.write_bytes(b"half")
     other = path.with_name(".other.0123456789abcdef.tmp")
     other.write_bytes(b"half")
+    for file in (left, other):
+        os.utime(file, (0, 0))
     model.fit(X, Y)
     assert not left.exists()
+    assert recent.exists()
     assert other.exists()
 
 
@@ -352,5 +478,3 @@ def test_killed_fits_go_on_to_the_same_bits(tmp_path, fit, n_kills):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == n_kills
-    # Of a kill in the middle of a write a file is left, until the next fit.
-    assert len([*tmp_path.iterdir()]) == 1

@@ -13,7 +13,14 @@ from example_sequences import (
     regressor,
     weights_of,
 )
-from sklearn.metrics import accuracy_score, f1_score, make_scorer, r2_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    f1_score,
+    get_scorer_names,
+    make_scorer,
+    r2_score,
+    roc_auc_score,
+)
 from sklearn.model_selection import (
     GroupKFold,
     KFold,
@@ -147,8 +154,25 @@ def test_of_windows_the_last_ones_are_held_out():
     windows, targets = make_windows(np.sin(np.arange(60) / 3), 10)
     _, y_val = held_out_by(regressor(), windows, targets)
     np.testing.assert_array_equal(y_val, targets[-5:])
-    _, y_val = held_out_by(regressor(), windows.copy(), targets)
-    assert not np.array_equal(y_val, targets[-5:])
+    _, y_val = held_out_by(regressor(), windows[:, ::-1][::2], targets[::2])
+    np.testing.assert_array_equal(y_val, targets[::2][-3:])
+
+
+@pytest.mark.parametrize(
+    "lay_out", [np.copy, np.asfortranarray, lambda x: x.swapaxes(0, 1).copy().swapaxes(0, 1)]
+)
+def test_sequences_that_do_not_overlap_are_held_out_at_random(lay_out):
+    _, expected = held_out_by(regressor(), X, Y)
+    _, y_val = held_out_by(regressor(), lay_out(X), Y)
+    np.testing.assert_array_equal(y_val, expected)
+    assert not np.array_equal(y_val, Y[-len(y_val) :])
+
+
+def test_without_shuffle_the_last_groups_are_held_out():
+    groups = np.array([*"aabbc", *"cddee", *("e" * (N - 10))])
+    model = regressor(shuffle=False, validation_fraction=0.3)
+    _, y_val = held_out_by(model, X, Y, groups=groups)
+    np.testing.assert_array_equal(y_val, Y[6:])
 
 
 def test_more_classes_than_samples_held_out():
@@ -196,6 +220,9 @@ def test_scorers_get_the_steps_of_sequences_one_after_the_other():
 
 
 class Overlapping:
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 1
+
     def split(self, X, y, groups):
         yield np.arange(10), np.arange(9, 20)
 
@@ -208,6 +235,11 @@ class Outside(Overlapping):
 class Empty(Overlapping):
     def split(self, X, y, groups):
         yield np.arange(N), np.array([], dtype=int)
+
+
+class NoSplit(Overlapping):
+    def split(self, X, y, groups):
+        return iter(())
 
 
 @pytest.mark.parametrize(
@@ -223,7 +255,13 @@ class Empty(Overlapping):
         ({}, {"groups": np.zeros(N)}, "cannot hold out"),
         ({"scoring": lambda m, X, y: "high"}, {}, "returned 'high' for the validation data"),
         ({"scoring": lambda m, X, y: np.nan}, {}, "returned nan for the validation data"),
-        ({"scoring": "f1"}, {}, "."),
+        ({"scoring": "roc_auc"}, {}, "scoring='roc_auc' cannot score predictions of LSTMReg"),
+        (
+            {"scoring": "max_error" if "max_error" in get_scorer_names() else "neg_max_error"},
+            {"sample_weight": np.arange(1, N + 1)},
+            "max_error' cannot score predictions of LSTMRegressor with weights",
+        ),
+        ({"validation_fraction": NoSplit()}, {}, "gives no split"),
     ],
 )
 def test_bad_ways_to_validate(settings, arguments, message):

@@ -362,10 +362,10 @@ DAMAGE = {
     "cut at the end of the header": (VALID[:188], "would be of 184 bytes, but 180 follow"),
     "cut in the data": (VALID[:-1], "its tensors have 8 bytes, but 7 follow the header"),
     "longer": (VALID + b"\0", "its tensors have 8 bytes, but 9 follow the header"),
-    "length beyond the file": (b"\xff\0\0\1" + VALID[4:], "would be of 16777471 bytes, but"),
+    "length beyond the file": (b"\xff\xff\1\0" + VALID[4:], "would be of 131071 bytes, but"),
     "endless length": (
         b"\xff" * 8 + VALID[8:],
-        "its header would be of 18446744073709551615 bytes; 100000000 are allowed",
+        "its header would be of 18446744073709551615 bytes; 10000000 are allowed",
     ),
     "pickle": (b"\x80\x04\x95" + bytes(50), "its header would be of"),
     "not UTF-8": (file_of(b'{"\xff":1}'), "not valid JSON: 'utf-8' codec can't decode byte"),

@@ -45,13 +45,14 @@ def test_ctrl_c_keeps_the_weights_reached():
 
 
 def test_verbose_prints_every_so_many_epochs(capsys):
-    regressor(max_iter=4, verbose=2).fit(X, Y, X_val=X, y_val=Y)
+    regressor(max_iter=5, verbose=2).fit(X, Y, X_val=X, y_val=Y)
     lines = capsys.readouterr().out.splitlines()
     number, unit = r"[\d.]+", "(ms|s|min|h)"
-    for line, epoch, left in zip(lines, [2, 4], [f", {number} {unit} left", ""], strict=True):
+    left = f", {number} {unit} left"
+    for line, epoch, end in zip(lines, [2, 4, 5], [left, left, ""], strict=True):
         assert re.fullmatch(
-            f"Epoch {epoch} of 4, loss = {number}, validation score = -?{number}, "
-            f"{number} {unit}{left}",
+            f"Epoch {epoch} of 5, loss = {number}, validation score = -?{number}, "
+            f"{number} {unit}{end}",
             line,
         )
 
@@ -84,6 +85,11 @@ def test_history():
     assert min(history["seconds"]) > 0
     model.fit(X, Y, X_val=X, y_val=Y)
     assert model.history_["validation_score"] == model.validation_scores_
+    model.set_params(warm_start=True, learning_rate_init=0.01).fit(X, Y)
+    scores = model.history_["validation_score"]
+    assert scores[:4] == model.validation_scores_
+    assert np.isnan(scores[4:]).all()
+    assert {len(curve) for curve in model.history_.values()} == {8}
 
 
 def test_changing_the_losses_read_does_not_change_the_model():

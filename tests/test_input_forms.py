@@ -56,6 +56,23 @@ def test_columns_are_steps():
         same.predict(X[0])
 
 
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_the_warning_of_size_is_of_the_line_that_fits(make):
+    y = LABELS if make is classifier else Y
+    for method in ("fit", "partial_fit"):
+        with pytest.warns(UserWarning, match="features of X are large") as caught:
+            getattr(make(), method)(1000 * X, y)
+        assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("form", [np.array, list, lambda x: x[:, :, 0]])
+def test_complex_numbers(form):
+    with pytest.raises(
+        ValueError, match=r"has dtype complex\d+: Complex data not supported\.$"
+    ):
+        regressor().fit(form(X * 1j), Y)
+
+
 def test_data_frames_are_checked_by_name():
     names = [f"t{k}" for k in range(T)]
     frame = pd.DataFrame(X[:, :, 0], columns=names)

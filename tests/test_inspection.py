@@ -238,6 +238,12 @@ class Sums:
         return 0.0
 
 
+class FramesSeen(Sums):
+    def score(self, X, y, sample_weight=None):
+        self.frames = X
+        return super().score(X, y, sample_weight)
+
+
 def test_permutations_keep_lengths_padding_and_values():
     padded = X.copy()
     for row, n in zip(padded, LENGTHS, strict=True):
@@ -253,6 +259,22 @@ def test_permutations_keep_lengths_padding_and_values():
         np.testing.assert_array_equal(x[:, :2], RAGGED[k][:, :2])
         donors = [np.resize(other[:, 2], len(x)) for other in RAGGED]
         assert any((donor == x[:, 2]).all() for donor in donors)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_permutations_of_data_frames_keep_names(library):
+    library = pytest.importorskip(library)
+    square = [x[:2, :2] for x in X[:4]]  # whose rows and columns the shape does not tell
+    frames = [library.DataFrame(dict(zip("ab", x.T, strict=True))) for x in square]
+    model, same = FramesSeen(), Sums()
+    for by in ("feature", "step"):
+        for estimator, sequences in ((model, frames), (same, square)):
+            permutation_importance(
+                estimator, sequences, Y[:4], by=by, random_state=0, n_repeats=1
+            )
+        assert {type(x) for x in model.frames} == {library.DataFrame}
+        assert {tuple(x.columns) for x in model.frames} == {("a", "b")}
+        np.testing.assert_array_equal(model.seen, same.seen)
 
 
 def test_permutations_of_mixed_dtypes_and_gaps():

@@ -46,6 +46,7 @@ def test_bits_do_not_depend_on_threads(X):
 @pytest.mark.parametrize("X", [TEXT, DOCUMENTS], ids=["one sequence", "documents"])
 def test_parts_of_a_training_equal_the_whole(X, learning_rate):
     settings = {"learning_rate": learning_rate, "max_iter": 4, "decay_after": 1, **RATES}
+    settings["cosine_epochs"] = 4
     whole = model(**settings).fit(X)
     parts = model(**settings)
     for _ in range(4):

@@ -1,5 +1,6 @@
 """StepwiseTransformer, make_windows and unpad_sequences; padding that may be gaps."""
 
+import re
 import warnings
 
 import numpy as np
@@ -14,7 +15,8 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from cylstm import LSTMClassifier, LSTMLanguageModel
+from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
+from cylstm._sequences import has_gaps
 from cylstm.preprocessing import (
     SequenceImputer,
     StepwiseTransformer,
@@ -221,6 +223,33 @@ def test_polars():
     np.testing.assert_allclose(np.concatenate(out), expected)
 
 
+def test_data_frames_of_two_libraries():
+    polars = pytest.importorskip("polars")
+    other = polars.from_dict(dict(zip(NAMES, RAGGED[1].T, strict=True)))
+    for X, message in (
+        ([FRAMES[0], other], r"X\[1\] is a data frame of polars, but X\[0\] is .* pandas"),
+        ([other, other, FRAMES[0]], r"X\[2\] is a data frame of pandas, but .* polars"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            StepwiseTransformer(StandardScaler()).fit(X)
+
+
+@pytest.mark.parametrize("X", [X, RAGGED], ids=["array", "list"])
+@pytest.mark.parametrize(
+    "change", [lambda rows: rows[:-1], lambda rows: rows[:, 0], lambda rows: rows[None]]
+)
+def test_a_transformer_that_does_not_return_a_row_for_each_step(change, X):
+    n_steps = sum(map(len, X))
+    shape = change(np.empty((n_steps, 4))).shape
+    message = rf"FunctionTransformer\.{{}} returned an array of shape {re.escape(str(shape))} "
+    message += f"for {n_steps} steps; expected a row"
+    function = FunctionTransformer(change, change, check_inverse=False)
+    stepwise = StepwiseTransformer(function).fit(X)
+    for method in ("transform", "inverse_transform"):
+        with pytest.raises(ValueError, match=message.format(method)):
+            getattr(stepwise, method)(X)
+
+
 def test_the_given_transformer_is_not_fitted():
     scaler = StandardScaler()
     StepwiseTransformer(scaler).fit(X)
@@ -277,6 +306,75 @@ def test_one_warning_a_call_if_padding_may_be_gaps(transformer):
         transformer.transform(
             np.array([[[1.0], [np.nan], [2.0]], [[3.0], [np.nan], [np.nan]]])
         )
+
+
+# Its last step is either a missing value or padding: the sequence itself cannot tell.
+ENDS_EMPTY = np.array([[[1.0], [2.0], [np.nan]]])
+
+
+def test_gaps_in_fit_count_as_well(transformer):
+    gappy = with_gaps((67, 20, 1))
+    full = with_gaps((67, 20, 1), 0)
+    for X in (gappy, list(gappy), [pd.DataFrame(x, columns=["a"]) for x in gappy]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            transformer.fit(X)
+        for later, where in ((ENDS_EMPTY, "fit"), (gappy, "X")):
+            caught = warnings_of(transformer.transform, later)
+            (warning,) = [w for w in caught if "feature names" not in str(w.message)]
+            assert f"left out, but in {where} there was NaN inside" in str(warning.message)
+            assert warning.filename == __file__
+    transformer.fit(full)  # which forgets them
+    assert not warnings_of(transformer.transform, ENDS_EMPTY)
+
+
+def test_gaps_that_the_transformer_fills_in_place():
+    filling = make_pipeline(SimpleImputer(copy=False), StandardScaler(copy=False))
+    stepwise = StepwiseTransformer(filling).fit(list(with_gaps((67, 20, 1))))
+    with pytest.warns(UserWarning, match="in fit there was NaN inside"):
+        stepwise.transform(ENDS_EMPTY)
+
+
+def test_gaps_in_all_calls_of_partial_fit():
+    stepwise = StepwiseTransformer(StandardScaler())
+    for X in (ENDS_EMPTY, [[[1.0], [np.nan]]], [[[1.0]]]):
+        assert not warnings_of(stepwise.partial_fit, X)
+    for call in (stepwise.partial_fit, stepwise.transform):
+        with pytest.warns(UserWarning, match="in fit there was NaN inside"):
+            call(ENDS_EMPTY)
+    assert not warnings_of(stepwise.fit, ENDS_EMPTY)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [[1.0, np.nan], ["b", None], pd.array([1, None], "Int64"), pd.Categorical(["b", None])],
+)
+def test_gaps_of_pandas(column):
+    rows = pd.DataFrame({"full": [1, 2], "a": column})
+    assert has_gaps(rows)
+    assert not has_gaps(rows[:1])
+
+
+@pytest.mark.parametrize("column", [[1.0, np.nan], [1, None], ["b", None]])
+def test_gaps_of_polars(column):
+    polars = pytest.importorskip("polars")
+    rows = polars.DataFrame({"full": [1, 2], "a": column})
+    assert has_gaps(rows)
+    assert not has_gaps(rows[:1])
+
+
+def test_a_pipeline_that_predicts_one_sequence():
+    X = with_gaps((67, 20, 1))
+    pipeline = make_pipeline(
+        StepwiseTransformer(StandardScaler()),
+        SequenceImputer(),
+        LSTMRegressor(4, max_iter=1, random_state=0),
+    )
+    pipeline.fit(list(X), np.arange(67.0))
+    caught = warnings_of(pipeline.predict, ENDS_EMPTY)
+    assert len({str(warning.message) for warning in caught}) == 1
+    assert {warning.filename for warning in caught} == {__file__}
+    assert not warnings_of(pipeline.predict, list(ENDS_EMPTY))
 
 
 @pytest.mark.parametrize(

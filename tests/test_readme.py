@@ -26,6 +26,8 @@ def test_examples(tmp_path, monkeypatch):
     with threadpool_limits(limits=1, user_api="openmp"):
         for block in blocks:
             exec(compile(block, str(README), "exec"), names)
+            if block is blocks[0]:
+                assert names["model"].score(names["X_test"], names["y_test"]) >= 0.97
     assert names["search"].best_score_ > 0.5
     filled = names["pipeline"][1].transform(names["gaps"])
     assert not any(np.isnan(x).any() for x in filled)

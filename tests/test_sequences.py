@@ -193,8 +193,9 @@ def test_the_size_of_features_is_that_of_all_blocks(sample, monkeypatch, recwarn
     monkeypatch.setattr(_sequences, "BLOCK", 12)
     X = np.zeros((5, 4, 3))
     X[sample] = 25  # a root mean square of 11.2
-    with pytest.warns(UserWarning, match="are large.* of 11.2"):
+    with pytest.warns(UserWarning, match="are large.* of 11.2") as caught:
         warn_of_size(steps_to_sequences(X, "float64"), "a scaler")
+    assert caught[0].filename == __file__
     for large in (1, -1):  # one of 60 numbers, all of which are otherwise small
         X[:] = 1e-3
         X[sample, 0, 0] = large * 0.3
@@ -232,7 +233,10 @@ def test_bad_ragged(X, message):
         (np.zeros((2, 0, 3)), "at least one step"),
         (np.zeros((2, 3, 0)), "one feature"),
         (np.zeros((0, 3, 2)), "0 sample"),
-        (np.zeros((2, 3, 2), complex), "Complex data not supported"),
+        (
+            np.zeros((2, 3, 2), complex),
+            r"X has dtype complex128: Complex data not supported\.$",
+        ),
         (np.full((2, 3, 2), "a"), "could not convert string to float"),
     ],
 )
