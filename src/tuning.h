@@ -91,18 +91,19 @@ enum {
     PARALLEL_WORK = 2000000,
     /* Likewise those of one team member between two barriers. */
     MEMBER_WORK = 50000,
-    /* Polls of a barrier, 5 microseconds, before the waiting thread yields its core: between two
-     * steps some microseconds pass, too short to sleep. Where both members of a team had one core,
-     * a fit took 19 times as long as on one thread with 2000 polls, 4 times with 200; on a core
-     * of its own a yield takes 0.4 microseconds. */
-    BARRIER_SPINS = 200,
+    /* Polls of a barrier before the waiting thread yields its core: between two steps some
+     * microseconds pass, too short to sleep. */
+    BARRIER_SPINS = 2000,
     /* Nanoseconds of a yield after which a team sleeps where it would yield: another process has
-     * had the core for a time slice. With one and two busy processes a call that takes 0.5 ms on
-     * one thread took 160 and 310 ms with yields alone, 16 and 19 with sleeps. */
+     * had the core for a time slice. With one and two busy processes a call that takes 0.6 ms on
+     * one thread took up to 160 and 316 ms with yields alone, 20 and 30 with sleeps. */
     LONG_YIELD = 500000,
-    /* For how many times what a team has lost by waiting calls go without teams: on a busy
-     * machine they cost a tenth of the time at most. */
-    TIMES_LOST = 10,
+    /* Whether one thread or a team is faster is found out: by the first calls in turn, then by
+     * trials of the slower way. The calls between trials double while the trials lose. */
+    FIRST_CALLS = 8,
+    TRIAL_CALLS = 2,
+    TRIALS_APART = 16,
+    MAX_TRIALS_APART = 4096,
     /* Gradients that one thread adds up over the lanes at a time, and parameters that it copies:
      * 16 KB. */
     REDUCTION_BLOCK = 4096,

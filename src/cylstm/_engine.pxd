@@ -9,15 +9,13 @@ cdef extern from "tuning.h" nogil:
         CACHE_LINE
         PARALLEL_WORK
         WIDE_SCORES
-        TIMES_LOST
+        FIRST_CALLS
+        TRIAL_CALLS
+        TRIALS_APART
+        MAX_TRIALS_APART
 
 cdef extern from "network/team.h" nogil:
-    ctypedef struct team_barrier:
-        pass
-
     int64_t team_clock()
-    double team_loss(
-        const team_barrier* barriers, Py_ssize_t n_teams, Py_ssize_t members, double elapsed)
 
 cdef extern from "network/task.h" nogil:
     ctypedef struct row:
@@ -64,7 +62,6 @@ cdef extern from "network/task.h" nogil:
         Py_ssize_t item
         row* rows
         Py_ssize_t n_lanes, n_members
-        team_barrier* barriers
         double* losses
         int n_threads
         Py_ssize_t max_packed

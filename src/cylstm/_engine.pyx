@@ -22,7 +22,7 @@
 
 from cython cimport floating, no_gc_clear
 from cython.parallel cimport parallel, prange, threadid
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, frexp
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
@@ -46,19 +46,34 @@ HAS_OPENMP = bool(CYLSTM_HAS_OPENMP)
 # Threads that teams may have together: members that wait for each other at every step must
 # all be running.
 cdef Py_ssize_t team_threads = omp_get_num_procs()
-# Nanoseconds of calls that go without teams, since teams have lost time: on a busy machine
-# each waits for a member that has lost its core. Read and written under the GIL.
-cdef double team_debt = 0
+# Whether a call whose batch may be shared by teams is: 1 or 0, or -1 if the faster way is to
+# be found out.
+cdef int teams_are_used = -1
+
+
+cdef struct team_record:
+    # How long calls with about as much work in a step have taken. On a busy machine a member
+    # waits for one that has lost its core, and on some machines it takes long for one core to
+    # see what another has written. Read and written under the GIL.
+    double[2] ns      # for each step of a sequence: on one thread, in a team
+    int n_first       # of the first calls, which take both ways in turn
+    int n_calls       # until the slower way is tried again
+    int apart         # calls from one trial to the next
+    int left          # calls of the present trial
+    double trial      # the shortest of its calls
+
+
+cdef team_record[128] team_records
 cdef Py_ssize_t wide_scores = WIDE_SCORES
 
 
-def allow_team_threads(Py_ssize_t n, double debt=-INFINITY):
-    """Let teams have n threads together, for tests; return how many they had before. No time
-    that they lose counts; with an infinite debt it is as if they had lost too much."""
-    global team_threads, team_debt
+def allow_team_threads(Py_ssize_t n, bint used=True):
+    """Let teams have n threads together, for tests; return how many they had before. From then
+    on all batches that may be shared by teams are, or none."""
+    global team_threads, teams_are_used
     before = team_threads
     team_threads = n
-    team_debt = debt
+    teams_are_used = used
     return before
 
 
@@ -174,15 +189,43 @@ cdef void run_phases(
             wait_for_all()  # which prange does not do within a parallel block
 
 
-cdef void settle(const task* t, double elapsed) noexcept:
-    """After a call that took so many nanoseconds: add what its teams have lost, or pay."""
-    global team_debt
-    cdef double loss
-    if t.n_members > 1:
-        loss = team_loss(t.barriers, t.n_lanes, t.n_members, elapsed)
-        team_debt += TIMES_LOST * max(0.0, loss)
-    elif team_debt > 0:
-        team_debt = max(0.0, team_debt - elapsed)
+cdef team_record* record_of(const network_plan* p, const task* t) noexcept:
+    cdef int exponent
+    frexp(p.layers_work * t.n_rows, &exponent)
+    return &team_records[64 * t.training + max(0, min(63, exponent))]
+
+
+cdef bint choose_team(team_record* r) noexcept:
+    """Whether teams are to share the next call: the faster way, now and then the other."""
+    if teams_are_used >= 0:
+        return teams_are_used
+    if r.n_first < FIRST_CALLS:
+        return r.n_first % 2
+    if r.left == 0:
+        r.n_calls -= 1
+        if r.n_calls <= 0:
+            r.left = TRIAL_CALLS
+            r.trial = INFINITY
+    return (r.ns[1] <= r.ns[0]) == (r.left == 0)
+
+
+cdef void learn(team_record* r, bint team, double ns) noexcept:
+    """A call has taken so long for each step of a sequence."""
+    if r.n_first < FIRST_CALLS:
+        r.ns[team] = ns if r.n_first < 2 else min(r.ns[team], ns)
+        r.n_first += 1
+        r.apart = r.n_calls = TRIALS_APART
+    elif r.left == 0:
+        r.ns[team] += (ns - r.ns[team]) / 4
+    else:
+        r.trial = min(r.trial, ns)
+        r.left -= 1
+        if r.left == 0:
+            r.ns[team] = r.trial
+            r.apart = min(2 * r.apart, MAX_TRIALS_APART)
+            if r.trial <= r.ns[not team]:
+                r.apart = TRIALS_APART
+            r.n_calls = r.apart
 
 
 cdef int run(
@@ -192,11 +235,16 @@ cdef int run(
     cdef const network_plan* p = &plan.plan
     cdef const engine* e = engine_of(t.item)
     cdef Py_ssize_t n_workers
+    cdef char* schedule = workspace.schedule.reserve(schedule_bytes(p, t, n_threads))
+    cdef team_record* record = NULL
     cdef int64_t began
+    cdef Py_ssize_t k, n_steps = 0
     cdef double n_bytes
-    schedule_batch(
-        p, t, workspace.schedule.reserve(schedule_bytes(p, t, n_threads)), n_threads,
-        team_threads if team_debt <= 0 else 1)
+    schedule_batch(p, t, schedule, n_threads, team_threads)
+    if t.n_members > 1:
+        record = record_of(p, t)
+        if not choose_team(record):
+            schedule_batch(p, t, schedule, n_threads, 1)
     workspace.n_members = t.n_members
     n_workers = schedule_n_workers(t)
     # In floating point, where no product overflows.
@@ -226,7 +274,11 @@ cdef int run(
     began = team_clock()
     with nogil:
         run_phases(e, p, t)
-    settle(t, <double> (team_clock() - began))
+    if record != NULL:
+        for k in range(t.n_rows):
+            n_steps += t.rows[k].length
+        if teams_are_used < 0:
+            learn(record, t.n_members > 1, <double> (team_clock() - began) / n_steps)
     # The next call of training has other parameters, another update other masks.
     packed.filled = not t.training and t.weight_dropout == 0
     return 0

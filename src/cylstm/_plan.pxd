@@ -44,6 +44,7 @@ cdef extern from "network/plan.h" nogil:
         int tied
         Py_ssize_t n_dense
         int packed
+        double layers_work
         Py_ssize_t n_weights, n_columns, widest_units, widest_inputs
         int loss
         const double* levels

@@ -30,9 +30,8 @@
 typedef struct {
     int arrived;    /* in this round */
     unsigned round;
-    int64_t waited; /* nanoseconds of all members together, short waits left out */
     int napping;    /* a member that yielded had lost its core */
-    char padding[CACHE_LINE - sizeof(int64_t) - 4 * sizeof(int)]; /* a cache line for each */
+    char padding[CACHE_LINE - 3 * sizeof(int)]; /* a cache line for each barrier */
 } team_barrier;
 
 /* A thread's place in its team. */
@@ -66,8 +65,7 @@ static inline int64_t team_clock(void)
  * sleeps gets its core back when it wakes. */
 static inline void long_wait(team_barrier *barrier, unsigned round)
 {
-    const int64_t start = team_clock();
-    int64_t now = start;
+    int64_t now = team_clock();
     while (__atomic_load_n(&barrier->round, __ATOMIC_ACQUIRE) == round) {
         const int64_t before = now;
         if (__atomic_load_n(&barrier->napping, __ATOMIC_RELAXED))
@@ -78,7 +76,6 @@ static inline void long_wait(team_barrier *barrier, unsigned round)
         if (now - before > LONG_YIELD)
             __atomic_store_n(&barrier->napping, 1, __ATOMIC_RELAXED);
     }
-    __atomic_fetch_add(&barrier->waited, now - start, __ATOMIC_RELAXED);
 }
 #endif
 
@@ -104,19 +101,6 @@ static inline void barrier_wait(const team_member *member)
 #else
     (void)member;
 #endif
-}
-
-/* By how many nanoseconds a call in teams took longer than the same on one thread for each team:
- * below 0 where it took less. Time in which members waited counts as time in which none worked,
- * the rest as work that they shared evenly. */
-static inline double team_loss(
-    const team_barrier *barriers, ptrdiff_t n_teams, ptrdiff_t members, double elapsed)
-{
-    double waited = 0;
-    for (ptrdiff_t team = 0; team < n_teams; team++)
-        waited += (double)__atomic_load_n(&barriers[team].waited, __ATOMIC_RELAXED);
-    waited /= (double)n_teams * (double)(members - 1);
-    return elapsed - (double)members * (waited < elapsed ? elapsed - waited : 0);
 }
 
 /* A member's part of n rows. */
