@@ -29,6 +29,7 @@ SMALL = {
     "hidden_layer_sizes": 6,
     "max_iter": 3,
     "learning_rate": "constant",
+    "batch_size": 32,
     "random_state": 0,
 }
 

@@ -193,6 +193,8 @@ def test_a_language_model(tie_weights):
         tie_weights=tie_weights,
         batch_size=2,
         max_iter=40,
+        dropout=0.0,
+        learning_rate="constant",
         learning_rate_init=0.05,
         random_state=0,
     ).fit(texts)
