@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from ._arguments import check_64_bits
+from ._arguments import check_64_bits, warn_caller
 from ._callbacks import CallbackSupportMixin, FitTasks, Method
 from ._checkpoint import Checkpoint, check_checkpoint
 from ._checks import check_layer_norm, check_precision, check_projection, check_residual
@@ -390,7 +390,7 @@ class NetworkEstimator(
             memory.snapshot.take(trainer, self._history, with_moments=not alone)
             self._snapshot = memory.snapshot
         try:
-            train(
+            stalled = train(
                 trainer,
                 self._history,
                 max_iter=n_epochs,
@@ -410,6 +410,14 @@ class NetworkEstimator(
         if partial:
             self._memory = memory
         tasks.end_fit()
+        adapts = SCHEDULES[self.learning_rate].divides_on_plateau
+        if stalled and not early_stopping and not adapts:
+            warn_caller(
+                f"Training ended after epoch {self.n_iter_} of {last}: for more than "
+                f"n_iter_no_change={self.n_iter_no_change} epochs the loss did not improve by "
+                f"more than tol={self.tol}. Where a loss first stands still, an LSTM is often "
+                "about to learn; n_iter_no_change=None goes on."
+            )
         return self
 
     def _start(self, network, optimizer):

@@ -365,7 +365,8 @@ PARAMETERS: dict[str, Parameter] = {
             that is, in which the loss (with early_stopping the validation score) did not
             improve by more than tol. If None, that is {PATIENCE} with early_stopping and with
             learning_rate="adaptive", and otherwise there is no such rule: where a loss first
-            stands still, an LSTM is often about to learn.""",
+            stands still, an LSTM is often about to learn. A warning says if the loss ended a
+            fit.""",
             1,
         )
     ),

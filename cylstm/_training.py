@@ -376,6 +376,11 @@ def train(
         A copy of the parameters as they are, which is not changed.
     checkpoint : Checkpoint, optional
         The file to go on from, and to write the state of training to.
+
+    Returns
+    -------
+    stalled : bool
+        Whether training ended before max_iter for want of progress.
     """
     parameters = trainer.network.parameters
     progress = _Progress(tol, keep_best=early_stopping)
@@ -384,6 +389,7 @@ def train(
         finished = checkpoint.restore(trainer, history, progress, max_iter)
         epochs = epochs[max_iter if finished else checkpoint.n_done :]
         last_finite = None
+    stalled = False
     given = last_finite
     if given is None:
         last_finite = parameters.copy()
@@ -409,11 +415,13 @@ def train(
             stop = after_epoch is not None and after_epoch()
             if progress.n_stalled > n_iter_no_change:
                 progress.n_stalled = 0
-                stop = stop or not trainer.optimizer.lower_rate_on_plateau()
-            stop = stop or epoch == epochs[-1]
+                stalled = not stop and not trainer.optimizer.lower_rate_on_plateau()
+            last = epoch == epochs[-1]
+            stop = stop or stalled or last
             if checkpoint is not None and (stop or checkpoint.is_due(epoch + 1)):
                 checkpoint.save(trainer, history, progress, epoch + 1, finished=stop)
             if stop:
+                stalled = stalled and not last
                 break
     except KeyboardInterrupt:
         warn_caller(
@@ -432,3 +440,4 @@ def train(
     if progress.best_parameters is not None:
         parameters[:] = progress.best_parameters
         trainer.network.changed()
+    return stalled

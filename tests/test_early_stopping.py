@@ -69,7 +69,9 @@ def test_given_validation_data_are_used():
 
 
 def test_training_stops_where_the_loss_stalls():
-    model = regressor(tol=1e9, n_iter_no_change=4, max_iter=50).fit(X, Y)
+    model = regressor(tol=1e9, n_iter_no_change=4, max_iter=50)
+    with pytest.warns(UserWarning, match="ended after epoch 6 of 50: .*n_iter_no_change=4"):
+        model.fit(X, Y)
     # The first epoch always counts as progress; then come 5 without any.
     assert model.n_iter_ == 6
 
