@@ -282,6 +282,8 @@ def with_start(cls, start):
     the units ("half chrono")."""
 
     class Changed(cls):
+        has_started = False
+
         def _prepare(self, network, data):
             super()._prepare(network, data)
             longest = max(int(data.sequences.lengths.max()) - 1, 2)
@@ -300,6 +302,7 @@ def with_start(cls, start):
                     f[some] = np.log(rng.uniform(1, longest, len(f[some])))
                 i[some] = -f[some]
             network.changed()
+            self.has_started = True
 
     return Changed
 
@@ -318,6 +321,7 @@ def fit_and_score(data, cls, parameters, seed):
     model = cls(random_state=seed, **parameters)
     began = time.perf_counter()
     model.fit(*parts[0])
+    assert not hasattr(cls, "has_started") or model.has_started, "with_start had no effect"
     seconds = time.perf_counter() - began
     return [max(-1.0, model.score(*part)) for part in parts[1:]], seconds
 
@@ -326,6 +330,9 @@ def run(arguments):
     path = Path(arguments.results)
     done = {(r["set"], r["setting"], r["seed"]) for r in read_results(path)}
     sets = make_sets(arguments.data)
+    for asked, known in ((arguments.sets, sets), (arguments.settings, SETTINGS)):
+        if unknown := [name for name in asked or () if name not in known]:
+            raise SystemExit(f"{unknown} are none of {[*known]}.")
     for seed in range(arguments.seeds):
         for name in arguments.sets or sets:
             cls, needed, read = sets[name]

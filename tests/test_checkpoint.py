@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,9 @@ from example_sequences import (
     weights_of,
 )
 from sklearn.base import clone
-from sklearn.metrics import make_scorer
-from sklearn.model_selection import KFold, PredefinedSplit, ShuffleSplit
+from sklearn.model_selection import KFold, ShuffleSplit
 
 from cylstm import LSTMLanguageModel, _files
-from cylstm._checkpoint import canonical
 from cylstm._training import History
 
 TEXT = "to be or not to be, that is the question. " * 5
@@ -344,37 +341,6 @@ def test_values_of_parameters_are_compared_by_what_they_mean(tmp_path, monkeypat
         classifier(checkpoint=path, class_weight={"high": 3}).fit(X, LABELS)
     with pytest.raises(ValueError, match=r"scoring was None and is .*upside_down"):
         classifier(checkpoint=path, scoring=upside_down, **alike[0]).fit(X, LABELS)
-
-
-def test_texts_of_parameters():
-    def times(factor):
-        return lambda model, X, y: factor * model.score(X, y)
-
-    alike = [
-        ([1, 2.0], (1.0, 2)),
-        (np.float32, "float32"),
-        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
-        ({3, 1, 2}, {2, 1, 3}),
-        (times(1), times(1)),
-        (partial(upside_down, y=None), partial(upside_down, y=None)),
-        (KFold(3), KFold(3)),
-        (np.random.RandomState(0), np.random.RandomState(0)),
-    ]
-    for one, other in alike:
-        assert canonical(one) == canonical(other)
-    different = [
-        (1, True),
-        ("1", 1),
-        (times(1), times(2)),
-        (lambda m, X, y: 1, lambda m, X, y: 2),
-        (partial(upside_down, y=1), partial(upside_down, y=2)),
-        (KFold(3), KFold(4)),
-        (PredefinedSplit(np.arange(2000)), PredefinedSplit(np.arange(2000) // 2)),
-        (make_scorer(upside_down), make_scorer(upside_down, greater_is_better=False)),
-        (np.random.RandomState(0), np.random.RandomState(1)),
-    ]
-    for one, other in different:
-        assert canonical(one) != canonical(other)
 
 
 def upside_down(model, X, y):
