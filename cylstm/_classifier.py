@@ -78,6 +78,10 @@ class LSTMClassifier(ClassifierMixin, BaseLSTM):
     --------
     LSTMRegressor : The same for numeric targets.
 
+    Notes
+    -----
+    %(start)s
+
     Examples
     --------
     >>> import numpy as np

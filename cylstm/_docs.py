@@ -75,6 +75,17 @@ feature_names_in_ : array of str
 """,
 }
 
+NOTES = {
+    "start": """\
+The weights of each gate start as Glorot uniform for the inputs and as an orthogonal matrix
+for the hidden state. The biases of the gates that keep and that change the state let
+each unit keep it over a number of steps of its own, drawn uniformly between 1 and the median
+length of the sequences less 1 (of the first call, with partial_fit; Tallec & Ollivier,
+arXiv:1804.11188); for sequences of one or two steps the forget gate's is 1. All others are 0,
+but see layer_norm, whose candidate has random ones.
+""",
+}
+
 ARGUMENTS = {
     "X": """\
 X : array-like or list of arrays
@@ -125,8 +136,8 @@ def documented(overrides: Mapping[str, Parameter] | None = None, **texts: str) -
 def fill_docstrings(**texts: str) -> Callable:
     """Class decorator: replace each line ``%(name)s`` in the docstrings of a class and of
     its own methods by the text of that name, at the same indentation. Names are those of
-    `texts`, ATTRIBUTES and ARGUMENTS."""
-    texts = {**ATTRIBUTES, **ARGUMENTS, **texts}
+    `texts`, ATTRIBUTES, NOTES and ARGUMENTS."""
+    texts = {**ATTRIBUTES, **NOTES, **ARGUMENTS, **texts}
 
     def replace(mark):
         return textwrap.indent(texts[mark["name"]].rstrip("\n"), mark["indent"])

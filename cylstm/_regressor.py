@@ -81,6 +81,10 @@ class LSTMRegressor(MultiOutputMixin, RegressorMixin, BaseLSTM):
     --------
     LSTMClassifier : The same for class labels.
 
+    Notes
+    -----
+    %(start)s
+
     Examples
     --------
     >>> import numpy as np
