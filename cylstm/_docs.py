@@ -81,8 +81,8 @@ The weights of each gate start as Glorot uniform for the inputs and as an orthog
 for the hidden state. The biases of the gates that keep and that change the state let
 each unit keep it over a number of steps of its own, drawn uniformly between 1 and the median
 length of the sequences less 1 (of the first call, with partial_fit; Tallec & Ollivier,
-arXiv:1804.11188); for sequences of one or two steps the forget gate's is 1. All others are 0,
-but see layer_norm, whose candidate has random ones.
+arXiv:1804.11188); for sequences of one or two steps the forget gate's is 1. All others start
+at 0, but with layer_norm those of the candidate at random.
 """,
 }
 
