@@ -298,7 +298,7 @@ class NetworkEstimator(
         with Network.initialize(random_state, **init)."""
         if not resume:
             self._random_state = check_random_state(self.random_state)
-            if checkpoint is not None and self.random_state in (None, np.random):
+            if checkpoint is not None and self.random_state is None:
                 # One that can be set to what it was, unlike the one that others draw from.
                 seed = self._random_state.randint(2**31)
                 self._random_state = np.random.RandomState(seed)

@@ -206,7 +206,7 @@ class Checkpoint:
         _files.check_tensors(self.path, tensors, expected)
         key = tensors["random_state.key"]
         sound = {
-            "learning_rate": tensors["learning_rate"] > 0,
+            "learning_rate": tensors["learning_rate"] >= 0,  # an exponential underflows
             "best": not np.isnan(tensors["best"])
             and (not progress.keep_best or has_best == (tensors["best"] > -np.inf)),
             # From which the Mersenne Twister would not move, and a normal number never come.
@@ -226,7 +226,7 @@ class Checkpoint:
         and let training go on."""
         try:
             self._write(trainer, history, progress, n_done, finished)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             warn_caller(
                 f"The checkpoint {self.path} was not written after epoch {n_done}: {error}."
             )

@@ -44,8 +44,8 @@ loss_curve_ : list of float
 """,
     "validation_scores_": """\
 validation_scores_ : list of float or None
-    `score` (or `scoring`) on the validation data after each epoch; None without validation
-    data.
+    `score` (or `scoring`) on the validation data after each epoch that had some; None
+    without.
 """,
     "best_validation_score_": """\
 best_validation_score_ : float or None
@@ -80,7 +80,7 @@ NOTES = {
 The weights of each gate start as Glorot uniform for the inputs and as an orthogonal matrix
 for the hidden state. The biases of the gates that keep and that change the state let
 each unit keep it over a number of steps of its own, drawn uniformly between 1 and the median
-length of the sequences less 1 (of the first call, with partial_fit; Tallec & Ollivier,
+length of the sequences minus 1 (of the first call, with partial_fit; Tallec & Ollivier,
 arXiv:1804.11188); for sequences of one or two steps the forget gate's is 1. All others start
 at 0, but with layer_norm those of the candidate at random.
 """,

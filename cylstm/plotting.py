@@ -67,6 +67,7 @@ class LossCurveDisplay:
     ----------
     loss_curve : array-like of shape (n_epochs,)
     validation_scores : array-like of shape (n_epochs,), default=None
+        Those of the last epochs, if there are fewer than losses; NaN where there is none.
 
     Attributes
     ----------
@@ -112,7 +113,7 @@ class LossCurveDisplay:
         _check_has(estimator, "loss_curve_", cls.__name__)
         return cls(
             loss_curve=estimator.loss_curve_,
-            validation_scores=estimator.validation_scores_,
+            validation_scores=estimator.history_.get("validation_score"),
         ).plot(ax=ax, **kwargs)
 
     def plot(self, *, ax: Any = None, **kwargs: Any) -> Self:

@@ -98,8 +98,8 @@ enum {
      * had the core for a time slice. With one and two busy processes a call that takes 0.6 ms on
      * one thread took up to 160 and 316 ms with yields alone, 20 and 30 with sleeps. */
     LONG_YIELD = 500000,
-    /* Whether one thread or a team is faster is found out: by the first calls in turn, then by
-     * trials of the slower way. The calls between trials double while the trials lose. */
+    /* Whether teams are faster is found out: by the first calls in turn, then by trials of the
+     * slower way. The calls between trials double while trials lose, or win by luck. */
     FIRST_CALLS = 8,
     TRIAL_CALLS = 2,
     TRIALS_APART = 16,

@@ -39,4 +39,4 @@ def teams():
     """As many threads as are asked for, whatever the machine has."""
     before = _engine.allow_team_threads(16)
     yield
-    _engine.allow_team_threads(before)
+    _engine.allow_team_threads(*before)

@@ -134,7 +134,7 @@ def test_training_has_the_same_bits_on_any_number_of_threads(n_sequences):
             assert same_loss == loss
             assert same.used.tobytes() == gradients.used.tobytes()
     finally:
-        _engine.allow_team_threads(before)
+        _engine.allow_team_threads(*before)
 
 
 def test_decoding_has_the_same_bits_on_any_number_of_threads_and_in_any_batch():

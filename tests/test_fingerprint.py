@@ -1,9 +1,11 @@
 """Values that mean the same have the same text, others another."""
 
+import logging
 from functools import partial
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from sklearn.metrics import make_scorer
 from sklearn.model_selection import KFold, PredefinedSplit
 
@@ -43,6 +45,41 @@ def test_texts_of_parameters():
     ]
     for one, other in different:
         assert canonical(one) != canonical(other)
+
+
+class Holder:
+    def __init__(self, held):
+        self.held = held
+
+
+def closure(held):
+    return lambda model, X, y: held
+
+
+def test_functions_and_objects_that_hold_much():
+    itself = Holder(None)
+    itself.held = [itself]
+    for held in (np, sklearn.metrics, logging.getLogger(), np.arange(3_000_000), itself):
+        for make in (Holder, closure):
+            assert canonical(make(held)) == canonical(make(held))
+    assert canonical(closure(np)) != canonical(closure(sklearn.metrics))
+    assert canonical(Holder(np.arange(9.0))) != canonical(Holder(np.arange(1.0, 10)))
+    doubled = [1]
+    for _ in range(60):
+        doubled = [doubled, doubled]
+    assert len(canonical(doubled)) < 200
+    part = (1, 2)
+    assert canonical([part, part]) == canonical([part, (*part[:1], 2)])
+
+    def recursive(model, X, y):
+        return recursive
+
+    def unfilled(model, X, y):
+        return later
+
+    assert canonical(recursive) == canonical(recursive)
+    assert canonical(unfilled).startswith("test_functions")
+    later = None
 
 
 @pytest.mark.parametrize(

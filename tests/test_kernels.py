@@ -181,7 +181,7 @@ def test_teams_have_no_more_threads_than_the_machine(teams):
 def test_a_batch_has_the_same_gradients_in_teams_and_without(teams):
     problem = Problem((130,), [60], "squared_error")
     members, gradients = [], []
-    for used in (True, False):
+    for used in (1, 0):
         _engine.allow_team_threads(2, used)
         gradients.append(problem.loss_and_gradients(n_threads=2)[1].used.tobytes())
         members.append(problem.workspace.n_members)

@@ -42,10 +42,31 @@ def test_fits_have_the_same_bits_in_teams_and_without():
     before = _engine.allow_team_threads(2)
     try:
         expected = weights_of(few.fit(X[:24], Y[:24])), few.predict(X[:4]).tobytes()
-        _engine.allow_team_threads(2, used=False)
+        _engine.allow_team_threads(2, used=0)
         assert (weights_of(few.fit(X[:24], Y[:24])), few.predict(X[:4]).tobytes()) == expected
     finally:
-        _engine.allow_team_threads(before)
+        _engine.allow_team_threads(*before)
+
+
+def calls(alone, team, n=20_000):
+    """Times of n calls without and with teams; a number, or one drawn for each call."""
+    return np.column_stack([np.broadcast_to(alone, n), np.broadcast_to(team, n)]).astype(float)
+
+
+def test_the_faster_of_teams_and_none_is_taken():
+    assert np.mean(_engine.choices(calls(1, 0.7))) > 0.99
+    assert np.mean(_engine.choices(calls(1, 3))) < 0.01
+    # On a busy machine a team is often as fast as ever, and sometimes waits for a time slice.
+    waits = np.random.default_rng(0).random(20_000) < 0.2
+    assert np.mean(_engine.choices(calls(1, np.where(waits, 30, 0.6)))) < 0.05
+
+
+def test_the_choice_changes_when_the_machine_does():
+    chosen = _engine.choices(np.concatenate([calls(1, 0.7), calls(1, 30), calls(1, 0.7)]))
+    first, second, third = np.split(np.array(chosen), 3)
+    assert first[-1000:].mean() > 0.99
+    assert second[100:].mean() < 0.01
+    assert third[-1000:].mean() > 0.99
 
 
 @pytest.mark.skipif(not _engine.HAS_OPENMP, reason="built without OpenMP")

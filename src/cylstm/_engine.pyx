@@ -55,10 +55,11 @@ cdef struct team_record:
     # How long calls with about as much work in a step have taken. On a busy machine a member
     # waits for one that has lost its core, and on some machines it takes long for one core to
     # see what another has written. Read and written under the GIL.
-    double[2] ns      # for each step of a sequence: on one thread, in a team
+    double[2] ns      # for each step of a sequence: without teams and with; 0: not known yet
     int n_first       # of the first calls, which take both ways in turn
     int n_calls       # until the slower way is tried again
     int apart         # calls from one trial to the next
+    int since         # calls since the last trial that was won
     int left          # calls of the present trial
     double trial      # the shortest of its calls
 
@@ -67,11 +68,11 @@ cdef team_record[128] team_records
 cdef Py_ssize_t wide_scores = WIDE_SCORES
 
 
-def allow_team_threads(Py_ssize_t n, bint used=True):
-    """Let teams have n threads together, for tests; return how many they had before. From then
-    on all batches that may be shared by teams are, or none."""
+def allow_team_threads(Py_ssize_t n, int used=1):
+    """Let teams have n threads together, for tests. They share the batches that they may (1),
+    none (0), or as is faster (-1). Return what was set before."""
     global team_threads, teams_are_used
-    before = team_threads
+    before = team_threads, teams_are_used
     team_threads = n
     teams_are_used = used
     return before
@@ -195,10 +196,8 @@ cdef team_record* record_of(const network_plan* p, const task* t) noexcept:
     return &team_records[64 * t.training + max(0, min(63, exponent))]
 
 
-cdef bint choose_team(team_record* r) noexcept:
+cdef bint choose(team_record* r) noexcept:
     """Whether teams are to share the next call: the faster way, now and then the other."""
-    if teams_are_used >= 0:
-        return teams_are_used
     if r.n_first < FIRST_CALLS:
         return r.n_first % 2
     if r.left == 0:
@@ -211,21 +210,43 @@ cdef bint choose_team(team_record* r) noexcept:
 
 cdef void learn(team_record* r, bint team, double ns) noexcept:
     """A call has taken so long for each step of a sequence."""
+    cdef bint lucky, faster = r.ns[1] <= r.ns[0]
     if r.n_first < FIRST_CALLS:
-        r.ns[team] = ns if r.n_first < 2 else min(r.ns[team], ns)
+        r.ns[team] = ns if r.ns[team] == 0 else min(r.ns[team], ns)
         r.n_first += 1
         r.apart = r.n_calls = TRIALS_APART
-    elif r.left == 0:
+    elif r.left == 0 or team == faster:
         r.ns[team] += (ns - r.ns[team]) / 4
+        r.since += 1
+        if (r.ns[1] <= r.ns[0]) != faster:
+            # A trial that was won soon turns out to have been luck.
+            lucky = r.since < r.apart
+            r.apart = min(2 * r.apart, MAX_TRIALS_APART) if lucky else TRIALS_APART
+            r.n_calls = r.apart
+            r.since = 0
     else:
         r.trial = min(r.trial, ns)
         r.left -= 1
         if r.left == 0:
             r.ns[team] = r.trial
-            r.apart = min(2 * r.apart, MAX_TRIALS_APART)
-            if r.trial <= r.ns[not team]:
-                r.apart = TRIALS_APART
+            if (r.ns[1] <= r.ns[0]) != faster:
+                r.since = 0
+            else:
+                r.apart = min(2 * r.apart, MAX_TRIALS_APART)
             r.n_calls = r.apart
+
+
+def choices(const double[:, ::1] ns):
+    """For tests: whether teams share each of some calls that take ns[k, 0] without them and
+    ns[k, 1] with them."""
+    cdef team_record record
+    cdef Py_ssize_t k
+    memset(&record, 0, sizeof(record))
+    chosen = []
+    for k in range(ns.shape[0]):
+        chosen.append(bool(choose(&record)))
+        learn(&record, chosen[k], ns[k, <Py_ssize_t> chosen[k]])
+    return chosen
 
 
 cdef int run(
@@ -237,13 +258,14 @@ cdef int run(
     cdef Py_ssize_t n_workers
     cdef char* schedule = workspace.schedule.reserve(schedule_bytes(p, t, n_threads))
     cdef team_record* record = NULL
-    cdef int64_t began
+    cdef int64_t began, elapsed
     cdef Py_ssize_t k, n_steps = 0
     cdef double n_bytes
     schedule_batch(p, t, schedule, n_threads, team_threads)
     if t.n_members > 1:
-        record = record_of(p, t)
-        if not choose_team(record):
+        if teams_are_used < 0:
+            record = record_of(p, t)
+        if not (teams_are_used if record == NULL else choose(record)):
             schedule_batch(p, t, schedule, n_threads, 1)
     workspace.n_members = t.n_members
     n_workers = schedule_n_workers(t)
@@ -271,14 +293,14 @@ cdef int run(
         t.has_packed = packed.filled and t.weight_dropout == 0
         t.packed_weights = packed.memory.reserve(
             (p.n_weights if t.training else p.n_columns) * t.item)
-    began = team_clock()
-    with nogil:
+    with nogil:  # whose end waits for other threads of Python
+        began = team_clock()
         run_phases(e, p, t)
+        elapsed = team_clock() - began
     if record != NULL:
         for k in range(t.n_rows):
             n_steps += t.rows[k].length
-        if teams_are_used < 0:
-            learn(record, t.n_members > 1, <double> (team_clock() - began) / n_steps)
+        learn(record, t.n_members > 1, <double> elapsed / n_steps)
     # The next call of training has other parameters, another update other masks.
     packed.filled = not t.training and t.weight_dropout == 0
     return 0
