@@ -6,7 +6,11 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from cylstm import LSTMClassifier, LSTMRegressor
 
 # Some checks fit on features around 100.
-pytestmark = pytest.mark.filterwarnings("ignore:The features of X are large")
+# Some set n_iter_no_change.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The features of X are large"),
+    pytest.mark.filterwarnings("ignore:Training ended after epoch"),
+]
 
 
 # Two trainings that sum the same numbers in different orders, compared to 1e-7: 100 epochs

@@ -537,8 +537,8 @@ def test_finite_numbers_and_others_at_every_place(dtype, n):
     x = x.astype(dtype)  # any sum of two of the largest is infinite
     assert all_finite(x)
     # The NaN whose bits are next to those of infinity.
-    signalling = np.array(np.inf, dtype).view(f"u{x.itemsize}") + 1
-    for bad in (np.nan, -np.nan, np.inf, -np.inf, signalling.view(dtype)):
+    (signalling,) = (np.array([np.inf], dtype).view(f"u{x.itemsize}") + 1).view(dtype)
+    for bad in (np.nan, -np.nan, np.inf, -np.inf, signalling):
         for k in range(n):
             y = x.copy()
             y[k] = bad
