@@ -13,7 +13,7 @@ pytestmark = [
 ]
 
 
-# Two trainings that sum the same numbers in different orders, compared to 1e-7: 100 epochs
+# Two trainings that sum the same numbers in different orders, compared to 1e-7: 50 epochs
 # make more of the first rounding that differs. test_sample_weights compares three epochs.
 ROUNDING = {
     "check_sample_weight_equivalence_on_dense_data": "two trainings, summed in other orders",

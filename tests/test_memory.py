@@ -85,7 +85,9 @@ def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3, n_proje
     ],
 )
 def test_a_fit_holds_little_more_than_its_history(settings, needed):
-    model = LSTMRegressor(**{"hidden_layer_sizes": H, "max_iter": 1, **settings})
+    model = LSTMRegressor(
+        **{"hidden_layer_sizes": H, "max_iter": 1, "batch_size": N, **settings}
+    )
     y = Y if model.return_sequences else Y[:, 0]
     assert peak(lambda: model.fit(X, y)) < 1.3 * needed
 
