@@ -83,7 +83,7 @@ CASES = {
         (X, Y),
     ),
     "plateaus": (
-        regressor(max_iter=8, learning_rate="adaptive", n_iter_no_change=1, tol=1e9),
+        regressor(max_iter=8, learning_rate="adaptive", n_iter_no_change=2, tol=1e9),
         (X, Y),
     ),
     "chain": (classifier(**LONG, loss="crf", return_sequences=True), (RAGGED, SIGNS_RAGGED)),

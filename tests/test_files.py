@@ -10,11 +10,11 @@ import re
 import resource
 import stat
 import threading
-import tracemalloc
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from peak_memory import peak
 
 import cylstm
 from cylstm import _files, _json
@@ -749,15 +749,6 @@ def test_any_damage(tmp_path, n_files):
 
 
 # Memory
-
-
-def peak(function):
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def test_memory_of_reading(path):

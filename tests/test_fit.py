@@ -125,3 +125,22 @@ def test_features_of_usual_size_give_no_warning():
     regressor(max_iter=1).fit(X * [5, 1, 0], Y)
     regressor(max_iter=1).fit(np.zeros_like(X), Y)
     regressor(max_iter=1).fit(np.eye(500)[np.arange(N * 4).reshape(N, 4)], Y)
+
+
+@pytest.mark.parametrize(("n", "batch_size"), [(5, 5), (60, 8), (200, 20), (400, 32)])
+def test_automatic_batches(n, batch_size):
+    many, y = np.resize(X, (n, *X.shape[1:])), np.resize(Y, n)
+    expected = regressor(batch_size=batch_size, max_iter=1).fit(many, y)
+    assert weights_of(regressor(batch_size="auto", max_iter=1).fit(many, y)) == weights_of(
+        expected
+    )
+
+
+def test_units_start_with_memories_up_to_the_median_length():
+    lengths = [3] * 20 + [21] * 21 + [90] * 19
+    ragged = [np.resize(X[k], (n, X.shape[2])) for k, n in enumerate(lengths)]
+    model = regressor(hidden_layer_sizes=300, max_iter=1, learning_rate_init=1e-12)
+    i, f, g, o = np.split(model.fit(ragged, Y).weights_["layers.0.bias"], 4)
+    np.testing.assert_allclose(np.sort(np.exp(f)), np.linspace(1, 20, 300), atol=2)
+    np.testing.assert_allclose(i, -f, atol=1e-6)
+    assert np.abs([g, o]).max() < 1e-6

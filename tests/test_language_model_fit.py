@@ -196,3 +196,15 @@ def test_a_text_being_written_keeps_its_weights_when_training_resumes():
     fitted.set_params(learning_rate_init=0.1).partial_fit(TEXT[::-1])
     assert fitted.sample(40, random_state=0) != expected
     assert written + "".join(letters) == expected
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "n_steps"), [(50, 1, 5), (1000, 5, 20), (9000, 32, 29)]
+)
+def test_automatic_streams_leave_twenty_steps_to_an_epoch(n, batch_size, n_steps):
+    text = (TEXT * 8)[:n]
+    settings = {"bptt_steps": 10, "max_iter": 1}
+    expected = model(batch_size=batch_size, **settings).fit(text)
+    automatic = model(batch_size="auto", **settings).fit(text)
+    assert automatic.loss_curve_ == expected.loss_curve_
+    assert automatic._optimizer.n_steps == n_steps

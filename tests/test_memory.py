@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from peak_memory import peak
 
 from cylstm import LSTMClassifier, LSTMRegressor
 
@@ -12,16 +13,6 @@ N, T, I, H = 16, 1000, 8, 64  # noqa: E741  I inputs, as everywhere
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N, T, I)).astype(np.float32)
 Y = RNG.normal(size=(N, T)).astype(np.float32)
-
-
-def peak(function):
-    """Peak of the bytes that a call allocates."""
-    tracemalloc.start()
-    try:
-        function()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def history(n_layers=1, directions=1, n_gates=4, n_units=H, n_vectors=3, n_projected=0):
