@@ -79,6 +79,24 @@ def as_array(x: Any, name: str) -> np.ndarray:
         raise ValueError(f"{name} cannot be read as an array: {error}") from error
 
 
+def as_numbers(x: Any, name: str) -> np.ndarray:
+    """An array of real numbers: in float64 where objects stand for them, of which None and
+    pandas.NA become NaN."""
+    check_numeric(x, name)
+    array = as_array(x, name)
+    if array.dtype == object:
+        with reading_numbers(name):
+            if hasattr(x, "iloc"):
+                array = x.to_numpy(np.float64, na_value=np.nan)
+            else:
+                array = array.astype(np.float64)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(
+            f"{name} has shape {array.shape} and dtype {array.dtype}; expected numbers."
+        )
+    return array
+
+
 def check_64_bits(settings: dict[str, Any]) -> None:
     """Refuse integers that scikit-learn's intervals and the kernels cannot handle."""
     for name, value in settings.items():
