@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils._param_validation import (
-    HasMethods,
-    Interval,
-    validate_parameter_constraints,
-)
+from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
-from ._arguments import (
-    as_array,
-    check_64_bits,
-    check_collection,
-    check_numeric,
-    reading_numbers,
-    shown,
-)
+from ._arguments import as_array, check_collection, check_numeric
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import fill_docstrings
 from ._imputer import SequenceImputer
 from ._sequences import flatten_steps, form_of, has_gaps, warn_of_gaps_or_padding
+from ._windowing import make_windows
 
 __all__ = ["SequenceImputer", "StepwiseTransformer", "make_windows", "unpad_sequences"]
 
@@ -271,103 +259,6 @@ def _targets_of_steps(y, lengths):
                 )
         return np.concatenate(y)
     return np.repeat(np.asarray(y), lengths, axis=0)
-
-
-def make_windows(
-    series: npt.ArrayLike,
-    window: int,
-    horizon: int = 1,
-    stride: int = 1,
-    targets: int | Sequence[int] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a series into input windows, each with the values that follow it.
-
-    Parameters
-    ----------
-    series : array-like of shape (n_steps,) or (n_steps, n_features)
-    window : int
-        Number of steps of an input window.
-    horizon : int, default=1
-        Number of steps after it to predict.
-    stride : int, default=1
-        Number of steps from one window to the next.
-    targets : int, sequence of int or None, default=None
-        Indices of the features to predict. If None, all of them.
-
-    Returns
-    -------
-    X : read-only view of shape (n_windows, window, n_features)
-    y : array of shape (n_windows, horizon, n_targets), without the axes of length 1
-        A read-only view where `targets` is None or an int.
-
-    Raises
-    ------
-    ValueError
-        If the series is shorter than window + horizon, or a target is not an index of a
-        feature.
-
-    Examples
-    --------
-    >>> from cylstm.preprocessing import make_windows
-    >>> X, y = make_windows([1, 2, 3, 4, 5, 6], window=3, horizon=2)
-    >>> X[:, :, 0]
-    array([[1, 2, 3],
-           [2, 3, 4]])
-    >>> y
-    array([[4, 5],
-           [5, 6]])
-    """
-    settings = {"window": window, "horizon": horizon, "stride": stride, "targets": targets}
-    check_64_bits(settings)
-    validate_parameter_constraints(
-        {
-            **{name: [Interval(Integral, 1, None, closed="left")] for name in settings},
-            "targets": [Integral, "array-like", None],
-        },
-        settings,
-        caller_name="make_windows",
-    )
-    check_collection(series, "series", "numbers of shape (n_steps,) or (n_steps, n_features)")
-    values = as_array(series, "series")
-    if values.dtype == object:
-        with reading_numbers("series"):
-            values = values.astype(np.float64)
-    if values.ndim not in (1, 2) or values.dtype.kind in "SUV":
-        raise ValueError(
-            f"series has shape {values.shape} and dtype {values.dtype}; expected numbers of "
-            "shape (n_steps,) or (n_steps, n_features)."
-        )
-    values = values[:, None] if values.ndim == 1 else values
-    n_steps, n_features = values.shape
-    window, horizon = int(window), int(horizon)  # True counts as 1
-    if n_steps < window + horizon:
-        raise ValueError(
-            f"series has {n_steps} steps, fewer than window + horizon = {window} + {horizon}."
-        )
-    followed = values if targets is None else _select_targets(values, targets)
-    stride = min(stride, n_steps)
-    X = np.lib.stride_tricks.sliding_window_view(values, window, axis=0)
-    y = np.lib.stride_tricks.sliding_window_view(followed[window:], horizon, axis=0)
-    X = X[: len(y)][::stride].swapaxes(1, 2)
-    y = y[::stride].swapaxes(1, 2)
-    y = y.squeeze(axis=tuple(axis for axis in (1, 2) if y.shape[axis] == 1))
-    return X, y
-
-
-def _select_targets(values, targets):
-    """The columns to predict; a view for an int."""
-    n_features = values.shape[1]
-    columns = np.atleast_1d(as_array(targets, "targets"))
-    if (
-        columns.ndim != 1
-        or columns.size == 0
-        or columns.dtype.kind not in "iu"
-        or not ((columns >= -n_features) & (columns < n_features)).all()
-    ):
-        raise ValueError(
-            f"targets={shown(targets)} must be indices of the {n_features} features."
-        )
-    return values[:, [*columns]] if np.ndim(targets) else values[:, columns[0], None]
 
 
 def unpad_sequences(X: npt.ArrayLike, lengths: npt.ArrayLike) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
+from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, metrics
 from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
 from cylstm.inspection import permutation_importance
@@ -24,6 +24,8 @@ from cylstm.preprocessing import (
 ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel]
 DISPLAYS = [AttentionDisplay, GateDisplay, LossCurveDisplay]
 CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, *DISPLAYS]
+METRICS = [getattr(metrics, name) for name in metrics.__all__]
+FUNCTIONS = [make_windows, permutation_importance, unpad_sequences, *METRICS]
 
 
 def own_methods(cls):
@@ -93,9 +95,15 @@ def test_arguments_of_methods_are_described_in_order(cls):
         assert described == expected, name
 
 
-@pytest.mark.parametrize(
-    "thing", [*CLASSES, make_windows, permutation_importance, unpad_sequences]
-)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_arguments_of_functions_are_described_in_order(function):
+    described = re.findall(
+        r"^(\w+(?:, \w+)*) : ", section(inspect.getdoc(function), "Parameters"), re.M
+    )
+    assert ", ".join(described).split(", ") == list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("thing", [*CLASSES, *FUNCTIONS])
 def test_docstrings_are_filled_in_and_indented(thing):
     docs = [inspect.getdoc(thing)]
     if inspect.isclass(thing):

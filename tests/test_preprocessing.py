@@ -1,4 +1,4 @@
-"""StepwiseTransformer, make_windows and unpad_sequences; padding that may be gaps."""
+"""StepwiseTransformer and unpad_sequences; padding that may be gaps."""
 
 import re
 import warnings
@@ -17,12 +17,7 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm._sequences import has_gaps
-from cylstm.preprocessing import (
-    SequenceImputer,
-    StepwiseTransformer,
-    make_windows,
-    unpad_sequences,
-)
+from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, unpad_sequences
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(loc=3, scale=2, size=(10, 5, 4))
@@ -445,72 +440,3 @@ def test_tokens_without_padding():
 def test_bad_lengths(X, lengths, message):
     with pytest.raises(ValueError, match=message):
         unpad_sequences(X, lengths)
-
-
-SERIES = np.arange(20.0).reshape(10, 2)  # features 2 t and 2 t + 1
-
-
-def test_windows_and_what_follows():
-    A, y = make_windows(SERIES, window=3, horizon=2, stride=2)
-    assert A.shape == (3, 3, 2)
-    assert y.shape == (3, 2, 2)
-    for k in range(3):
-        np.testing.assert_array_equal(A[k], SERIES[2 * k : 2 * k + 3])
-        np.testing.assert_array_equal(y[k], SERIES[2 * k + 3 : 2 * k + 5])
-
-
-def test_the_last_window_ends_horizon_steps_before_the_end():
-    for horizon in (1, 2, 5):
-        A, y = make_windows(np.arange(10), window=3, horizon=horizon)
-        assert len(A) == len(y) == 10 - 3 - horizon + 1
-        assert np.max(y) == 9
-    A, y = make_windows(np.arange(4), window=3)
-    assert (A.shape, y.tolist()) == ((1, 3, 1), [3])
-
-
-@pytest.mark.parametrize(
-    ("settings", "shape"),
-    [
-        ({}, (7, 2)),
-        ({"targets": 1}, (7,)),
-        ({"targets": [1]}, (7,)),
-        ({"targets": [1, 0]}, (7, 2)),
-        ({"targets": 0, "horizon": 3}, (5, 3)),
-        ({"targets": -1, "horizon": 3}, (5, 3)),
-        ({"horizon": 3}, (5, 3, 2)),
-    ],
-)
-def test_shapes_of_targets(settings, shape):
-    assert make_windows(SERIES, window=3, **settings)[1].shape == shape
-
-
-def test_targets_choose_features():
-    y = make_windows(SERIES, window=3, targets=[1, 0])[1]
-    np.testing.assert_array_equal(y, SERIES[3:, ::-1])
-    y = make_windows(SERIES, window=3, targets=1)[1]
-    np.testing.assert_array_equal(y, SERIES[3:, 1])
-
-
-def test_windows_are_views():
-    A, y = make_windows(SERIES, window=3)
-    assert np.shares_memory(A, SERIES)
-    assert np.shares_memory(y, SERIES)
-    assert not A.flags.writeable
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"series": np.zeros(3), "window": 3}, "series has 3 steps, fewer than"),
-        ({"series": np.zeros((2, 2, 2)), "window": 1}, r"series has shape \(2, 2, 2\)"),
-        ({"series": SERIES, "window": 0}, "'window' parameter"),
-        ({"series": SERIES, "window": 2, "horizon": 0}, "'horizon' parameter"),
-        ({"series": SERIES, "window": 2, "stride": 0}, "'stride' parameter"),
-        ({"series": SERIES, "window": 2, "targets": 2}, "targets=2 must be indices"),
-        ({"series": SERIES, "window": 2, "targets": ["a"]}, "must be indices of the 2"),
-        ({"series": SERIES, "window": 2, "targets": 0.5}, "'targets' parameter"),
-    ],
-)
-def test_bad_windows(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        make_windows(**arguments)

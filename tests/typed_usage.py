@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm.inspection import permutation_importance
+from cylstm.metrics import coverage, mase
 from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 from cylstm.preprocessing import (
     SequenceImputer,
@@ -37,6 +38,10 @@ def usage() -> None:
     tokens: Iterator[str] = model.iter_sample(5, prompt="a", random_state=0)
 
     windows, targets = make_windows(np.arange(9), window=3, targets=[0])
+    *_, last, X_future, _ = make_windows(
+        [X[0], X[1]], 2, targets=0, known=[1], subtract_last=True, return_future=True
+    )
+    error = mase(targets, targets, ragged, season=2) + coverage(X[0], X[0], X[0], by_step=True)
     imputer: SequenceImputer = SequenceImputer("mean", add_indicator=True).fit(ragged)
     names = imputer.get_feature_names_out(["a"]).tolist()
     scaled = StepwiseTransformer(None).fit(windows, targets).transform(windows)
@@ -53,4 +58,5 @@ def usage() -> None:
     model.sample("5")  # type: ignore[arg-type]
     SequenceImputer(add_indicator="all")  # type: ignore[arg-type]
     make_windows(X, window="3")  # type: ignore[arg-type]
+    mase(X, X, X, season="day")  # type: ignore[arg-type]
     unpad_sequences(X, None)  # type: ignore[arg-type]
