@@ -731,6 +731,7 @@ class Network:
             Memory kept between calls; one caller at a time.
         sequences : Sequences
         targets : array of shape (n_sequences, n_targets), per step (n_rows, n_targets)
+            NaN counts nothing, but among the labels of a softmax or CRF.
         weights : array of shape (n_sequences,), per step (n_rows,)
         batch : int64 array of shape (B,)
             Which sequences to learn from.

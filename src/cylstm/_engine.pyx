@@ -420,7 +420,8 @@ def loss_and_gradients(
         network has an embedding.
     targets
         What the loss expects of each sequence, or per step of each row: K numbers, or fewer,
-        each of which K / n_targets scores in a row share.
+        each of which K / n_targets scores in a row share. NaN is missing and counts nothing,
+        but among labels.
     weights
         The loss is sum(weight loss) / sum(weight) over the batch (and its steps), 0 where
         all weights are.
