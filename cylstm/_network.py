@@ -638,6 +638,8 @@ class Network:
                 sequences.lengths,
                 np.arange(len(sequences), dtype=np.int64),
                 n_threads,
+                shift=sequences.shift,
+                scale=sequences.scale,
                 **wanted,
             )
         if kept and not self._exposed:
@@ -764,6 +766,8 @@ class Network:
                 gradients.tokens,
                 n_threads,
                 classes=classes,
+                shift=sequences.shift,
+                scale=sequences.scale,
                 **options,
             )
         self._place(gradients, n_tokens, classes)
