@@ -638,6 +638,8 @@ class Network:
                 sequences.lengths,
                 np.arange(len(sequences), dtype=np.int64),
                 n_threads,
+                shift=sequences.shift,
+                scale=sequences.scale,
                 **wanted,
             )
         if kept and not self._exposed:
@@ -731,6 +733,7 @@ class Network:
             Memory kept between calls; one caller at a time.
         sequences : Sequences
         targets : array of shape (n_sequences, n_targets), per step (n_rows, n_targets)
+            NaN counts nothing, but among the labels of a softmax or CRF.
         weights : array of shape (n_sequences,), per step (n_rows,)
         batch : int64 array of shape (B,)
             Which sequences to learn from.
@@ -763,6 +766,8 @@ class Network:
                 gradients.tokens,
                 n_threads,
                 classes=classes,
+                shift=sequences.shift,
+                scale=sequences.scale,
                 **options,
             )
         self._place(gradients, n_tokens, classes)

@@ -48,20 +48,28 @@ class Sequences:
     Parameters
     ----------
     values : C-contiguous array of shape (n_rows, n_features), or None
-        Sequence k is ``values[starts[k] : starts[k] + lengths[k]]``.
+        Sequence k is ``values[starts[k] : starts[k] + lengths[k]]``. Windows of a series may
+        share rows; then what the network writes for each row is that of one of them.
     starts, lengths : int64 arrays of shape (n_sequences,)
     tokens : int64 array of shape (n_rows,), or None
         Given instead of values.
     shape : (n_sequences, n_steps), or None
         The shape of X if it was an array; None if it was a list of sequences.
+    shift, scale : float64 arrays of shape (n_sequences, n_features), or None
+        With them values are float64, and what a network of any precision reads of sequence k
+        is ``(values - shift[k]) * scale[k]``.
     """
 
-    def __init__(self, values, starts, lengths, tokens=None, shape=None):
+    def __init__(
+        self, values, starts, lengths, tokens=None, shape=None, *, shift=None, scale=None
+    ):
         self.shape = shape
         self.values = values
         self.starts = starts
         self.lengths = lengths
         self.tokens = tokens
+        self.shift = shift
+        self.scale = scale
 
     def __len__(self):
         return len(self.lengths)
@@ -76,7 +84,14 @@ class Sequences:
 
     def take(self, indices):
         """Some of the sequences, in the order of `indices`. The steps are not copied."""
-        return Sequences(self.values, self.starts[indices], self.lengths[indices], self.tokens)
+        return Sequences(
+            self.values,
+            self.starts[indices],
+            self.lengths[indices],
+            self.tokens,
+            shift=None if self.shift is None else self.shift[indices],
+            scale=None if self.scale is None else self.scale[indices],
+        )
 
     def chunk(self, first, n_steps):
         """Steps first to first + n_steps of each sequence, or as many of them as it has."""
@@ -85,6 +100,8 @@ class Sequences:
             self.starts + first,
             np.clip(self.lengths - first, 0, n_steps),
             self.tokens,
+            shift=self.shift,
+            scale=self.scale,
         )
 
     @classmethod
@@ -268,8 +285,8 @@ def _check_padded(X):
 
 
 def blocks_of_steps(sequences):
-    """The real steps of all sequences, some rows at a time, in the order in which they stand
-    in `values`: views of it if it has no other rows, else copies."""
+    """The real steps of all sequences, which share no rows, some rows at a time, in the order
+    in which they stand in `values`: views of it if it has no other rows, else copies."""
     values = sequences.values
     n_rows = max(1, BLOCK // values.shape[1])
     sequences = sequences.take(np.argsort(sequences.starts))

@@ -24,7 +24,8 @@ N_SCORES = {
 
 
 class Problem:
-    """A network with random weights and everything a gradient needs."""
+    """A network with random weights and everything a gradient needs. Where targets are
+    `missing`, some are NaN."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Problem:
         *,
         dtype="float64",
         states=True,
+        missing=False,
         n_inputs=3,
         n_scores=None,
         dropout=0.0,
@@ -66,6 +68,8 @@ class Problem:
             ys = rng.poisson(2, size=(n_targets, n_scores)).astype(float)
         else:
             ys = rng.normal(size=(n_targets, n_outputs))
+        if missing:
+            ys[::2, 0] = ys[n_targets // 3] = np.nan
         weights = rng.uniform(0.5, 2, size=n_targets)
         weights[n_targets // 2] = 0 if n_targets > 1 else 1
         if loss == "crf":  # one weight for each sequence

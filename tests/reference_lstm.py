@@ -416,28 +416,35 @@ def forward(a, weights, x, state=None, row=0, dropout=None):
 
 
 def loss_and_gradient(a, scores, y):
-    """Of one vector of scores; the quantiles of an output follow each other."""
-    r = scores - np.repeat(y, len(scores) // len(y))
+    """Of one vector of scores; the quantiles of an output follow each other. A target that is
+    NaN counts nothing."""
+    if a.loss == "softmax":
+        p = np.exp(scores) / np.exp(scores).sum()
+        label = int(y[0])
+        return -np.log(p[label]), p - np.eye(len(scores))[label]
+    y = np.repeat(y, len(scores) // len(y))
+    share = np.where(np.isnan(y), 0, 1 if a.loss == "logistic" else 1 / len(y))
+    losses, slopes = losses_and_slopes(a, scores, np.where(np.isnan(y), 0, y))
+    return np.sum(share * losses), share * slopes
+
+
+def losses_and_slopes(a, scores, y):
+    """Of each score by itself."""
+    r = scores - y
     if a.loss == "squared_error":
-        return np.mean(r**2) / 2, r / len(r)
+        return r**2 / 2, r
     if a.loss == "absolute_error":
-        return np.mean(np.abs(r)), np.sign(r) / len(r)
+        return np.abs(r), np.sign(r)
     if a.loss == "huber":
         small = np.abs(r) <= 1
-        losses = np.where(small, r**2 / 2, np.abs(r) - 0.5)
-        return losses.mean(), np.where(small, r, np.sign(r)) / len(r)
+        return np.where(small, r**2 / 2, np.abs(r) - 0.5), np.where(small, r, np.sign(r))
     if a.loss == "poisson":
-        return np.mean(np.exp(scores) - y * scores), (np.exp(scores) - y) / len(r)
+        return np.exp(scores) - y * scores, np.exp(scores) - y
     if a.loss == "quantile":
-        q = np.array(a.levels)
-        slopes = np.where(r > 0, 1 - q, -q)
-        return np.mean(slopes * r), slopes / len(r)
-    if a.loss == "logistic":
-        # -(y log p + (1 - y) log(1 - p)) of p = sigmoid(score)
-        return np.sum(np.logaddexp(0, scores) - y * scores), sigmoid(scores) - y
-    p = np.exp(scores) / np.exp(scores).sum()
-    label = int(y[0])
-    return -np.log(p[label]), p - np.eye(len(scores))[label]
+        slopes = np.where(r > 0, 1 - np.array(a.levels), -np.array(a.levels))
+        return slopes * r, slopes
+    # -(y log p + (1 - y) log(1 - p)) of p = sigmoid(score)
+    return np.logaddexp(0, scores) - y * scores, sigmoid(scores) - y
 
 
 def log_sum_exp(x, axis=None):

@@ -183,6 +183,71 @@ def test_a_batch_is_any_choice_of_the_sequences():
     assert loss == pytest.approx(expected, rel=1e-10)
 
 
+OF_SCORES = sorted({*N_SCORES} - {"softmax", "crf"})
+
+
+@pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
+@pytest.mark.parametrize("loss", OF_SCORES)
+def test_missing_targets_count_nothing(loss, per_step):
+    lengths = LENGTHS["ragged"]
+    problem = Problem((4, 3), lengths, loss, per_step=per_step, dropout=0.3, missing=True)
+    assert 0 < np.isnan(problem.ys).sum() < problem.ys.size
+    problem.check_oracle()
+    problem.check_central_differences()
+    problem.check_oracle_itself()
+
+
+@pytest.mark.parametrize("loss", OF_SCORES)
+def test_a_loss_with_missing_targets_is_that_without_their_scores(loss):
+    problem = Problem((4,), LENGTHS["ragged"], loss, n_scores=6)
+    n_targets = problem.ys.shape[1]
+    problem.ys[:, n_targets // 2 :] = np.nan
+    part = Problem((4,), LENGTHS["ragged"], loss, n_scores=3)
+    part.ys = problem.ys[:, : n_targets // 2]
+    for same in ("xs", "sequences", "weights", "states"):
+        setattr(part, same, getattr(problem, same))
+    for name, weight in part.network.weights.items():
+        whole = problem.network.weights[name]
+        weight[...] = whole[:3] if name.startswith("head") else whole
+    # Half of six scores weigh as much as they do beside three others.
+    share = 1 if loss == "logistic" else 1 / 2
+    (value, gradients), (of_part, gradients_of_part) = (
+        p.loss_and_gradients() for p in (problem, part)
+    )
+    assert value == pytest.approx(share * of_part, rel=1e-14)
+    gradients, gradients_of_part = problem.named(gradients), part.named(gradients_of_part)
+    for name, expected in gradients_of_part.items():
+        actual = gradients[name]
+        if name.startswith("head"):
+            assert not actual[3:].any()
+            actual = actual[:3]
+        assert_close_to_largest(actual, share * expected, 1e-13, name)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", OF_SCORES)
+def test_without_any_target_nothing_is_learned_and_a_bad_score_still_seen(loss, dtype):
+    problem = Problem((4,), LENGTHS["ragged"], loss, dtype=dtype, per_step=True)
+    problem.ys[:] = np.nan
+    value, gradients = problem.loss_and_gradients()
+    assert value == 0
+    assert not gradients.used.any()
+    for bad in (np.nan, np.inf):
+        problem.network.weights["head.bias"][0] = bad
+        assert np.isnan(problem.loss_and_gradients()[0])
+
+
+@pytest.mark.parametrize("loss", OF_SCORES)
+def test_a_score_of_nan_is_a_loss_of_nan_beside_missing_targets(loss):
+    problem = Problem((4,), LENGTHS["ragged"], loss)
+    problem.ys[:, 0] = np.nan
+    bias = problem.network.weights["head.bias"]
+    for place in range(len(bias)):
+        bias[...] = 0
+        bias[place] = np.nan
+        assert np.isnan(problem.loss_and_gradients()[0])
+
+
 def test_a_batch_without_weight_has_no_loss():
     problem = Problem((4,), LENGTHS["ragged"], "squared_error", states=False)
     problem.weights[:] = 0

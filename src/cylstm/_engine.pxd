@@ -36,6 +36,8 @@ cdef extern from "network/task.h" nogil:
         const void* parameters
         const void* values
         const int64_t* tokens
+        const double* shift
+        const double* scale
         const int64_t* starts
         const int64_t* lengths
         const int64_t* batch

@@ -306,12 +306,34 @@ cdef int run(
     return 0
 
 
+cdef void check_scaling(
+    const network_plan* plan,
+    const double[:, ::1] shift,
+    const double[:, ::1] scale,
+    Py_ssize_t n_sequences,
+) except *:
+    """Refuse a shift and a scale that are not those of all sequences."""
+    if plan.vocabulary > 0:
+        raise ValueError("Tokens have no shift and no scale.")
+    if shift is None or scale is None:
+        raise ValueError("Sequences have a shift and a scale, or neither.")
+    if not (shift.shape[0] == scale.shape[0] == n_sequences
+            and shift.shape[1] == scale.shape[1] == plan.n_inputs):
+        raise ValueError(
+            f"shift has shape ({shift.shape[0]}, {shift.shape[1]}) and scale has shape "
+            f"({scale.shape[0]}, {scale.shape[1]}); expected (n_sequences, n_features) = "
+            f"({n_sequences}, {plan.n_inputs})."
+        )
+
+
 cdef void set_common_arguments(
     const network_plan* plan,
     task* t,
     const floating[::1] parameters,
-    const floating[:, ::1] values,
+    values,
     const int64_t[::1] tokens,
+    const double[:, ::1] shift,
+    const double[:, ::1] scale,
     const int64_t[::1] starts,
     const int64_t[::1] lengths,
     const int64_t[::1] batch,
@@ -327,14 +349,23 @@ cdef void set_common_arguments(
     int64_t first_step,
 ) except *:
     """Set the arguments common to training and prediction, and everything else to zero."""
+    cdef const floating[:, ::1] inputs
+    cdef const double[:, ::1] unscaled
     memset(t, 0, sizeof(task))
     set_precision(t, sizeof(floating))
     t.parameters = &parameters[0]
-    if plan.vocabulary > 0:
+    if shift is not None or scale is not None:
+        check_scaling(plan, shift, scale, starts.shape[0])
+        unscaled = values
+        t.values = &unscaled[0, 0]
+        t.shift = &shift[0, 0]
+        t.scale = &scale[0, 0]
+    elif plan.vocabulary > 0:
         t.tokens = &tokens[0]
         t.embedding_dropout = embedding_dropout
     else:
-        t.values = &values[0, 0]
+        inputs = values
+        t.values = &inputs[0, 0]
     t.starts = &starts[0]
     t.lengths = &lengths[0]
     t.batch = &batch[0]
@@ -383,7 +414,7 @@ def loss_and_gradients(
     Plan plan not None,
     Workspace workspace not None,
     const floating[::1] parameters,        # IN (P,)
-    const floating[:, ::1] values,         # IN (n_rows, I) or None
+    values,                                # IN (n_rows, I) or None
     const int64_t[::1] tokens,             # IN (n_rows,) or None
     const int64_t[::1] starts,             # IN (n_sequences,)
     const int64_t[::1] lengths,            # IN (n_sequences,)
@@ -406,6 +437,8 @@ def loss_and_gradients(
     floating[:, ::1] input_gradients=None,  # OUT (n_rows, I)
     const int64_t[::1] classes=None,       # IN (n,)
     const floating[::1] log_shares=None,   # IN (n_sampled,)
+    const double[:, ::1] shift=None,       # IN (n_sequences, I)
+    const double[:, ::1] scale=None,       # IN (n_sequences, I)
 ):
     """Weighted mean loss of a batch; its gradient goes into `gradients`.
 
@@ -420,7 +453,8 @@ def loss_and_gradients(
         network has an embedding.
     targets
         What the loss expects of each sequence, or per step of each row: K numbers, or fewer,
-        each of which K / n_targets scores in a row share.
+        each of which K / n_targets scores in a row share. NaN is missing and counts nothing,
+        but among labels.
     weights
         The loss is sum(weight loss) / sum(weight) over the batch (and its steps), 0 where
         all weights are.
@@ -450,6 +484,9 @@ def loss_and_gradients(
         are there as targets.
     log_shares
         Logarithms of the probabilities with which the sampled classes were drawn.
+    shift, scale
+        With them values are float64 in either precision, and the network reads (value -
+        shift[k]) * scale[k] of sequence k, rounded at the end.
 
     Returns
     -------
@@ -464,8 +501,8 @@ def loss_and_gradients(
     cdef double total_weight, n_steps
     cdef int64_t longest
     set_common_arguments(
-        p, &t, parameters, values, tokens, starts, lengths, batch, state_in, state_out,
-        dropout, recurrent_dropout, weight_dropout, embedding_dropout, seed, update,
+        p, &t, parameters, values, tokens, shift, scale, starts, lengths, batch, state_in,
+        state_out, dropout, recurrent_dropout, weight_dropout, embedding_dropout, seed, update,
         parameter_update, first_step)
     total_weight = sum_weights(p, &t, weights)
     if total_weight == 0:
@@ -516,7 +553,7 @@ def forward(
     Workspace workspace not None,
     PackedWeights packed not None,         # IN, or OUT
     const floating[::1] parameters,        # IN (P,)
-    const floating[:, ::1] values,         # IN (n_rows, I) or None
+    values,                                # IN (n_rows, I) or None
     const int64_t[::1] tokens,             # IN (n_rows,) or None
     const int64_t[::1] starts,             # IN (n_sequences,)
     const int64_t[::1] lengths,            # IN (n_sequences,)
@@ -537,6 +574,8 @@ def forward(
     uint64_t update=0,
     uint64_t parameter_update=0,
     int64_t first_step=0,
+    const double[:, ::1] shift=None,       # IN (n_sequences, I)
+    const double[:, ::1] scale=None,       # IN (n_sequences, I)
 ):
     """Fill what is given: scores, features, final states, traces (gates, c and h of each
     layer and direction, side by side) and, of networks per step, losses from targets. Rows of
@@ -549,8 +588,8 @@ def forward(
     cdef floating[:, ::1] trace
     cdef void* trace_starts[2 * MAX_LAYERS]
     set_common_arguments(
-        p, &t, parameters, values, tokens, starts, lengths, batch, state_in, state_out,
-        dropout, recurrent_dropout, weight_dropout, embedding_dropout, seed, update,
+        p, &t, parameters, values, tokens, shift, scale, starts, lengths, batch, state_in,
+        state_out, dropout, recurrent_dropout, weight_dropout, embedding_dropout, seed, update,
         parameter_update, first_step)
     if scores is not None:
         t.scores = &scores[0, 0]

@@ -140,7 +140,11 @@ static void head_backward(
     barrier_wait(&s->member);
 }
 
-/* The loss of one sample (or step) from its scores, which become weight * d loss / d score. */
+/* The loss of one sample (or step) from its scores, which become weight * d loss / d score.
+ *
+ * A target that is NaN is missing: its scores count nothing, and the others as much as if it were
+ * there, so that an observed target weighs the same in every sample. But a score that is NaN makes
+ * the loss NaN in any case. (The softmax and the CRF need all of their labels.) */
 static double sample_loss(
     const kernels *k, const network_plan *plan, ptrdiff_t K, ptrdiff_t n_targets,
     const real *targets, double weight, real *scores)
@@ -154,13 +158,16 @@ static double sample_loss(
 #define LOSS_OF_SCORES(name, reduction)                                                     \
     case LOSS_##name:                                                                       \
         reduction;                                                                          \
-        for (ptrdiff_t j = 0, target = 0; target < n_targets; target++)                     \
+        for (ptrdiff_t j = 0, target = 0; target < n_targets; target++) {                   \
+            const int missing = isnan(targets[target]);                                     \
             for (const ptrdiff_t end = j + of_target; j < end; j++) {                       \
-                double slope;                                                               \
-                total += name(scores[j], targets[target],                                   \
-                              plan->levels ? plan->levels[j] : 0, &slope);                  \
+                double slope = 0;                                                           \
+                total += missing ? 0 * scores[j]                                            \
+                                 : name(scores[j], targets[target],                         \
+                                        plan->levels ? plan->levels[j] : 0, &slope);        \
                 scores[j] = (real)(slope * share * weight);                                 \
             }                                                                               \
+        }                                                                                   \
         break;
     switch (plan->loss) {
         SCORE_LOSSES(LOSS_OF_SCORES)

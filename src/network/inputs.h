@@ -19,6 +19,17 @@ static void drop_tokens(const shard *s, real *x)
         }
 }
 
+/* One step x (I) of a sequence that has a shift and a scale. In double: a series may be far from 0
+ * and change by little. */
+static void read_scaled(const task *t, ptrdiff_t I, const row *r, int64_t at, real *x)
+{
+    const int64_t sequence = t->batch[r->position];
+    const double *values = (const double *)t->values + at * I;
+    const double *shift = t->shift + sequence * I, *scale = t->scale + sequence * I;
+    for (ptrdiff_t j = 0; j < I; j++)
+        x[j] = (real)((values[j] - shift[j]) * scale[j]);
+}
+
 /* x (N, I) of a chunk. */
 static void inputs_forward(const shard *s, real *x)
 {
@@ -29,7 +40,9 @@ static void inputs_forward(const shard *s, real *x)
     for (ptrdiff_t step = 0; step < s->steps->T; step++)
         for (ptrdiff_t r = 0; r < s->steps->counts[step]; r++) {
             const int64_t at = source_row(t, &s->rows[r]) + s->steps->first + step;
-            if (s->plan->vocabulary == 0)
+            if (t->shift)
+                read_scaled(t, I, &s->rows[r], at, x);
+            else if (s->plan->vocabulary == 0)
                 memcpy(x, values + at * I, (size_t)I * sizeof(real));
             else
                 memcpy(x, embedding + t->tokens[at] * I, (size_t)I * sizeof(real));

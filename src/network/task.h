@@ -50,6 +50,9 @@ typedef struct {
     const void *parameters;    /* (P,) */
     const void *values;        /* (*, I) the steps of all sequences, or */
     const int64_t *tokens;     /* (*,) their tokens */
+    /* (n_sequences, I) with which each reads (value - shift) scale, of values in double whatever
+     * the precision; or NULL */
+    const double *shift, *scale;
     const int64_t *starts;     /* (n_sequences,) first row of each in values */
     const int64_t *lengths;    /* (n_sequences,) */
     const int64_t *batch;      /* (B,) the sequences of this batch */

@@ -32,6 +32,7 @@ typedef struct {
     int cell, relu, n_layers, n_directions;
     ptrdiff_t n_inputs, units[2], projection, n_scores, vocabulary;
     int loss, per_step, wide, sampled, layer_norm;
+    int windows; /* of a series, each with a shift and a scale; some targets are missing */
     double dropout, recurrent_dropout, weight_dropout, embedding_dropout;
     ptrdiff_t n_rows;
     int64_t lengths[24];
@@ -45,6 +46,7 @@ typedef struct {
     network_plan plan;
     ptrdiff_t n_parameters, n_steps, n_gradients;
     real *parameters, *values, *targets, *weights, *states;
+    double *series, *shift, *scale;
     int64_t *tokens, *starts, *batch;
     int64_t *classes;
     int *slots, *class_slots;
@@ -129,19 +131,30 @@ static void lay_out(problem *p)
 static void fill(problem *p)
 {
     const network_case *c = p->what;
-    const ptrdiff_t B = c->n_rows, K = c->n_scores;
+    const ptrdiff_t B = c->n_rows, K = c->n_scores, I = c->n_inputs;
     p->starts = allocate((size_t)B * sizeof(int64_t));
     p->batch = allocate((size_t)B * sizeof(int64_t));
     p->n_steps = 0;
     for (ptrdiff_t r = 0; r < B; r++) {
-        p->starts[r] = p->n_steps;
+        /* Windows share rows, but where there is a score for each. */
+        p->starts[r] = c->windows && !c->per_step ? r : p->n_steps;
         p->batch[r] = B - 1 - r;
-        p->n_steps += c->lengths[r];
+        if (p->starts[r] + c->lengths[r] > p->n_steps)
+            p->n_steps = p->starts[r] + c->lengths[r];
     }
     const ptrdiff_t n = c->per_step ? p->n_steps : B, per_target = is_labelled(c) ? 1 : K;
     /* Small where h has no bound, and a network of many units would magnify rounding. */
     p->parameters = numbers(p->n_parameters, c->relu || c->projection ? 0.2 : 0.4);
-    p->values = numbers(p->n_steps * c->n_inputs, 1);
+    p->values = numbers(p->n_steps * I, 1);
+    p->series = allocate((size_t)(p->n_steps * I) * sizeof(double));
+    p->shift = allocate((size_t)(B * I) * sizeof(double));
+    p->scale = allocate((size_t)(B * I) * sizeof(double));
+    for (ptrdiff_t j = 0; j < p->n_steps * I; j++)
+        p->series[j] = 1e9 + random_number(1); /* float would lose all digits that differ */
+    for (ptrdiff_t j = 0; j < B * I; j++) {
+        p->shift[j] = 1e9 + random_number(1);
+        p->scale[j] = random_number(1);
+    }
     p->tokens = allocate((size_t)p->n_steps * sizeof(int64_t));
     p->slots = allocate((size_t)(c->vocabulary + 1) * sizeof(int));
     for (ptrdiff_t step = 0; c->vocabulary && step < p->n_steps; step++)
@@ -156,6 +169,9 @@ static void fill(problem *p)
         if (is_labelled(c))
             p->targets[j] = (real)(random_bits() % (uint64_t)K);
         p->weights[j] = p->weights[j] * p->weights[j];
+        for (ptrdiff_t k = 0; c->windows && k < K; k++)
+            if (j % 4 == 0 || (j + k) % 3 == 0)
+                p->targets[j * K + k] = (real)NAN;
     }
     for (ptrdiff_t r = 0; c->loss == LOSS_crf && r < B; r++) /* one for each sequence */
         for (int64_t t = 1; t < c->lengths[r]; t++)
@@ -187,7 +203,7 @@ static void release(problem *p)
 {
     free(p->parameters), free(p->values), free(p->targets), free(p->weights), free(p->states);
     free(p->tokens), free(p->starts), free(p->batch), free(p->classes), free(p->slots);
-    free(p->class_slots), free(p->log_shares);
+    free(p->class_slots), free(p->log_shares), free(p->series), free(p->shift), free(p->scale);
 }
 
 /* -- The engine on threads -- */
@@ -265,6 +281,11 @@ static task new_task(const problem *p)
     memset(&t, 0, sizeof(t));
     t.parameters = p->parameters;
     t.values = p->values;
+    if (p->what->windows) {
+        t.values = p->series;
+        t.shift = p->shift;
+        t.scale = p->scale;
+    }
     t.tokens = p->tokens;
     t.starts = p->starts;
     t.lengths = p->what->lengths;
@@ -524,6 +545,17 @@ static dual naive_chain_loss(
     return minus(dual_log(total), path);
 }
 
+/* Number j of the inputs of a sequence that starts at this row. */
+static exact naive_input(const problem *p, int64_t sequence, int64_t start, ptrdiff_t j)
+{
+    const ptrdiff_t I = p->what->n_inputs;
+    if (!p->what->windows)
+        return p->values[start * I + j];
+    /* Rounded once to the precision of the network. */
+    return (real)((p->series[start * I + j] - p->shift[sequence * I + j % I]) *
+                  p->scale[sequence * I + j % I]);
+}
+
 /* The loss of features, whose scores are written down. */
 static dual naive_loss(const naive *n, const dual *features, const real *targets, exact *scores)
 {
@@ -538,7 +570,7 @@ static dual naive_loss(const naive *n, const dual *features, const real *targets
             if (targets[0] == (real)k)
                 at_target = score;
         }
-        else {
+        else if (!isnan(targets[k])) {
             const dual r = minus(score, number(targets[k]));
             total = plus(total, times(number(0.5 / (double)K), times(r, r)));
         }
@@ -563,7 +595,7 @@ static dual naive_network(naive *n)
                 c->vocabulary ? parameter(n, p->plan.n_dense +
                                                  p->tokens[start + j / c->n_inputs] *
                                                      c->n_inputs + j % c->n_inputs)
-                              : number(p->values[start * c->n_inputs + j]);
+                              : number(naive_input(p, sequence, start, j));
         for (int k = 0; k < c->n_layers; k++)
             for (int d = 0; d < c->n_directions; d++) {
                 const layer_plan *l = &p->plan.layers[k * c->n_directions + d];
@@ -717,7 +749,7 @@ static void check(const network_case *c, int level)
     if (!c->sampled && c->dropout == 0 && c->recurrent_dropout == 0)
         check_against_naive(&p, gradients, loss);
     if (c->per_step && c->n_directions == 1 && c->dropout == 0 && c->recurrent_dropout == 0 &&
-        c->lengths[0] == c->lengths[c->n_rows - 1])
+        !c->windows && c->lengths[0] == c->lengths[c->n_rows - 1])
         check_stream(&p);
     printf("%s, %s: %s, up to %d threads in teams of %d\n", simd_names[level],
            sizeof(real) == sizeof(float) ? "float" : "double", c->name, most_threads,
@@ -763,6 +795,13 @@ static const network_case cases[] = {
     {.name = "teams, two directions", .cell = CELL_peephole, .n_layers = 1, .n_directions = 2,
      .n_inputs = 9, .units = {96}, .n_scores = 3, .loss = LOSS_squared_error, .n_rows = 2,
      .lengths = LONG, .threads = 2, .members = 2},
+    {.name = "windows, two directions, lanes", .cell = CELL_lstm, .windows = 1, .n_layers = 2,
+     .n_directions = 2, .n_inputs = 7, .units = {33, 20}, .n_scores = 3,
+     .loss = LOSS_squared_error, .n_rows = 24, .lengths = RAGGED, .threads = 2},
+    {.name = "windows, teams", .cell = CELL_lstm, .windows = 1, .n_layers = 2,
+     .n_directions = 1, .n_inputs = 9, .units = {100, 70}, .n_scores = 3,
+     .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 5,
+     .members = 5},
     {.name = "projection, peephole, two directions, tokens, lanes", .cell = CELL_peephole,
      .n_layers = 2, .n_directions = 2, .n_inputs = 6, .units = {37, 19}, .projection = 17,
      .n_scores = 4, .vocabulary = 9, .loss = LOSS_softmax, .per_step = 1, .n_rows = 24,
