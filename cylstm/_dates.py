@@ -137,17 +137,11 @@ def is_month_end(times: np.ndarray) -> np.ndarray:
 
 def standard_times(times: np.ndarray, name: str) -> np.ndarray:
     """Integers as int64, datetime64 of any unit in microseconds, or in nanoseconds where some
-    times are between two microseconds. NaT is an error."""
+    times are between two microseconds."""
     if times.dtype.kind in "iu":
         if times.dtype == np.uint64 and (times >> np.uint64(63)).any():
             raise ValueError(f"{name} has integers beyond 64 bits.")
         return times.astype(np.int64, copy=False)
-    missing = np.isnat(times)
-    if missing.any():
-        raise ValueError(
-            f"{name} has {missing.sum()} missing times (NaT), the first one in row "
-            f"{missing.argmax()}."
-        )
     standard = times.astype("M8[us]")
     return standard if (standard == times).all() else times.astype("M8[ns]")
 
@@ -235,10 +229,12 @@ def find_frequency(
         row = np.flatnonzero(inside)[wrong.argmax()]
         k = int(np.searchsorted(np.cumsum(lengths), row, side="right"))
         before, after = (shown_time(t, zone) for t in times[row : row + 2])
+        fix = "resample, or number the steps with integers instead"
+        if frequency.kind == "integers":
+            fix = "number the steps without gaps"
         raise ValueError(
             f"{series_name(k)} is not equally spaced: {after} follows {before}, but the most "
-            f"common step is {frequency.name}. Give the missing rows with y NaN, or resample, "
-            "or number the steps with integers instead."
+            f"common step is {frequency.name}. Give the missing rows with y NaN, or {fix}."
         )
     return frequency
 
