@@ -148,14 +148,14 @@ def standard_times(times: np.ndarray, name: str) -> np.ndarray:
 
 def to_local(times: np.ndarray, zone: str) -> np.ndarray:
     """Times in UTC -> what clocks show there."""
-    where = ZoneInfo(zone)
+    where = _zone(zone)
     return times + _offsets(times, lambda s: datetime.fromtimestamp(s, where).utcoffset())
 
 
 def to_utc(times: np.ndarray, zone: str) -> np.ndarray:
     """What clocks show -> times in UTC: the first of an hour that they show twice; of one
     that they skip the hour after."""
-    epoch = datetime(1970, 1, 1, tzinfo=ZoneInfo(zone))
+    epoch = datetime(1970, 1, 1, tzinfo=_zone(zone))
     return times - _offsets(times, lambda s: (epoch + timedelta(seconds=s)).utcoffset())
 
 
@@ -167,15 +167,21 @@ def _offsets(times, offset_at):
     return np.array(offsets, dtype="m8[us]")[inverse.reshape(times.shape)]
 
 
-def check_zone(zone: str, name: str) -> None:
-    """Refuse names of time zones that are not in the database."""
+def check_zone(name: str, argument: str) -> None:
+    """Refuse time zones that are neither in the database nor a difference from UTC."""
     try:
-        ZoneInfo(zone)
+        _zone(name)
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(
-            f"{name} has the time zone {zone!r}, which is not known. Convert the times to UTC "
-            "or to a zone with a name, such as Europe/Berlin."
+            f"{argument} has the time zone {name!r}, which is not known. Convert the times to "
+            "UTC or to a zone with a name, such as Europe/Berlin."
         ) from error
+
+
+def _zone(name):
+    if name.removeprefix("UTC")[:1] in ("+", "-"):
+        return datetime.strptime(name.removeprefix("UTC"), "%z").tzinfo
+    return ZoneInfo(name)
 
 
 def shown_time(time: np.generic, zone: str | None = None) -> str:

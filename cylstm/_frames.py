@@ -43,7 +43,7 @@ def numbers(column: nw.Series[Any], name: str) -> np.ndarray:
         return column.cast(nw.Float64).to_numpy()
     if dtype.is_temporal():
         raise ValueError(
-            f"{name} holds dates or durations ({dtype}), but numbers are expected. If it holds "
+            f"{name} holds dates or durations ({dtype}), but numbers are expected. If it is "
             "the time of each step, name it as time_column."
         )
     if dtype in (nw.String, nw.Categorical, nw.Enum):
@@ -76,16 +76,15 @@ class TimeType:
     Parameters
     ----------
     dtype : narwhals.dtypes.DType
+        Of integers, dates, or times, the latter without their zone.
+    zone : str or None
     period : object
         The frequency of pandas' periods; None if the times are none.
     """
 
     dtype: Any
+    zone: str | None = None
     period: Any = None
-
-    @property
-    def zone(self) -> str | None:
-        return getattr(self.dtype, "time_zone", None)
 
     @property
     def kind(self) -> str:
@@ -98,34 +97,58 @@ class TimeType:
             periods = pandas.PeriodIndex(pandas.DatetimeIndex(times), freq=self.period)
             return nw.from_native(pandas.Series(periods, name=name), series_only=True)
         series = nw.new_series(name, times, backend=library)
+        if series.dtype != self.dtype:
+            series = series.cast(self.dtype)
         if self.zone is not None:
             series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
-        return series if series.dtype == self.dtype else series.cast(self.dtype)
+        return series
 
 
 def read_times(column: nw.Series[Any], name: str) -> tuple[np.ndarray, TimeType]:
     """A column of times as standard times, and what they were."""
-    dtype, period = column.dtype, None
     if column.null_count():
         row = column.is_null().to_numpy().argmax()
         raise ValueError(f"{name} is missing in row {row}; every row needs a time.")
-    if dtype.is_integer() or dtype in (nw.Datetime, nw.Date):
+    dtype = column.dtype
+    zone, period = _zone_of(column), _period_of(column)
+    if zone is not None:
+        check_zone(zone, name)
+        column = _in_utc(column)
+        dtype = column.dtype
+    if period is not None:
+        values = nw.to_native(column).dt.to_timestamp().to_numpy()
+        dtype = nw.Datetime()
+    elif dtype.is_integer() or dtype in (nw.Datetime, nw.Date):
         values = column.to_numpy()
     else:
-        native = nw.to_native(column)
-        period = getattr(getattr(native, "dtype", None), "freq", None)
-        if period is None:
-            hint = "" if dtype.is_numeric() else " Convert them with pandas.to_datetime."
-            what = "numbers" if dtype.is_numeric() else f"{dtype} values"
-            raise ValueError(
-                f"{name} holds {what} such as {shown(column.head(1).to_list()[0])}, but dates "
-                f"or integers are expected.{hint}"
-            )
-        values = native.dt.to_timestamp().to_numpy()
-    times = TimeType(dtype, period)
-    if times.zone is not None:
-        check_zone(times.zone, name)
-    return standard_times(values, name), times
+        hint = "" if dtype.is_numeric() else " Convert them with pandas.to_datetime."
+        what = "numbers" if dtype.is_numeric() else f"{dtype} values"
+        raise ValueError(
+            f"{name} holds {what} such as {shown(column.head(1).to_list()[0])}, but dates or "
+            f"integers are expected.{hint}"
+        )
+    return standard_times(values, name), TimeType(dtype, zone, period)
+
+
+def _zone_of(column):
+    """The time zone of a column of dates."""
+    # narwhals takes pandas' dtypes for unknown where the zone has an underscore or a digit.
+    tz = getattr(getattr(nw.to_native(column), "dtype", None), "tz", None)
+    return getattr(column.dtype, "time_zone", None) if tz is None else str(tz)
+
+
+def _in_utc(column):
+    """A column of dates with a time zone as those of UTC without one."""
+    native = nw.to_native(column)
+    if getattr(getattr(native, "dtype", None), "tz", None) is None:
+        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return nw.from_native(native.dt.tz_convert("UTC").dt.tz_localize(None), series_only=True)
+
+
+def _period_of(column):
+    """The frequency of a column of pandas' periods."""
+    dtype = getattr(nw.to_native(column), "dtype", None)
+    return getattr(dtype, "freq", None)
 
 
 def index_of(table: nw.DataFrame[Any] | nw.Series[Any]) -> tuple[bool, Any]:
@@ -142,9 +165,21 @@ def times_of_index(table: Any, name: str) -> tuple[np.ndarray, TimeType] | tuple
     labels = nw.to_native(table).index
     column = nw.from_native(labels.to_series(), series_only=True)
     is_time = column.dtype.is_integer() or column.dtype in (nw.Datetime, nw.Date)
-    if not is_time and getattr(labels.dtype, "freq", None) is None:
+    if not is_time and _zone_of(column) is None and _period_of(column) is None:
         return None, None
     return read_times(column, f"the index of {name}")
+
+
+def order_of_index(
+    table: Any, name: str
+) -> tuple[np.ndarray | slice, np.ndarray | None, TimeType | None]:
+    """(order of the rows by time, the times in it, what they were), where the labels of rows
+    are times; else they are in order."""
+    times, time_type = times_of_index(table, name)
+    if times is None or time_type is None:
+        return slice(None), None, None
+    order = in_time_order(times, time_type, name)
+    return order, times[order], time_type
 
 
 def in_time_order(
@@ -296,6 +331,14 @@ def gather(column: Any, rows: np.ndarray) -> Any:
     """Some entries of a series, in the order of `rows`, as one of its library's."""
     taken = nw.from_native(column, series_only=True)[rows]
     return nw.to_native(nw.maybe_reset_index(taken))
+
+
+def split(frame: nw.DataFrame[Any], order: np.ndarray | slice, ends: np.ndarray) -> list[Any]:
+    """The rows of a frame, in this order, as one frame of its library up to each end."""
+    frame = nw.maybe_reset_index(frame[order] if isinstance(order, np.ndarray) else frame)
+    starts = np.r_[0, ends[:-1]]
+    pieces = [frame[int(a) : int(b)] for a, b in zip(starts, ends, strict=True)]
+    return [nw.to_native(nw.maybe_reset_index(piece)) for piece in pieces]
 
 
 def new_series(name: Any, values: np.ndarray, library: Any) -> Any:

@@ -75,22 +75,27 @@ def read_future(future: Any, panel: Panel, roles: ColumnRoles, horizon: int) -> 
     else:
         values, there = _future_of_one(future, form, roles, times[0], "future")
         values, there = values[None], there[None]
-    wrong = ~np.isfinite(values).all(axis=2)
-    if wrong.any():
-        k, step = np.argwhere(wrong)[0]
-        what = "row"
-        if there[k, step]:
-            column = np.flatnonzero(~np.isfinite(values[k, step]))[0]
-            what = f"finite value in column {shown(roles.known[column])}"
-        when = panel.show_time(times[k, step])
-        n_more = wrong.sum() - 1
-        raise ValueError(
-            f"future has no {what} for {panel.name(k)} at "
-            f"{when if panel.times is not None else 'step ' + when}"
-            + f"; {n_more} more {'are' if n_more > 1 else 'is'} missing" * (n_more > 0)
-            + "."
-        )
+    _check_complete(values, there, panel, roles, times)
     return values
+
+
+def _check_complete(values, there, panel, roles, times):
+    """Refuse missing and infinite values, and missing rows."""
+    wrong = ~np.isfinite(values).all(axis=2)
+    n_wrong = int(wrong.sum())
+    if not n_wrong:
+        return
+    k, step = np.argwhere(wrong)[0]
+    what = "row"
+    if there[k, step]:
+        column = np.flatnonzero(~np.isfinite(values[k, step]))[0]
+        what = f"finite value in column {shown(roles.known[column])}"
+    when = panel.show_time(times[k, step])
+    raise ValueError(
+        f"future has no {what} for {panel.name(k)} at "
+        + (when if panel.times is not None else f"step {when}")
+        + (f", and {n_wrong - 1} more such rows." if n_wrong > 1 else ".")
+    )
 
 
 def _future_of_long(future, panel, roles, times):

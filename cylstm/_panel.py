@@ -176,7 +176,8 @@ def is_list_of_series(y: Any) -> bool:
     is_list = isinstance(y, (list, tuple))
     is_array = isinstance(y, np.ndarray) and y.ndim == 1 and y.dtype == object
     return (is_list or is_array) and any(
-        hasattr(x, "__len__") and np.ndim(x) > 0 and not isinstance(x, (str, bytes)) for x in y
+        hasattr(x, "__len__") and getattr(x, "ndim", 1) and not isinstance(x, (str, bytes))
+        for x in y
     )
 
 
@@ -282,8 +283,7 @@ def _read_one(y, frame, roles, name):
         return _Series(
             columns, read_columns(frame, columns, rows.order, name), form, rows.times
         )
-    times, time_type = _frames.times_of_index(frame, name)
-    order = slice(None) if times is None else _frames.in_time_order(times, time_type, name)
+    order, times, time_type = _frames.order_of_index(frame, name)
     is_series = not hasattr(frame, "columns")
     if is_series:
         columns = _split_columns([0], roles, name)
@@ -303,7 +303,7 @@ def _read_one(y, frame, roles, name):
         *_frames.index_of(frame),
         time_type,
     )
-    return _Series(columns, values, form, None if times is None else times[order])
+    return _Series(columns, values, form, times)
 
 
 def _read_array(y, roles, name):
@@ -332,7 +332,7 @@ def numbers_of_array(y: Any, name: str) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         from . import _frames
 
-        _frames.check_no_strings(array.flat, name)
+        _frames.check_no_strings(array.ravel().tolist(), name)
     with reading_numbers(name):
         array = array.astype(np.float64, copy=False)
     if len(array) == 0:

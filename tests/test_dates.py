@@ -181,9 +181,18 @@ def test_local_times_that_are_skipped_or_shown_twice():
     assert shown_time(to_utc(twice, ZONE), ZONE) == "2024-10-27 02:30"
 
 
+def test_zones_that_are_a_difference_from_utc():
+    times = utc(dates("2024-01-01 23:00", 9, "D"))
+    for zone in ("+01:00", "UTC+01:00"):
+        check_zone(zone, "ds")
+        assert shown_time(times[0], zone) == "2024-01-02"
+        frequency = found(times[:4], zone=zone)
+        np.testing.assert_array_equal(frequency.after(times[3], 5), times[4:])
+
+
 def test_unknown_zones():
     check_zone(ZONE, "ds")
-    for zone in ("Europe/Ghent", "+01:00", "../etc", ""):
+    for zone in ("Europe/Ghent", "UTC+1:xx", "../etc", "", "tzfile('/x')"):
         with pytest.raises(ValueError, match="ds has the time zone .* to UTC"):
             check_zone(zone, "ds")
 
