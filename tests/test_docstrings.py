@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
+from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, TimeSeriesOrigins
 from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
 from cylstm.inspection import permutation_importance
@@ -17,13 +17,14 @@ from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 from cylstm.preprocessing import (
     SequenceImputer,
     StepwiseTransformer,
+    from_long,
     make_windows,
     unpad_sequences,
 )
 
 ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel]
 DISPLAYS = [AttentionDisplay, GateDisplay, LossCurveDisplay]
-CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, *DISPLAYS]
+CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, TimeSeriesOrigins, *DISPLAYS]
 
 
 def own_methods(cls):
@@ -94,7 +95,7 @@ def test_arguments_of_methods_are_described_in_order(cls):
 
 
 @pytest.mark.parametrize(
-    "thing", [*CLASSES, make_windows, permutation_importance, unpad_sequences]
+    "thing", [*CLASSES, from_long, make_windows, permutation_importance, unpad_sequences]
 )
 def test_docstrings_are_filled_in_and_indented(thing):
     docs = [inspect.getdoc(thing)]

@@ -1,4 +1,4 @@
-"""StepwiseTransformer, make_windows and unpad_sequences; padding that may be gaps."""
+"""StepwiseTransformer, make_windows, from_long, unpad_sequences; padding that may be gaps."""
 
 import re
 import warnings
@@ -20,6 +20,7 @@ from cylstm._sequences import has_gaps
 from cylstm.preprocessing import (
     SequenceImputer,
     StepwiseTransformer,
+    from_long,
     make_windows,
     unpad_sequences,
 )
@@ -514,3 +515,78 @@ def test_windows_are_views():
 def test_bad_windows(arguments, message):
     with pytest.raises(ValueError, match=message):
         make_windows(**arguments)
+
+
+LONG = pd.DataFrame(
+    {
+        "unique_id": list("babab"),
+        "ds": [3, 2, 1, 1, 2],
+        "y": [1.0, 2, 3, 4, 5],
+        "price": [10, 20, 30, 40, 50],
+        "kind": list("uvwxy"),
+    }
+)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_series_of_a_long_frame(library):
+    frame = LONG
+    if library != "pandas":
+        pytest.importorskip("pyarrow")
+        frame = pytest.importorskip("polars").from_pandas(LONG)
+        frame = frame.to_arrow() if library == "pyarrow" else frame
+    X, y, ids = from_long(frame)
+    assert ids == ["b", "a"]
+    assert [targets.tolist() for targets in y] == [[3, 5, 1], [4, 2]]
+    assert {type(x) for x in X} == {type(frame)}
+    X = X if library == "pandas" else [x.to_pandas() for x in X]
+    b = pd.DataFrame({"price": [30, 50, 10], "kind": list("wyu")})
+    a = pd.DataFrame({"price": [40, 20], "kind": list("xv")})
+    pd.testing.assert_frame_equal(X[0], b)
+    pd.testing.assert_frame_equal(X[1], a)
+
+
+def test_columns_of_a_long_frame():
+    frame = LONG.rename(columns={"unique_id": "shop", "ds": "day", "y": "sales"})
+    X, y, ids = from_long(frame, "shop", "day", ["price"], target=None)
+    assert X[0].columns.tolist() == ["price"]
+    assert y is None
+    X, y, _ = from_long(frame, "shop", "day", target="kind")
+    assert X[0].columns.tolist() == ["sales", "price"]
+    assert y[1].tolist() == ["x", "v"]
+    assert from_long(LONG[["unique_id", "ds", "y"]])[0] is None
+    assert from_long(LONG, features=[])[0] is None
+
+
+def test_series_of_a_long_frame_are_what_estimators_take():
+    X, y, _ = from_long(LONG, features=["price"])
+    scaled = StepwiseTransformer(StandardScaler()).fit(X)
+    assert scaled.feature_names_in_.tolist() == ["price"]
+    model = LSTMRegressor(2, return_sequences=True, max_iter=1).fit(scaled.transform(X), y)
+    assert [p.shape for p in model.predict(scaled.transform(X))] == [(3,), (2,)]
+    assert make_windows(y[0], window=2)[0].shape == (1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("frame", "settings", "message"),
+    [
+        (None, {}, "frame is None; expected a long data frame"),
+        (np.zeros((3, 2)), {}, "frame is of type ndarray; expected a long data frame"),
+        (LONG["y"], {}, "frame is of type Series"),
+        (LONG, {"id": "shop"}, "frame has no column 'shop'. It has 'unique_id', 'ds'"),
+        (LONG, {"time": "day"}, "frame has no column 'day'"),
+        (LONG, {"target": "sales"}, "frame has no column 'sales'"),
+        (LONG, {"features": ["size"]}, "frame has no column 'size'"),
+        (
+            LONG,
+            {"features": "price"},
+            r"features='price' must be a list of col",
+        ),
+        (LONG, {"time": "kind"}, "column 'kind' of frame holds String values such as 'u'"),
+        (LONG.iloc[:0], {}, "frame has no rows"),
+        (LONG.assign(ds=1), {}, "frame has two rows of series 'b' at 1, and 2 more such rows"),
+    ],
+)
+def test_bad_long_frames(frame, settings, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        from_long(frame, **settings)
