@@ -28,6 +28,8 @@ UNITS = {
 }
 MONTHS = {"year": 12, "quarter": 3, "month": 1}
 
+SHORTEST_MONTH = 28 * UNITS["day"]
+
 DAY = np.timedelta64(1, "D")
 
 # Offsets of time zones are looked up once for all times of a quarter of an hour, in which
@@ -258,8 +260,11 @@ def _frequency_of_zoned(times, inside, zone):
 
 def _frequency_of_dates(times, inside):
     """The frequency that suits times best, and all steps inside series in its units."""
-    day = times.astype("M8[D]")
     fixed = _nanoseconds(np.diff(times)[inside])
+    in_fixed = Frequency("fixed", _most_common(fixed))
+    if in_fixed.step < SHORTEST_MONTH and (fixed == in_fixed.step).all():
+        return in_fixed, fixed
+    day = times.astype("M8[D]")
     if not (np.diff(times - day) != 0)[inside].any():  # all at one time of the day
         in_pair = np.zeros(len(times), dtype=bool)
         in_pair[:-1] |= inside
@@ -270,11 +275,11 @@ def _frequency_of_dates(times, inside):
         same_day = not (np.diff(day - month.astype("M8[D]")) != 0)[inside].any()
         if (months > 0).all() and (month_end or same_day):
             return Frequency("months", _most_common(months), month_end), months
-        if (fixed != UNITS["day"]).any() and np.is_busday(day[in_pair]).all():
+        if np.is_busday(day[in_pair]).all():
             business = np.busday_count(day[:-1], day[1:])[inside]
             if _most_common(business) == 1:
                 return Frequency("business days", 1), business
-    return Frequency("fixed", _most_common(fixed)), fixed
+    return in_fixed, fixed
 
 
 def _nanoseconds(steps):
