@@ -106,6 +106,12 @@ def test_five_weekdays_are_days_unless_other_series_tell():
     assert found(week, utc(dates("2024-01-01", 6, "B"))).name == "business day"
 
 
+def test_business_days_after_a_weekend():
+    frequency = found(utc(dates("2024-01-01", 6, "B")))
+    saturday = utc(dates("2024-01-06 09:00", 1, "D"))[0]
+    assert shown_time(frequency.after(saturday, 1)[0]) == "2024-01-08 09:00"
+
+
 def test_integers():
     frequency = found(np.array([3, 5, 7]), np.array([10]), np.array([-2, 0]))
     assert frequency == Frequency("integers", 2)
@@ -117,6 +123,10 @@ def test_days_that_a_month_lacks():
     on_the_30th = utc(pd.DatetimeIndex(["2023-08-30", "2023-10-30", "2023-12-30"]))
     after = found(on_the_30th).after(on_the_30th[-1], 2)
     assert list(map(shown_time, after)) == ["2024-02-29", "2024-04-30"]
+    # The end of a month is not what counts, if only one of several times is one.
+    on_the_28th = utc(pd.DatetimeIndex(["2023-01-28", "2023-02-28"]))
+    after = found(on_the_28th).after(on_the_28th[-1], 1)
+    assert shown_time(after[0]) == "2023-03-28"
     # A series of one step among month ends keeps its own day.
     ends = found(utc(dates("2023-01-31", 3, "ME")))
     assert shown_time(ends.after(utc(dates("2023-04-15", 1, "D"))[0], 1)[0]) == "2023-05-15"

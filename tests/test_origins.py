@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from frame_libraries import as_library
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, clone
@@ -94,14 +95,12 @@ def test_rows_with_times_may_be_in_any_order():
     seed=st.integers(0, 99),
 )
 def test_each_series_is_split_at_its_own_end(library, lengths, n_windows, horizon, step, seed):
-    library = pytest.importorskip(library)
     apart = horizon if step is None else step
     shortest = horizon + (n_windows - 1) * apart + 1
     lengths = [n + shortest for n in lengths]
     frame = long(lengths, seed)
     origins = TimeSeriesOrigins(n_windows, horizon=horizon, step=step)
-    X = frame if library is pd else library.from_pandas(frame)
-    splits = list(origins.split(X))
+    splits = list(origins.split(as_library(frame, library)))
     assert len(splits) == n_windows
     for window, (train, test) in enumerate(splits):
         assert (np.diff(train) > 0).all()
@@ -131,19 +130,16 @@ def test_a_search_scores_just_the_steps_after_each_origin():
     assert search.best_estimator_.n_steps_ == 8
 
 
-def test_a_search_over_a_long_frame():
-    polars = pytest.importorskip("polars")
-
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_search_over_a_long_frame(library):
     class OfFrames(LastValue):
         def score(self, y):
             y = y.sort("ds") if hasattr(y, "sort") else y.sort_values("ds")
             return -abs(float(y["y"].to_list()[-1]) - self.drift)
 
-    frame = long([5], seed=1)
-    for X in (frame, polars.from_pandas(frame)):
-        search = GridSearchCV(OfFrames(), {"drift": [3.5, 9.0]}, cv=TimeSeriesOrigins(2))
-        search.fit(X)
-        assert search.best_score_ == -0.5  # of 3 and 4
+    search = GridSearchCV(OfFrames(), {"drift": [3.5, 9.0]}, cv=TimeSeriesOrigins(2))
+    search.fit(as_library(long([5], seed=1), library))
+    assert search.best_score_ == -0.5  # of 3 and 4
 
 
 def test_repr_and_clone():
