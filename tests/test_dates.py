@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cylstm._dates import (
@@ -74,6 +74,7 @@ def test_steps_of_pandas_are_found_and_go_on(freq, name, season, start):
     np.testing.assert_array_equal(frequency.after(times[19], 20), times[20:])
 
 
+@settings(deadline=None, max_examples=60, derandomize=True)
 @given(
     st.datetimes(pd.Timestamp("1900-01-01"), pd.Timestamp("1950-01-01")),
     st.sampled_from([freq for freq, *_ in STEPS]),
@@ -216,6 +217,7 @@ def test_standard_times():
         standard_times(np.array([2**63], dtype=np.uint64), "ds")
 
 
+@settings(deadline=None, max_examples=60, derandomize=True)
 @given(
     st.lists(st.datetimes(pd.Timestamp("1890-01-01"), pd.Timestamp("2190-01-01")), min_size=1),
     st.sampled_from(["M8[us]", "M8[s]", "M8[ns]"]),

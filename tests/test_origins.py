@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from frame_libraries import as_library
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -87,6 +87,7 @@ def test_rows_with_times_may_be_in_any_order():
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
+@settings(deadline=None, max_examples=60, derandomize=True)
 @given(
     lengths=st.lists(st.integers(0, 5), min_size=1, max_size=4),
     n_windows=st.integers(1, 3),
