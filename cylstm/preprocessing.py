@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.utils._param_validation import HasMethods
+from sklearn.utils._param_validation import (
+    HasMethods,
+)
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_feature_names, check_is_fitted
 
-from ._arguments import as_array, check_collection, check_numeric
+from ._arguments import (
+    as_array,
+    check_collection,
+    check_numeric,
+)
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import fill_docstrings
 from ._imputer import SequenceImputer
+from ._panel import frame_of
 from ._sequences import flatten_steps, form_of, has_gaps, warn_of_gaps_or_padding
 from ._windowing import make_windows
 
-__all__ = ["SequenceImputer", "StepwiseTransformer", "make_windows", "unpad_sequences"]
+__all__ = [
+    "SequenceImputer",
+    "StepwiseTransformer",
+    "from_long",
+    "make_windows",
+    "unpad_sequences",
+]
 
 SEQUENCE_FORMS = "a 3-D array (n_samples, n_timesteps, n_features) or a list of 2-D arrays"
 
@@ -259,6 +273,92 @@ def _targets_of_steps(y, lengths):
                 )
         return np.concatenate(y)
     return np.repeat(np.asarray(y), lengths, axis=0)
+
+
+def from_long(
+    frame: Any,
+    id: Hashable = "unique_id",
+    time: Hashable = "ds",
+    features: Sequence[Hashable] | None = None,
+    target: Hashable | None = "y",
+) -> tuple[list[Any] | None, list[np.ndarray] | None, list[Any]]:
+    """Cut a long data frame into its series.
+
+    Parameters
+    ----------
+    frame : data frame of pandas, polars or pyarrow
+        A row for each step of each series, in any order.
+    id, time : str, default="unique_id", "ds"
+        The columns that tell which series a row is of, and when: dates or integers.
+    features : sequence of str or None, default=None
+        The columns of X. If None, all but `id`, `time` and `target`.
+    target : str or None, default="y"
+        The column of y, if any.
+
+    Returns
+    -------
+    X : list of data frames of shape (n_steps_k, n_features), or None
+        The features of each series in the order of time, in frames of the same library; None
+        if there are no features.
+    y : list of arrays of shape (n_steps_k,), or None
+        The target at the same steps; None if `target` is None.
+    ids : list
+        Those of the series, in the order of their first rows.
+
+    Raises
+    ------
+    ValueError
+        If a column is not there, an id or time is missing, or a series has two rows at one
+        time.
+
+    See Also
+    --------
+    make_windows : Cuts a series into windows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from cylstm.preprocessing import from_long
+    >>> frame = pd.DataFrame(
+    ...     {
+    ...         "unique_id": ["b", "a", "b"],
+    ...         "ds": pd.to_datetime(["2030-01-02", "2030-01-01", "2030-01-01"]),
+    ...         "y": [2.0, 5.0, 1.0],
+    ...         "price": [9, 8, 7],
+    ...     }
+    ... )
+    >>> X, y, ids = from_long(frame)
+    >>> X[0]
+       price
+    0      7
+    1      9
+    >>> y
+    [array([1., 2.]), array([5.])]
+    >>> ids
+    ['b', 'a']
+    """
+    check_collection(frame, "frame", "a long data frame")
+    table = frame_of(frame, "frame")
+    if not hasattr(table, "columns"):
+        raise TypeError(
+            f"frame is of type {type(frame).__name__}; expected a long data frame."
+        )
+    from . import _frames
+
+    rows = _frames.read_long(table, id, time, "frame")
+    if features is None:
+        features = [name for name in table.columns if name not in (id, time, target)]
+    elif isinstance(features, str):
+        raise ValueError(f"features={features!r} must be a list of columns: [{features!r}].")
+    chosen = [*features] if target is None else [*features, target]
+    _frames.check_columns(chosen, table, "frame")
+    ends = np.cumsum(rows.lengths)
+    X, y = None, None
+    if features:
+        X = _frames.split(table.select(*features), rows.order, ends)
+    if target is not None:
+        y = np.split(table.get_column(target).to_numpy()[rows.order], ends[:-1])
+    return X, y, rows.ids
 
 
 def unpad_sequences(X: npt.ArrayLike, lengths: npt.ArrayLike) -> list[np.ndarray]:

@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor, metrics
+from cylstm import (
+    LSTMClassifier,
+    LSTMLanguageModel,
+    LSTMRegressor,
+    TimeSeriesOrigins,
+    metrics,
+)
 from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
 from cylstm.inspection import permutation_importance
@@ -17,15 +23,16 @@ from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 from cylstm.preprocessing import (
     SequenceImputer,
     StepwiseTransformer,
+    from_long,
     make_windows,
     unpad_sequences,
 )
 
 ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel]
 DISPLAYS = [AttentionDisplay, GateDisplay, LossCurveDisplay]
-CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, *DISPLAYS]
+CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, TimeSeriesOrigins, *DISPLAYS]
 METRICS = [getattr(metrics, name) for name in metrics.__all__]
-FUNCTIONS = [make_windows, permutation_importance, unpad_sequences, *METRICS]
+FUNCTIONS = [from_long, make_windows, permutation_importance, unpad_sequences, *METRICS]
 
 
 def own_methods(cls):

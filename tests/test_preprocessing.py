@@ -1,4 +1,4 @@
-"""StepwiseTransformer and unpad_sequences; padding that may be gaps."""
+"""StepwiseTransformer, from_long and unpad_sequences; padding that may be gaps."""
 
 import re
 import warnings
@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from frame_libraries import LIBRARIES, as_library, as_lists
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.decomposition import PCA
@@ -17,7 +18,13 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm._sequences import has_gaps
-from cylstm.preprocessing import SequenceImputer, StepwiseTransformer, unpad_sequences
+from cylstm.preprocessing import (
+    SequenceImputer,
+    StepwiseTransformer,
+    from_long,
+    make_windows,
+    unpad_sequences,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(loc=3, scale=2, size=(10, 5, 4))
@@ -440,3 +447,73 @@ def test_tokens_without_padding():
 def test_bad_lengths(X, lengths, message):
     with pytest.raises(ValueError, match=message):
         unpad_sequences(X, lengths)
+
+
+LONG = pd.DataFrame(
+    {
+        "unique_id": list("babab"),
+        "ds": [3, 2, 1, 1, 2],
+        "y": [1.0, 2, 3, 4, 5],
+        "price": [10, 20, 30, 40, 50],
+        "kind": list("uvwxy"),
+    }
+)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_series_of_a_long_frame(library):
+    frame = as_library(LONG, library)
+    X, y, ids = from_long(frame)
+    assert ids == ["b", "a"]
+    assert [targets.tolist() for targets in y] == [[3, 5, 1], [4, 2]]
+    assert {type(x) for x in X} == {type(frame)}
+    assert as_lists(X[0]) == {"price": [30, 50, 10], "kind": list("wyu")}
+    assert as_lists(X[1]) == {"price": [40, 20], "kind": list("xv")}
+    if library == "pandas":
+        assert [x.index.tolist() for x in X] == [[0, 1, 2], [0, 1]]
+
+
+def test_columns_of_a_long_frame():
+    frame = LONG.rename(columns={"unique_id": "shop", "ds": "day", "y": "sales"})
+    X, y, ids = from_long(frame, "shop", "day", ["price"], target=None)
+    assert X[0].columns.tolist() == ["price"]
+    assert y is None
+    X, y, _ = from_long(frame, "shop", "day", target="kind")
+    assert X[0].columns.tolist() == ["sales", "price"]
+    assert y[1].tolist() == ["x", "v"]
+    assert from_long(LONG[["unique_id", "ds", "y"]])[0] is None
+    assert from_long(LONG, features=[])[0] is None
+
+
+def test_series_of_a_long_frame_are_what_estimators_take():
+    X, y, _ = from_long(LONG, features=["price"])
+    scaled = StepwiseTransformer(StandardScaler()).fit(X)
+    assert scaled.feature_names_in_.tolist() == ["price"]
+    model = LSTMRegressor(2, return_sequences=True, max_iter=1).fit(scaled.transform(X), y)
+    assert [p.shape for p in model.predict(scaled.transform(X))] == [(3,), (2,)]
+    assert make_windows(y[0], window=2)[0].shape == (1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("frame", "settings", "message"),
+    [
+        (None, {}, "frame is None; expected a long data frame"),
+        (np.zeros((3, 2)), {}, "frame is of type ndarray; expected a long data frame"),
+        (LONG["y"], {}, "frame is of type Series"),
+        (LONG, {"id": "shop"}, "frame has no column 'shop'. It has 'unique_id', 'ds'"),
+        (LONG, {"time": "day"}, "frame has no column 'day'"),
+        (LONG, {"target": "sales"}, "frame has no column 'sales'"),
+        (LONG, {"features": ["size"]}, "frame has no column 'size'"),
+        (
+            LONG,
+            {"features": "price"},
+            r"features='price' must be a list of col",
+        ),
+        (LONG, {"time": "kind"}, "column 'kind' of frame holds String values such as 'u'"),
+        (LONG.iloc[:0], {}, "frame has no rows"),
+        (LONG.assign(ds=1), {}, "frame has two rows of series 'b' at 1, and 2 more such rows"),
+    ],
+)
+def test_bad_long_frames(frame, settings, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        from_long(frame, **settings)

@@ -1,0 +1,355 @@
+"""Data frames and series of pandas, polars, pyarrow, ...: read and made through narwhals.
+
+Imported only where there is one, so that whoever passes arrays need not wait for narwhals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from narwhals.exceptions import DuplicateError
+
+from ._arguments import as_array, check_numeric, reading_numbers, shown
+from ._dates import check_zone, shown_time, standard_times
+
+
+def as_narwhals(x: Any, name: str) -> nw.DataFrame[Any] | nw.Series[Any] | None:
+    """A data frame or series through narwhals; None if x is neither."""
+    try:
+        found = nw.from_native(x, eager_only=True, allow_series=True, pass_through=True)
+    except DuplicateError as error:
+        raise ValueError(f"{name} has several columns of one name: {error}") from error
+    return found if isinstance(found, (nw.DataFrame, nw.Series)) else None
+
+
+def check_columns(columns: Iterable[Any], frame: nw.DataFrame[Any], name: str) -> None:
+    """Refuse a frame without one of the columns."""
+    there = frame.columns
+    for column in columns:
+        if column not in there:
+            raise ValueError(
+                f"{name} has no column {shown(column)}. It has {', '.join(map(shown, there))}."
+            )
+
+
+def numbers(column: nw.Series[Any], name: str) -> np.ndarray:
+    """A column as float64, NaN where it is missing."""
+    dtype = column.dtype
+    if dtype.is_numeric() or dtype == nw.Boolean:
+        return column.cast(nw.Float64).to_numpy()
+    if dtype.is_temporal():
+        raise ValueError(
+            f"{name} holds dates or durations ({dtype}), but numbers are expected. If it is "
+            "the time of each step, name it as time_column."
+        )
+    if dtype in (nw.String, nw.Categorical, nw.Enum):
+        check_no_strings(column.drop_nulls().head(1).to_list(), name)
+    native = nw.to_native(column)
+    if hasattr(native, "iloc") and dtype == nw.Object:
+        check_no_strings(native, name)
+        with reading_numbers(name):  # pandas.NA is not a number
+            return native.to_numpy(np.float64, na_value=np.nan)
+    values = as_array(column.to_numpy(), name)
+    check_numeric(values, name)
+    with reading_numbers(name):
+        return values.astype(np.float64)
+
+
+def check_no_strings(values: Iterable[Any], name: str) -> None:
+    """Refuse strings among objects."""
+    for value in values:
+        if isinstance(value, (str, bytes)):
+            raise ValueError(
+                f"{name} holds strings, such as {shown(value)}. Encode them as numbers first, "
+                "for example with OneHotEncoder or OrdinalEncoder of scikit-learn."
+            )
+
+
+@dataclass(frozen=True)
+class TimeType:
+    """How the user's times are written.
+
+    Parameters
+    ----------
+    dtype : narwhals.dtypes.DType
+        Of integers, dates, or times, the latter without their zone.
+    zone : str or None
+    period : object
+        The frequency of pandas' periods; None if the times are none.
+    """
+
+    dtype: Any
+    zone: str | None = None
+    period: Any = None
+
+    @property
+    def kind(self) -> str:
+        return "integers" if self.dtype.is_integer() else "dates"
+
+    def restore(self, times: np.ndarray, name: Any, library: Any) -> nw.Series[Any]:
+        """Standard times as the user's."""
+        if self.period is not None:
+            pandas = import_module("pandas")
+            periods = pandas.PeriodIndex(pandas.DatetimeIndex(times), freq=self.period)
+            return nw.from_native(pandas.Series(periods, name=name), series_only=True)
+        series = nw.new_series(name, times, backend=library)
+        if series.dtype != self.dtype:
+            series = series.cast(self.dtype)
+        if self.zone is not None:
+            series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
+        return series
+
+
+def read_times(column: nw.Series[Any], name: str) -> tuple[np.ndarray, TimeType]:
+    """A column of times as standard times, and what they were."""
+    if column.null_count():
+        row = column.is_null().to_numpy().argmax()
+        raise ValueError(f"{name} is missing in row {row}; every row needs a time.")
+    dtype = column.dtype
+    zone, period = _zone_of(column), _period_of(column)
+    if zone is not None:
+        check_zone(zone, name)
+        column = _in_utc(column)
+        dtype = column.dtype
+    if period is not None:
+        values = nw.to_native(column).dt.to_timestamp().to_numpy()
+        dtype = nw.Datetime()
+    elif dtype.is_integer() or dtype in (nw.Datetime, nw.Date):
+        values = column.to_numpy()
+    else:
+        hint = "" if dtype.is_numeric() else " Convert them with pandas.to_datetime."
+        what = "numbers" if dtype.is_numeric() else f"{dtype} values"
+        raise ValueError(
+            f"{name} holds {what} such as {shown(column.head(1).to_list()[0])}, but dates or "
+            f"integers are expected.{hint}"
+        )
+    return standard_times(values, name), TimeType(dtype, zone, period)
+
+
+def _zone_of(column):
+    """The time zone of a column of dates."""
+    # narwhals takes pandas' dtypes for unknown where the zone has an underscore or a digit.
+    tz = getattr(getattr(nw.to_native(column), "dtype", None), "tz", None)
+    return getattr(column.dtype, "time_zone", None) if tz is None else str(tz)
+
+
+def _in_utc(column):
+    """A column of dates with a time zone as those of UTC without one."""
+    native = nw.to_native(column)
+    if getattr(getattr(native, "dtype", None), "tz", None) is None:
+        return column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return nw.from_native(native.dt.tz_convert("UTC").dt.tz_localize(None), series_only=True)
+
+
+def _period_of(column):
+    """The frequency of a column of pandas' periods."""
+    dtype = getattr(nw.to_native(column), "dtype", None)
+    return getattr(dtype, "freq", None)
+
+
+def index_of(table: nw.DataFrame[Any] | nw.Series[Any]) -> tuple[bool, Any]:
+    """Whether the rows of a table have labels, as pandas' do, and the name of these."""
+    index: Any = getattr(nw.to_native(table), "index", None)
+    has_index = hasattr(index, "to_series")  # polars' series have a method of this name
+    return has_index, index.name if has_index else None
+
+
+def times_of_index(table: Any, name: str) -> tuple[np.ndarray, TimeType] | tuple[None, None]:
+    """The times of rows whose labels are dates, periods or integers."""
+    if not index_of(table)[0]:
+        return None, None
+    labels = nw.to_native(table).index
+    column = nw.from_native(labels.to_series(), series_only=True)
+    is_time = column.dtype.is_integer() or column.dtype in (nw.Datetime, nw.Date)
+    if not is_time and _zone_of(column) is None and _period_of(column) is None:
+        return None, None
+    return read_times(column, f"the index of {name}")
+
+
+def order_of_index(
+    table: Any, name: str
+) -> tuple[np.ndarray | slice, np.ndarray | None, TimeType | None]:
+    """(order of the rows by time, the times in it, what they were), where the labels of rows
+    are times; else they are in order."""
+    times, time_type = times_of_index(table, name)
+    if times is None or time_type is None:
+        return slice(None), None, None
+    order = in_time_order(times, time_type, name)
+    return order, times[order], time_type
+
+
+def in_time_order(
+    times: np.ndarray,
+    time_type: TimeType,
+    name: str,
+    codes: np.ndarray | None = None,
+    ids: list[Any] | None = None,
+) -> np.ndarray | slice:
+    """Where rows go by series and time, of which no two may be of one series and time.
+
+    Parameters
+    ----------
+    times : array of shape (n_rows,)
+    time_type : TimeType
+    name : str
+    codes : int array of shape (n_rows,), or None
+        The number of each row's series; None: all are of one.
+    ids : list or None
+        Of the series by number.
+
+    Returns
+    -------
+    order : int array of shape (n_rows,), or slice(None) if they are in order already
+    """
+    order: np.ndarray | slice = slice(None)
+    if not _increasing(times, codes)[0].all():
+        order = np.argsort(times) if codes is None else np.lexsort((times, codes))
+        times, codes = times[order], None if codes is None else codes[order]
+    increasing, same = _increasing(times, codes)
+    if same.any():
+        row = same.argmax()
+        of = (
+            f" of series {shown(ids[codes[row]])}"
+            if ids is not None and codes is not None
+            else ""
+        )
+        more = f", and {same.sum() - 1} more such rows" if same.sum() > 1 else ""
+        raise ValueError(
+            f"{name} has two rows{of} at {shown_time(times[row], time_type.zone)}{more}."
+        )
+    return order
+
+
+def _increasing(times, codes):
+    """Whether each row after the first is after the one before, and whether it is at it."""
+    later, same = times[1:] > times[:-1], times[1:] == times[:-1]
+    if codes is None:
+        return later, same
+    one_series = codes[1:] == codes[:-1]
+    return (codes[1:] > codes[:-1]) | (one_series & later), one_series & same
+
+
+@dataclass(frozen=True)
+class LongRows:
+    """The rows of a long frame, one series after the other and each in the order of time.
+
+    Parameters
+    ----------
+    order : int array of shape (n_rows,), or slice(None)
+        Their places in the frame.
+    ids : list
+        In the order of their first rows; one None if the frame has no column of them.
+    id_rows : int array of shape (n_series,)
+        A row of the frame for each id.
+    times : array of shape (n_rows,)
+    time_type : TimeType
+    lengths : int64 array of shape (n_series,)
+    """
+
+    order: np.ndarray | slice
+    ids: list[Any]
+    id_rows: np.ndarray
+    times: np.ndarray
+    time_type: TimeType
+    lengths: np.ndarray
+
+
+def read_long(
+    frame: nw.DataFrame[Any], id_column: Any, time_column: Any, name: str
+) -> LongRows:
+    """Sort the rows of a long frame. With id_column=None it is one series."""
+    check_columns(
+        [time_column] if id_column is None else [id_column, time_column], frame, name
+    )
+    if len(frame) == 0:
+        raise ValueError(f"{name} has no rows; at least one series of one step is required.")
+    times, time_type = read_times(
+        frame.get_column(time_column), f"column {shown(time_column)} of {name}"
+    )
+    codes, ids, id_rows = None, [None], np.zeros(1, dtype=np.int64)
+    if id_column is not None:
+        codes, ids, id_rows = number_ids(
+            frame.get_column(id_column), f"column {shown(id_column)} of {name}"
+        )
+    order = in_time_order(times, time_type, name, codes, ids)
+    lengths = np.array([len(times)]) if codes is None else np.bincount(codes)
+    return LongRows(order, ids, id_rows, times[order], time_type, lengths.astype(np.int64))
+
+
+def number_ids(column: nw.Series[Any], name: str) -> tuple[np.ndarray, list[Any], np.ndarray]:
+    """(number of each row's id, ids in the order of first rows, the first row of each)."""
+    if column.null_count():
+        row = column.is_null().to_numpy().argmax()
+        raise ValueError(
+            f"{name} is missing in row {row}; every row needs the id of a series."
+        )
+    values = column.to_numpy()
+    firsts = np.flatnonzero(np.r_[True, np.asarray(values[1:] != values[:-1], dtype=bool)])
+    numbers_of: dict[Any, int] = {}  # looked up once for rows of one id in a row
+    try:
+        codes = [numbers_of.setdefault(x, len(numbers_of)) for x in column[firsts].to_list()]
+    except TypeError as error:
+        raise TypeError(f"{name} must hold ids that are hashable: {error}.") from error
+    id_rows = firsts[np.unique(codes, return_index=True)[1]]
+    return np.repeat(codes, np.diff(np.r_[firsts, len(values)])), [*numbers_of], id_rows
+
+
+def long_frame(columns: Mapping[Any, Any], library: Any = "pandas") -> Any:
+    """A data frame of columns: arrays, lists or series of the library's.
+
+    Parameters
+    ----------
+    columns : mapping
+        Name -> values.
+    library : {"pandas", "polars", "pyarrow"}, or what narwhals calls an implementation
+    """
+    columns = {
+        name: nw.to_native(values) if isinstance(values, nw.Series) else values
+        for name, values in columns.items()
+    }
+    if library == "pandas" or library is nw.Implementation.PANDAS:
+        return pandas_for("a data frame of the results").DataFrame(columns)
+    return nw.to_native(nw.from_dict(columns, backend=library))
+
+
+def pandas_for(what: str) -> Any:
+    """The module pandas, or an error that says what needs it."""
+    try:
+        return import_module("pandas")
+    except ImportError as error:
+        raise ImportError(
+            f"{what} needs pandas: pip install pandas, or pass data frames of a library that "
+            "you have, such as polars."
+        ) from error
+
+
+def gather(column: Any, rows: np.ndarray) -> Any:
+    """Some entries of a series, in the order of `rows`, as one of its library's."""
+    taken = nw.from_native(column, series_only=True)[rows]
+    return nw.to_native(nw.maybe_reset_index(taken))
+
+
+def split(frame: nw.DataFrame[Any], order: np.ndarray | slice, ends: np.ndarray) -> list[Any]:
+    """The rows of a frame, in this order, as one frame of its library up to each end."""
+    frame = nw.maybe_reset_index(frame[order] if isinstance(order, np.ndarray) else frame)
+    starts = np.r_[0, ends[:-1]]
+    pieces = [frame[int(a) : int(b)] for a, b in zip(starts, ends, strict=True)]
+    return [nw.to_native(nw.maybe_reset_index(piece)) for piece in pieces]
+
+
+def new_series(name: Any, values: np.ndarray, library: Any) -> Any:
+    """A series of the library's."""
+    if library is nw.Implementation.PANDAS:
+        return pandas_for("a Series").Series(values, name=name)
+    return nw.to_native(nw.new_series(name, values, backend=library))
+
+
+def labelled(table: Any, labels: nw.Series[Any] | np.ndarray, name: Any) -> Any:
+    """A table of pandas with these labels of its rows."""
+    labels = nw.to_native(labels) if isinstance(labels, nw.Series) else labels
+    table.index = pandas_for("an index").Index(labels, name=name)
+    return table
