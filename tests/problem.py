@@ -31,6 +31,11 @@ PRODUCT = [
 ]
 
 
+def label(around):
+    """The name of a test of one of PRODUCT."""
+    return "-".join(map(str, around.values()))
+
+
 def as_parameters(around):
     """One of PRODUCT as parameters of an estimator."""
     names = {"projection": "projection_size", "per_step": "return_sequences"}
