@@ -358,7 +358,7 @@ def golden(name):
 
 
 GOLDEN_TORCH = {
-    "lstm": golden("torch") | golden("crf") | golden("layer_norm"),
+    "lstm": golden("torch") | golden("torch_around") | golden("crf") | golden("layer_norm"),
     "projection": golden("torch_projection"),
     "gru": golden("torch_gru"),
 }
@@ -383,7 +383,9 @@ def test_outputs_and_gradients_equal_torch(layer, case):
             arrays["scores"].shape[1],
             str(arrays["loss_name"]),
             dtype,
-            "gru" if layer == "gru" else "lstm",
+            str(arrays.get("cell", "gru" if layer == "gru" else "lstm")),
+            pooling=str(arrays.get("pooling", "last")),
+            residual=bool(arrays.get("residual", False)),
             projection=n_outputs if layer == "projection" else None,
             bidirectional=bidirectional,
             per_step=per_step,
