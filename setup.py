@@ -5,6 +5,7 @@ changed, on all cores. In the environment:
 
     CYLSTM_NO_OPENMP=1                  build for one thread
     CYLSTM_DEBUG=1                      -O0 -g, bounds and initialisation checks
+    CYLSTM_SYMBOLS=1                    with the names of functions, for profilers
     CYLSTM_SANITIZE=address,undefined   with these sanitizers of the compiler
 """
 
@@ -28,6 +29,7 @@ INCLUDE_DIRS = [str(SOURCE)]
 
 DEBUG = bool(os.environ.get("CYLSTM_DEBUG"))
 SANITIZE = os.environ.get("CYLSTM_SANITIZE", "")
+SYMBOLS = DEBUG or SANITIZE or os.environ.get("CYLSTM_SYMBOLS")
 
 # Modules, and the C files that are linked into each.
 EXTENSIONS = {
@@ -63,7 +65,7 @@ def compile_args():
     elif DEBUG:
         optimise = ["-O0", "-g"]
     else:
-        optimise = ["-O3", "-g0"]  # symbols would triple the size of what is installed
+        optimise = ["-O3", "-g0"]  # what -g adds would triple the size of what is installed
     return [
         *optimise,
         # The kernels never read errno and never trap: without these two, gcc vectorises
@@ -78,6 +80,9 @@ def compile_args():
 
 # What Cython makes only calls the kernels, and takes two thirds of the room if it is for size.
 BINDING_FLAGS = [] if DEBUG or SANITIZE else ["-Os"]
+
+# Names of functions are 5% of what is installed. Only linkers of ELF can be told so.
+STRIP_FLAGS = ["-Wl,-s"] if sys.platform == "linux" and not SYMBOLS else []
 
 # Compiler and linker flags for OpenMP, tried in this order. Apple's clang needs libomp, which
 # Homebrew and MacPorts keep to themselves. clang-cl leaves the linking to Microsoft's linker,
@@ -163,7 +168,7 @@ class BuildExtensions(build_ext):
     def build_extensions(self):
         flags = compile_args()
         self.check_compiler()
-        link_flags = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
+        link_flags = [f"-fsanitize={SANITIZE}"] if SANITIZE else STRIP_FLAGS
         if self.compiler.compiler_type == "msvc":
             flags = self.use_clang_cl(flags)
         if not os.environ.get("CYLSTM_NO_OPENMP"):

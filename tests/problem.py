@@ -1,5 +1,7 @@
 """A network with everything that a gradient needs, and what its gradients are held against."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import reference_lstm as reference
@@ -10,6 +12,41 @@ from cylstm._sequences import ragged_to_sequences, tokens_to_sequences
 
 # Cells whose hidden state may be a projection.
 PROJECTED = [name for name, cell in _plan.CELLS.items() if "c" in cell.state]
+# What may stand around a cell, in every combination: arguments of Architecture for networks of
+# layers of more than two units.
+PRODUCT = [
+    {
+        "cell": cell,
+        "pooling": pooling or "last",
+        "per_step": pooling is None,
+        "projection": projection,
+        "residual": residual,
+        "layer_norm": layer_norm,
+        "bidirectional": bidirectional,
+    }
+    for cell, pooling, projection, residual, layer_norm, bidirectional in product(
+        _plan.CELLS, [*_plan.POOLINGS, None], [None, 2], *[[False, True]] * 3
+    )
+    if projection is None or cell in PROJECTED
+]
+
+
+def label(around):
+    """The name of a test of one of PRODUCT."""
+    return "-".join(map(str, around.values()))
+
+
+def as_parameters(around):
+    """One of PRODUCT as parameters of an estimator."""
+    names = {"projection": "projection_size", "per_step": "return_sequences"}
+    return {names.get(name, name): value for name, value in around.items()}
+
+
+def as_many_as_outputs(n_units, around):
+    """Inputs that a residual connection can add to the outputs of n_units units."""
+    return (around["projection"] or n_units) * (1 + around["bidirectional"])
+
+
 LEVELS = (0.1, 0.5, 0.8)
 N_SCORES = {
     "squared_error": 3,

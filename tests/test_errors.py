@@ -398,6 +398,75 @@ def test_a_crf_has_one_label_per_step_and_one_weight_per_sequence():
     check(lambda: regressor(loss="crf").fit(X, Y), "'loss' parameter of LSTMRegressor")
 
 
+POOLED_STEPS = 'pooling="{}" cannot be combined with return_sequences=True, which predicts'
+NOTHING_LEFT = "layer_norm=True takes the size of a step's vectors away .* but {}"
+
+
+@pytest.mark.parametrize(
+    ("make", "data", "parameters", "message"),
+    [
+        *(
+            (
+                make,
+                (X, TOKENS),
+                {"pooling": pooling, "return_sequences": True, **more},
+                POOLED_STEPS.format(pooling),
+            )
+            for make, more in ((regressor, {}), (classifier, {}), (classifier, CRF))
+            for pooling in ("mean", "max", "attention")
+        ),
+        (
+            language_model,
+            ("text",),
+            {"layer_norm": True, "embedding_dim": 1},
+            NOTHING_LEFT.format("embedding_dim is 1"),
+        ),
+        (
+            language_model,
+            ("text",),
+            {"layer_norm": True, "hidden_layer_sizes": (2, 1)},
+            NOTHING_LEFT.format("a layer has one unit"),
+        ),
+        (
+            language_model,
+            ("text",),
+            {"residual": True, "hidden_layer_sizes": (2, 3)},
+            r"no layer has as many inputs \(\[64, 2\]\) as outputs \(\[2, 3\]\)",
+        ),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_parameters_that_do_not_go_together(method, make, data, parameters, message):
+    check(lambda: getattr(make(**parameters), method)(*data), message)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("cell", "lstm", "gru"),
+        ("activation", "tanh", "relu"),
+        ("pooling", "last", "attention"),
+        ("residual", False, True),
+        ("bidirectional", False, True),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_the_network_does_not_change_while_training_goes_on(method, name, before, after):
+    model = regressor(warm_start=True, **{name: before}).fit(X, Y)
+    predictions = model.predict(X)
+    message = f"Training cannot continue: .* since the first fit: {name} from {before!r} to "
+    check(lambda: getattr(model.set_params(**{name: after}), method)(X, Y), message)
+    np.testing.assert_array_equal(model.predict(X), predictions)
+
+
+def test_what_a_fitted_network_cannot_do():
+    message = 'was fitted with pooling="last"; only pooling="attention" has attention weights'
+    check(lambda: regressor().fit(X, Y).attention_weights(X), message)
+    for pooling in ("mean", "max", "attention"):
+        model = regressor(bidirectional=True, pooling=pooling).fit(X, Y)
+        check(model.stream, "A bidirectional network cannot stream")
+
+
 @pytest.mark.parametrize("name", ["output", "step"])
 def test_indices_fit_in_64_bits(name):
     fitted = regressor(return_sequences=True).fit(X, X[:, :, 0])

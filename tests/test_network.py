@@ -6,9 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import reference_lstm as reference
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from problem import N_SCORES, PROJECTED, Problem, assert_close_to_largest
+from problem import (
+    N_SCORES,
+    PRODUCT,
+    Problem,
+    as_many_as_outputs,
+    assert_close_to_largest,
+    assert_same_bits,
+    label,
+)
 
 from cylstm import _engine, _plan
 from cylstm._network import Architecture, Network
@@ -43,28 +51,21 @@ def test_loss_and_gradients_equal_the_oracle(sizes, lengths, loss, states):
 def problems(draw):
     """Anything that the architecture allows, on ragged sequences of 1 to 9 steps; with an
     initial state and a first step they are chunks of longer ones."""
-    vocabulary = draw(st.sampled_from([0, 6]))
-    loss = draw(st.sampled_from(sorted({*N_SCORES} - {"absolute_error", "quantile"})))
-    per_step = draw(st.booleans())
-    poolings = ["last"] if per_step or loss == "crf" else sorted(_plan.POOLINGS)
-    cell = draw(st.sampled_from(sorted(_plan.CELLS)))
-    sizes = draw(st.sampled_from([(3,), (3, 2), (2, 3, 2), (3, 3)]))
-    projections = range(1, min(sizes)) if cell in PROJECTED else []
+    around = draw(st.sampled_from(PRODUCT))
+    losses = {*N_SCORES} - {"absolute_error", "quantile"}
+    if not around["per_step"]:
+        losses.remove("crf")
+    sizes = draw(st.sampled_from([(3, 3), (3,), (4, 3), (3, 4, 3)]))
     return Problem(
         sizes,
         [*draw(st.lists(st.integers(1, 9), min_size=1, max_size=4)), 4],
-        # Near its kink a numerical derivative of the other two says nothing.
-        loss,
+        # Near its kink a numerical derivative of the two that are left out says nothing.
+        draw(st.sampled_from(sorted(losses))),
         states=draw(st.booleans()),
-        cell=cell,
-        projection=draw(st.sampled_from([None, *projections])),
+        n_inputs=as_many_as_outputs(sizes[0], around),
+        **around,
         activation=draw(st.sampled_from(["tanh", "relu"])),
-        bidirectional=draw(st.booleans()),
-        per_step=per_step,
-        pooling=draw(st.sampled_from(poolings)),
-        residual=draw(st.booleans()),
-        layer_norm=draw(st.booleans()),
-        vocabulary=vocabulary,
+        vocabulary=draw(st.sampled_from([0, 6])),
         dropout=draw(st.sampled_from([0.0, 0.4])),
         recurrent_dropout=draw(st.sampled_from([0.0, 0.3])),
         weight_dropout=draw(st.sampled_from([0.0, 0.4])),
@@ -83,6 +84,56 @@ def test_any_network_equals_the_oracle(problem):
 @given(problem=problems())
 def test_gradients_of_any_network_equal_central_differences(problem):
     problem.check_central_differences()
+
+
+def small_problem(around):
+    """Ragged; inputs of both layers are added to their outputs where there are residual
+    connections."""
+    return Problem(
+        (3, 3),
+        [4, 1, 7],
+        "squared_error",
+        n_inputs=as_many_as_outputs(3, around),
+        dropout=0.3,
+        recurrent_dropout=0.3,
+        weight_dropout=0.3,
+        **around,
+    )
+
+
+@pytest.mark.parametrize("around", PRODUCT, ids=label)
+def test_all_that_may_stand_around_a_cell_equals_the_oracle(around):
+    small_problem(around).check_oracle()
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(around=st.sampled_from(PRODUCT))
+def test_gradients_of_what_stands_around_a_cell_equal_central_differences(around):
+    small_problem(around).check_central_differences()
+
+
+@settings(
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(around=st.sampled_from(PRODUCT))
+def test_bits_of_any_network_are_the_same_in_teams(teams, around):
+    around = {**around, "projection": around["projection"] and 40}
+    problem = Problem(
+        (66, 66),  # several blocks
+        [20, 7, 20, 20],
+        "squared_error",
+        dtype="float32",
+        n_inputs=as_many_as_outputs(66, around),
+        recurrent_dropout=0.2,
+        **around,
+    )
+    problem.network.parameters[:] *= 0.2  # gates are not all 0 or 1
+    assert_same_bits(problem)
+    problem.loss_and_gradients(n_threads=4)
+    assert problem.workspace.n_members > 1
 
 
 @pytest.mark.parametrize("per_step", [False, True], ids=["last step", "every step"])
@@ -372,7 +423,7 @@ def golden(name):
 
 
 GOLDEN_TORCH = {
-    "lstm": golden("torch") | golden("crf") | golden("layer_norm"),
+    "lstm": golden("torch") | golden("torch_around") | golden("crf") | golden("layer_norm"),
     "projection": golden("torch_projection"),
     "gru": golden("torch_gru"),
 }
@@ -397,7 +448,9 @@ def test_outputs_and_gradients_equal_torch(layer, case):
             arrays["scores"].shape[1],
             str(arrays["loss_name"]),
             dtype,
-            "gru" if layer == "gru" else "lstm",
+            str(arrays.get("cell", "gru" if layer == "gru" else "lstm")),
+            pooling=str(arrays.get("pooling", "last")),
+            residual=bool(arrays.get("residual", False)),
             projection=n_outputs if layer == "projection" else None,
             bidirectional=bidirectional,
             per_step=per_step,

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from cylstm import LSTMRegressor
+from cylstm import LSTMRegressor, _plan
 from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
 
 RNG = np.random.default_rng(0)
@@ -48,11 +48,13 @@ def test_loss_curves(plt):
     np.testing.assert_array_equal(display.score_line_.get_ydata(), model.validation_scores_)
 
 
-def test_gates(plt):
-    model = regressor(bidirectional=True).fit(X, Y)
+@pytest.mark.parametrize("cell", _plan.CELLS)
+def test_gates(cell, plt):
+    model = regressor(cell=cell, bidirectional=True).fit(X, Y)
     display = GateDisplay.from_estimator(model, X[0], layer=1, reverse=True)
     values = model.gate_values(X[:1])
-    for image, name in zip(display.images_, "ifgoch", strict=True):
+    names = "rznh" if cell in ("gru", "gru_v1") else "ifgoch"
+    for image, name in zip(display.images_, names, strict=True):
         np.testing.assert_array_equal(
             image.get_array(), values[f"layers.1.reverse.{name}"][0].T
         )

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from problem import PRODUCT, as_parameters, label
 
 from cylstm import LSTMClassifier, LSTMRegressor, _plan
 
@@ -41,6 +42,20 @@ def test_a_stream_has_the_bits_of_predict(cell, dtype):
         for x_t in X[k]:
             alone = one.step(x_t)
         np.testing.assert_array_equal(alone, expected[k : k + 1])
+
+
+@pytest.mark.parametrize(
+    "around", [around for around in PRODUCT if not around["bidirectional"]], ids=label
+)
+def test_a_stream_of_any_network_has_the_bits_of_predict(around):
+    model = regressor(
+        **as_parameters(around), hidden_layer_sizes=(3, 3), max_iter=1, dtype="float32"
+    )
+    model.fit(X, X[:, :, 0] if around["per_step"] else Y)
+    stream = model.stream(20)
+    steps = np.stack([stream.step(X[:, t]) for t in range(6)], axis=1)
+    got = steps if around["per_step"] else steps[:, -1]
+    np.testing.assert_array_equal(got, model.predict(X))
 
 
 def test_every_step_of_a_stream_equals_every_step_of_predict():
