@@ -98,6 +98,46 @@ class Panel:
         """Only the first steps of each series. Nothing is copied."""
         return replace(self, lengths=np.asarray(lengths, dtype=np.int64))
 
+    def last(self, n: int) -> Panel:
+        """A copy of the last n steps of each series, of all where it has fewer."""
+        lengths = np.minimum(self.lengths, n)
+        rows = steps_of(self.starts + self.lengths - lengths, lengths)
+        return replace(
+            self,
+            targets=self.targets[rows],
+            known=self.known[rows],
+            past=self.past[rows],
+            times=None if self.times is None else self.times[rows],
+            starts=np.cumsum(lengths) - lengths,
+            lengths=lengths,
+        )
+
+    def followed_by(self, targets: np.ndarray, known: np.ndarray) -> Panel:
+        """With further steps after each series, in columns of shape (n_series, n, ...)."""
+        n = targets.shape[1]
+        lengths = self.lengths + n
+        starts = np.cumsum(lengths) - lengths
+        new = (starts + self.lengths)[:, None] + np.arange(n)
+        old = np.ones(int(lengths.sum()), dtype=bool)
+        old[new] = False
+        rows = steps_of(self.starts, self.lengths)
+
+        def joined(before, after):
+            out = np.empty((len(old), *before.shape[1:]), before.dtype)
+            out[old] = before[rows]
+            out[new] = after
+            return out
+
+        return replace(
+            self,
+            targets=joined(self.targets, targets),
+            known=joined(self.known, known),
+            past=joined(self.past, np.nan),
+            times=None if self.times is None else joined(self.times, self.future_times(n)),
+            starts=starts,
+            lengths=lengths,
+        )
+
     def take(self, indices: np.ndarray) -> Panel:
         """Some of the series, in the order of `indices`. Their steps are not copied."""
         return replace(
@@ -136,6 +176,12 @@ class Panel:
     def to_frame(self, series: np.ndarray, times: Any, columns: Any) -> Any:
         """A long frame about series; see `Form.to_frame`."""
         return self.form.to_frame(self, series, times, columns)
+
+
+def steps_of(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The rows of all series, one after the other, that begin at `starts`."""
+    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.repeat(starts, lengths) + within
 
 
 def read_panel(y: Any, roles: ColumnRoles, name: str = "y") -> Panel:

@@ -210,6 +210,13 @@ def weighted_mean(pairs):
     return total / total_weight
 
 
+def automatic_batch(batch_size, n, limits):
+    """Samples of a batch, of n in all; "auto" are a tenth of them within limits."""
+    if batch_size == "auto":
+        batch_size = min(max(n // 10, limits[0]), limits[1])
+    return min(int(batch_size), n)
+
+
 class Trainer(BatchTrainer):
     """Trains on sequences, one epoch at a time.
 
@@ -241,9 +248,7 @@ class Trainer(BatchTrainer):
         self.sequences = data.sequences
         self.targets, self.weights = data.spread()
         self.n_samples = len(data)
-        if batch_size == "auto":
-            batch_size = min(max(len(data) // 10, AUTO_BATCH[0]), AUTO_BATCH[1])
-        self.batch_size = min(int(batch_size), len(data))
+        self.batch_size = automatic_batch(batch_size, len(data), AUTO_BATCH)
         self.epoch_is_a_step = self.batch_size == len(data) and bptt_steps is None
         self.shuffle = shuffle
         self.random_state = random_state

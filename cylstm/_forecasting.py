@@ -1,0 +1,307 @@
+"""What a fitted LSTMForecaster does: forecasts, intervals, scores, backtests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._arguments import check_64_bits, shown
+from ._backtest import NAIVE, BacktestMixin
+from ._conformal import distances, radii
+from ._docs import fill_docstrings
+from ._future import read_future
+from ._panel import read_panel
+from ._windows import SeriesInputs
+
+if TYPE_CHECKING:
+    from ._base import NetworkEstimator as _Base
+else:
+    _Base = object
+
+
+@fill_docstrings()
+class ForecastingMixin(BacktestMixin, _Base):
+    """Forecasts of a fitted forecaster, which has its layout of windows, linear part, network,
+    quantile levels and the radii of its intervals."""
+
+    def predict(
+        self,
+        y: Any = None,
+        *,
+        horizon: int | None = None,
+        future: Any = None,
+        level: Sequence[float] | float | None = None,
+    ) -> Any:
+        """Forecast what comes after the end of series.
+
+        Parameters
+        ----------
+        y : in any form that fit takes, default=None
+            Series to forecast, the fitted ones or others, without training on them. If None,
+            those of the last call of fit or partial_fit.
+        horizon : int, default=None
+            Number of steps. If None, that of the forecaster. More than it learnt are forecast
+            block by block, each from the forecasts (the medians) of those before it; intervals
+            widen with each block as if the errors of blocks were independent, which is not
+            calibrated. Not with columns in `past`, whose future is not known.
+        future : array, data frame, or list of these, default=None
+            Values of the columns in `known` for these steps. For a long data frame one with
+            its columns of ids and times; else an array (horizon, n_known) or data frame for
+            each series.
+        level : sequence of float, default=None
+            Which of the levels of fit to give intervals for, in percent: all if None, none if
+            ().
+
+        Returns
+        -------
+        forecasts : in the form of the series
+            For each series the forecasts "y_hat" (the medians), then the ends of its intervals
+            "y_hat-lo-80", "y_hat-hi-80", ..., then the other quantiles "y_hat-q0.1", ...
+            A long data frame has a row for each series and time, with these columns. A 1-D
+            array has the shape (horizon,), or (horizon, n) if there are n of these; a 2-D one
+            (horizon, n_targets) or (horizon, n_targets, n). A Series gives a Series or data
+            frame, a list a list.
+
+        Raises
+        ------
+        ValueError
+            If a series is shorter than season + 1 steps, or future lacks rows.
+        """
+        check_is_fitted(self)
+        layout = self._fitted_layout
+        horizon = self._check_horizon(horizon)
+        levels = self._chosen_levels(level)
+        panel = self._panel if y is None else self._read(y, "y")
+        future = read_future(future, panel, self._roles, horizon)
+        ahead = bool(self._roles.known or layout.calendar)
+        blocks = -(-horizon // layout.horizon)
+        future = np.concatenate(
+            [future, np.repeat(future[:, -1:], blocks * layout.horizon - horizon, axis=1)],
+            axis=1,
+        )
+        names = self._output_names(levels)
+        out = np.empty((len(panel), blocks * layout.horizon, layout.n_targets, len(names)))
+        rest = panel
+        for block in range(blocks):
+            steps = slice(block * layout.horizon, (block + 1) * layout.horizon)
+            inputs = SeriesInputs(layout, rest, future[:, steps] if ahead else None)
+            if block == 0:
+                self._check_long_enough(inputs)
+            windows = inputs.make_windows(np.arange(len(panel)), rest.lengths)
+            values = self._forecast(inputs, windows)
+            out[:, steps] = self._with_intervals(values, windows.scale, levels, block)
+            if block + 1 < blocks:
+                rest = rest.followed_by(self._median(values), future[:, steps])
+        return panel.form.wrap(panel, out[:, :horizon], names, horizon)
+
+    def transform(self, y: Any) -> np.ndarray:
+        """Hidden state of the last layer after the end of each series (or pooled over its
+        window, as `pooling` says): a vector that describes it.
+
+        Parameters
+        ----------
+        y : in any form that fit takes
+
+        Returns
+        -------
+        features : array of shape (n_series, n_units)
+        """
+        check_is_fitted(self)
+        panel = self._read(y, "y")
+        inputs = SeriesInputs(self._fitted_layout, panel)
+        self._check_long_enough(inputs)
+        windows = inputs.make_windows(np.arange(len(panel)), panel.lengths)
+        _, features = self._forward_sequences(
+            inputs.sequences(windows), scores=False, features=True
+        )
+        return features
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = None
+        tags.target_tags.required = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = True
+        return tags
+
+    @property
+    def _fitted_layout(self):
+        check_is_fitted(self)
+        return self._layout
+
+    # Reading
+
+    def _read(self, y, name):
+        """Series that are to be forecast by the fitted model."""
+        panel = read_panel(y, self._roles, name)
+        self._check_like_fitted(panel, name)
+        if panel.frequency is None:
+            panel = replace(panel, frequency=self._frequency)
+        return panel
+
+    def _check_like_fitted(self, panel, name):
+        n_targets = panel.targets.shape[1]
+        if n_targets != self._layout.n_targets:
+            raise ValueError(
+                f"{name} has {n_targets} columns to forecast, but {type(self).__name__} was "
+                f"fitted with {self._layout.n_targets}."
+            )
+        now, was = panel.frequency, self._frequency
+        if now is None or was is None:
+            return
+        if (now.kind == "integers") != (was.kind == "integers"):
+            return  # dates in one, numbered steps in the other
+        if now.name != was.name:
+            raise ValueError(
+                f"{name} has a step of one {now.name} between its times, but "
+                f"{type(self).__name__} was fitted with one of {was.name}."
+            )
+
+    def _check_long_enough(self, inputs):
+        """Refuse series from which nothing can be forecast."""
+        layout = self._layout
+        seen = inputs.lengths - inputs.first
+        short = np.flatnonzero(seen < layout.least)
+        if len(short) == 0:
+            return
+        named = ", ".join(inputs.panel.name(k) for k in short[:5]) + ", ..." * (len(short) > 5)
+        k = short[0]
+        steps = f"{seen[k]} step{'s' * (seen[k] != 1)}"
+        first = " from its first value on" if inputs.first[k] else ""
+        raise ValueError(
+            f"{named}: too short. A series needs season + 1 = {layout.least} steps at least, "
+            f"but {inputs.panel.name(k)} has {steps}{first}. Leave such series out, or choose a "
+            "smaller season."
+        )
+
+    def _check_horizon(self, horizon):
+        if horizon is None:
+            return self._layout.horizon
+        check_64_bits({"horizon": horizon})
+        if isinstance(horizon, bool) or not isinstance(horizon, Integral) or horizon < 1:
+            raise ValueError(f"horizon={shown(horizon)} must be an int of at least 1.")
+        if horizon > self._layout.horizon and self._roles.past:
+            raise ValueError(
+                f"horizon={horizon} is more than the {self._layout.horizon} steps that were "
+                f"learnt, and past={shown(self._roles.past)} is not known for the steps "
+                f"between. Fit with horizon={horizon}."
+            )
+        return int(horizon)
+
+    def _check_levels(self, level, name):
+        """Levels in percent, in the order given."""
+        if level is None:
+            return ()
+        try:
+            levels = np.asarray(level, dtype=np.float64).reshape(-1)
+        except (TypeError, ValueError, OverflowError):
+            levels = np.array([np.nan])
+        if not ((levels >= 1) & (levels < 100)).all():
+            raise ValueError(
+                f"{name}={shown(level)} must be percents from 1 to below 100, as in (80, 95)."
+            )
+        return tuple(dict.fromkeys(levels.tolist()))
+
+    def _chosen_levels(self, level):
+        if level is None:
+            return self._levels
+        levels = self._check_levels(level, "level")
+        unknown = [q for q in levels if q not in self._levels]
+        if unknown:
+            raise ValueError(
+                f"level={shown(level)}: intervals of {unknown[0]:g}% were not calibrated. "
+                f"Fit with level, which was {shown(self._levels)}."
+            )
+        return levels
+
+    # Forecasting
+
+    def _forecast(self, inputs, windows):
+        """(n, horizon, n_targets, n_quantiles) forecasts on the scale of the series, by rising
+        quantile."""
+        layout = self._layout
+        shape = len(windows), layout.horizon, layout.n_targets, len(self._quantile_levels)
+        scores, _ = self._forward_sequences(inputs.sequences(windows))
+        left = scores.astype(np.float64).reshape(shape) * self._left_scale[..., None]
+        left += self._left_offset[..., None]
+        if self._linear is not None:
+            left += self._linear.predict(inputs, windows)[..., None]
+        values = windows.baseline[..., None] + windows.scale[:, None, :, None] * left
+        return np.sort(values, axis=-1)
+
+    def _median(self, values):
+        return values[..., self._quantile_levels.index(0.5)]
+
+    def _ends(self, values, level):
+        """What the interval of a level is put around: two quantiles, or twice the median."""
+        tails = (100 - level) / 200, (100 + level) / 200
+        found = [
+            next((k for k, q in enumerate(self._quantile_levels) if np.isclose(q, tail)), None)
+            for tail in tails
+        ]
+        if None in found:
+            median = self._median(values)
+            return median, median
+        return tuple(values[..., k] for k in found)
+
+    def _calibrate(self, inputs):
+        """Radii of the intervals, of forecasts and of naive ones, from the last windows."""
+        self._radii = {}
+        if not self._levels:
+            return
+        counts = np.full(len(inputs.lengths), self.calibration_windows_)
+        windows = self._last_windows(inputs, counts)
+        followed, scale = inputs.followed(windows), windows.scale[:, None]
+        values = self._forecast(inputs, windows)
+        ends = {"model": [self._ends(values, level) for level in self._levels]}
+        for name, baseline in NAIVE.items():
+            forecast = inputs.baseline(baseline, windows.series, windows.origins)
+            ends[name] = [(forecast, forecast)] * len(self._levels)
+        for name, of_levels in ends.items():
+            self._radii[name] = np.concatenate(
+                [
+                    radii(distances(followed, lower, upper, scale), [level])
+                    for level, (lower, upper) in zip(self._levels, of_levels, strict=True)
+                ]
+            )
+
+    def _output_names(self, levels):
+        ends = [f"y_hat-{end}-{level:g}" for level in levels for end in ("lo", "hi")]
+        return ["y_hat", *ends, *(f"y_hat-q{q:g}" for q in self._quantile_levels if q != 0.5)]
+
+    def _with_intervals(self, values, scale, levels, block=0):
+        """(n, horizon, n_targets, n_names) forecasts, ends of intervals and quantiles."""
+        median = self._median(values)
+        columns = [median]
+        for level in levels:
+            lower, upper = self._ends(values, level)
+            columns += self._interval("model", level, lower, upper, scale, block)
+            columns[-2] = np.minimum(columns[-2], median)
+            columns[-1] = np.maximum(columns[-1], median)
+        columns += [values[..., k] for k, q in enumerate(self._quantile_levels) if q != 0.5]
+        return np.stack(columns, axis=-1)
+
+    def _interval(self, name, level, lower, upper, scale, block=0):
+        """Both ends, widened by the calibrated radius."""
+        radius = self._radii[name][self._levels.index(level)]
+        if block:
+            radius = np.sqrt(np.square(radius) + block * np.square(radius[-1]))
+        # A constant window's scale is 0, and its interval is of no width.
+        with np.errstate(invalid="ignore"):
+            reach = np.where(scale[:, None] > 0, radius * scale[:, None], 0)
+        return [lower - reach, upper + reach]
+
+    def _keep(self, panel):
+        """Remember the end of the fitted series, which is what `predict` continues."""
+        layout = self._layout
+        if np.isnan(panel.targets).any() or np.isnan(panel.known).any():
+            # What is missing now may have been there long ago.
+            self._panel = panel.last(int(panel.lengths.max()))
+        else:
+            self._panel = panel.last(layout.context + layout.season + 1)

@@ -1,0 +1,459 @@
+"""Windows of series: what a forecast reads, what is subtracted, and how it is scaled.
+
+Nothing of a window depends on what comes after its origin, but for columns that are known
+ahead. Windows are places in the series; what is computed for each of them are some numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.utils.random import sample_without_replacement
+
+from ._dates import calendar_columns
+from ._panel import Panel, steps_of
+from ._sequences import Sequences
+
+# Windows whose steps are in memory side by side while their scales are computed.
+WINDOWS_AT_ONCE = 4096
+
+# The scale of a window is at least this share of its standard deviation: a series that repeats
+# itself exactly has no seasonal differences. Below the second share of its level a standard
+# deviation is rounding, and the window is constant.
+LEAST_SCALE, ROUNDING = 0.02, 1e-12
+
+# The logarithm of scale over level in windows that hardly change.
+LEAST_CHANGE = -8.0
+
+BASELINES = ("zero", "last", "seasonal")
+SCALINGS = {
+    "differences": "the mean absolute difference of values a season apart (the scale of MASE)",
+    "standard": "the standard deviation",
+    "mean_abs": "the mean absolute value",
+    "none": "1, and nothing is subtracted from the inputs",
+}
+
+
+@dataclass
+class WindowLayout:
+    """What windows of all series have in common; settled when a forecaster is fitted.
+
+    Parameters
+    ----------
+    context : int
+        Steps (T) that the network reads, fewer at the start of a series.
+    horizon : int
+        Steps (h) that it forecasts.
+    season : int
+    baseline : {"zero", "last", "seasonal"}
+    scaling : str
+        A key of SCALINGS.
+    calendar : tuple of str
+        Columns of the calendar.
+    n_targets : int
+    ratios : bool array of shape (n_targets,)
+        Which targets are never negative: their changes can be compared with their level.
+    gaps : dict of str to bool array
+        "targets", "past", "known" -> which of their columns have missing values, and an
+        indicator among the inputs.
+    offsets, scales : dict of str to array
+        "past", "known", "static" -> what standardizes these columns.
+    """
+
+    context: int
+    horizon: int
+    season: int
+    baseline: str
+    scaling: str
+    calendar: tuple[str, ...]
+    n_targets: int
+    ratios: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    gaps: dict[str, np.ndarray] = field(default_factory=dict)
+    offsets: dict[str, np.ndarray] = field(default_factory=dict)
+    scales: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def least(self) -> int:
+        """Steps that a series needs: one for each part of a season, and one more."""
+        return self.season + 1
+
+    def learn_columns(self, panel: Panel, lengths: np.ndarray) -> None:
+        """Gaps, means and deviations of the columns, from the first steps of each series."""
+        part = panel.first(lengths)
+        rows = steps_of(part.starts, part.lengths)
+        for name in ("targets", "past", "known"):
+            self.gaps[name] = np.isnan(getattr(panel, name)[rows]).any(axis=0)
+        self.ratios = ~(panel.targets[rows] < 0).any(axis=0)
+        for name in ("past", "known", "static"):
+            columns = getattr(panel, name)
+            columns = columns if name == "static" else columns[rows]
+            seen = ~np.isnan(columns)
+            count = np.maximum(seen.sum(axis=0), 1)
+            mean = np.where(seen, columns, 0).sum(axis=0) / count
+            deviation = np.sqrt((np.where(seen, columns - mean, 0) ** 2).sum(axis=0) / count)
+            self.offsets[name] = mean
+            self.scales[name] = np.where(deviation > ROUNDING * np.abs(mean), deviation, 1)
+
+    def standardized(self, name: str, columns: np.ndarray) -> np.ndarray:
+        return (columns - self.offsets[name]) / self.scales[name]
+
+
+@dataclass
+class Windows:
+    """Some windows of a panel.
+
+    Parameters
+    ----------
+    series : int array of shape (n,)
+    origins : int array of shape (n,)
+        Steps of the series before the forecast.
+    lengths : int array of shape (n,)
+        Steps that the network reads.
+    center, scale, change : arrays of shape (n, n_targets)
+        What is subtracted from values and what they are divided by (0: the window is
+        constant), and the logarithm of the scale over the level.
+    baseline : array of shape (n, horizon, n_targets)
+    """
+
+    series: np.ndarray
+    origins: np.ndarray
+    lengths: np.ndarray
+    center: np.ndarray
+    scale: np.ndarray
+    change: np.ndarray
+    baseline: np.ndarray
+
+    def __len__(self):
+        return len(self.series)
+
+    def take(self, which: Any) -> Windows:
+        """Some of them."""
+        return Windows(**{name: array[which] for name, array in vars(self).items()})
+
+
+class SeriesInputs:
+    """A panel as windows see it: a row for each step, computed from the steps up to it.
+
+    Parameters
+    ----------
+    layout : WindowLayout
+    panel : Panel
+    future : array of shape (n_series, horizon, n_known), optional
+        What is known of the steps after each series.
+
+    Attributes
+    ----------
+    values : float64 array of shape (n_rows, n_inputs)
+        Inputs of the network, targets not yet scaled.
+    first : int array of shape (n_series,)
+        Steps before the first value of any target.
+    """
+
+    def __init__(self, layout, panel, future=None):
+        self.layout = layout
+        self.panel = panel
+        n_future = 0 if future is None else layout.horizon
+        self.lengths = panel.lengths
+        self.starts = np.cumsum(panel.lengths + n_future) - panel.lengths - n_future
+        self.n_rows = int((panel.lengths + n_future).sum())
+        self._place = None  # of each row of the panel, where that is another one
+        in_order = np.cumsum(panel.lengths) - panel.lengths
+        if n_future or len(panel.targets) != self.n_rows or (panel.starts != in_order).any():
+            self._place = self._steps(panel.lengths)
+        self.targets = self._laid_out(panel.targets)
+        self._known = self._known_columns(future)
+        self._static = np.nan_to_num(layout.standardized("static", panel.static))
+        self._fill()
+        self.values = self._inputs()
+
+    def _steps(self, lengths, offset=0):
+        """Rows of steps `offset` to offset + lengths[k] of each series."""
+        return steps_of(self.starts + offset, lengths)
+
+    def _laid_out(self, columns):
+        """Rows of the panel where this object has them, NaN in the future."""
+        if self._place is None:
+            return columns
+        panel = self.panel
+        out = np.full((self.n_rows, columns.shape[1]), np.nan)
+        rows = self._place - np.repeat(self.starts - panel.starts, panel.lengths)
+        out[self._place] = columns[rows]
+        return out
+
+    def _known_columns(self, future):
+        """(n_rows, n) what is known ahead, standardized: columns of the user's and those of
+        the calendar; NaN where missing."""
+        layout, panel = self.layout, self.panel
+        known = self._laid_out(panel.known)
+        ahead = None
+        if future is not None:
+            ahead = self._steps(np.full(len(panel), layout.horizon), panel.lengths)
+            known = known.copy() if self._place is None else known
+            known[ahead] = future.reshape(len(ahead), known.shape[1])
+        known = layout.standardized("known", known)
+        if not layout.calendar:
+            return known
+        if panel.times is None:
+            raise ValueError(
+                f"calendar={layout.calendar!r} needs dates: give a data frame with a column "
+                "of them, or a Series or data frame whose index they are."
+            )
+        times = np.zeros(self.n_rows, panel.times.dtype)
+        place = np.arange(self.n_rows) if self._place is None else self._place
+        times[place] = panel.times[
+            place - np.repeat(self.starts - panel.starts, panel.lengths)
+        ]
+        if ahead is not None:
+            times[ahead] = panel.future_times(layout.horizon).ravel()
+        columns, _ = calendar_columns(times, layout.calendar, panel.zone)
+        return np.hstack([known, columns])
+
+    def _fill(self):
+        """Carry values forward where some are missing: the last one, and for the seasonal
+        baseline the last one of the same part of the season."""
+        season = self.layout.season
+        rows = self._steps(self.lengths)
+        missing = np.isnan(self.targets[rows])
+        self.first = self._first_seen(~missing.all(axis=1))
+        if not missing.any():
+            self.filled = self.seasonal = self.targets
+            return
+        # By series, then by part of the season: steps a season apart follow each other.
+        series = np.repeat(np.arange(len(self.lengths)), self.lengths)
+        part = (rows - self.starts[series]) % season
+        order = np.lexsort((rows, part, series))
+        bounds = np.flatnonzero(np.r_[True, np.diff((series * season + part)[order]) != 0])
+        lengths = np.diff(np.r_[bounds, len(order)])
+        order = rows[order]
+        self.filled = self.targets.copy()
+        self.seasonal = self.targets.copy()
+        for j in range(self.targets.shape[1]):
+            carried = _carried(self.targets[:, j], self.starts, self.lengths)
+            # Before the first value of one target, where others have some.
+            self.filled[:, j] = np.where(np.isnan(carried), 0, carried)
+            same_part = _carried(self.targets[order, j], bounds, lengths)
+            self.seasonal[order, j] = np.where(
+                np.isnan(same_part), self.filled[order, j], same_part
+            )
+
+    def _first_seen(self, seen):
+        """(n_series,) steps before the first one that was seen, of a flag for each step."""
+        step = self._steps(self.lengths) - np.repeat(self.starts, self.lengths)
+        step = np.where(seen, step, np.iinfo(np.int64).max)
+        bounds = np.cumsum(self.lengths) - self.lengths
+        return np.minimum(np.minimum.reduceat(step, bounds), self.lengths)
+
+    def _inputs(self):
+        layout = self.layout
+        n_targets = layout.n_targets
+        differences = np.zeros_like(self.filled)
+        m = layout.season
+        rows = self._steps(np.maximum(self.lengths - self.first - m, 0), self.first + m)
+        differences[rows] = self.filled[rows] - self.filled[rows - m]
+        self._differences = differences
+        past = layout.standardized("past", self._laid_out(self.panel.past))
+        groups = [self.filled, differences, *self._gaps(self.targets, "targets")]
+        groups.append(np.zeros((self.n_rows, n_targets)))  # change of the window
+        for name, columns in (("past", past), ("known", self._known)):
+            groups += [self._carried_columns(columns), *self._gaps(columns, name)]
+        self._known = self._carried_columns(self._known)
+        groups += [self._lead(), np.zeros((self.n_rows, self._static.shape[1]))]
+        return np.concatenate(groups, axis=1)
+
+    def _lead(self):
+        """What will be known at the step a horizon later: in the last steps of a window, all
+        that is known of the horizon. The mean where that is beyond the series."""
+        ends = np.r_[self.starts[1:], self.n_rows]
+        h = self.layout.horizon
+        rows = self._steps(np.maximum(ends - self.starts - h, 0))
+        lead = np.zeros_like(self._known)
+        lead[rows] = self._known[rows + h]
+        return lead
+
+    def _gaps(self, columns, name):
+        which = np.flatnonzero(self.layout.gaps[name])
+        return [np.isnan(columns[:, which]).astype(float)] if len(which) else []
+
+    def _carried_columns(self, columns):
+        """Missing values carried forward, and the mean before the first."""
+        if not np.isnan(columns).any():
+            return columns
+        ends = np.r_[self.starts[1:], self.n_rows]
+        carried = [_carried(c, self.starts, ends - self.starts) for c in columns.T]
+        return np.nan_to_num(np.column_stack(carried))
+
+    # Windows
+
+    def make_windows(self, series: np.ndarray, origins: np.ndarray) -> Windows:
+        """Windows that end before these origins of these series."""
+        layout = self.layout
+        lengths = np.minimum(origins - self.first[series], layout.context)
+        shape = len(series), layout.n_targets
+        windows = Windows(
+            series,
+            origins,
+            lengths,
+            np.empty(shape),
+            np.empty(shape),
+            np.empty(shape),
+            self.baseline(layout.baseline, series, origins),
+        )
+        for start in range(0, len(series), WINDOWS_AT_ONCE):
+            part = slice(start, start + WINDOWS_AT_ONCE)
+            self._measure(windows, part)
+        return windows
+
+    def baseline(self, name: str, series: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """(n, horizon, n_targets) a simple forecast, one of BASELINES."""
+        layout = self.layout
+        ends = (self.starts[series] + origins)[:, None]
+        steps = np.arange(layout.horizon)
+        if name == "seasonal":
+            return self.seasonal[ends - layout.season + steps % layout.season]
+        if name == "last":
+            return np.repeat(self.filled[ends - 1], layout.horizon, axis=1)
+        return np.zeros((len(series), layout.horizon, layout.n_targets))
+
+    def _measure(self, windows, part):
+        """Fill in center, scale and change of some windows."""
+        layout = self.layout
+        rows, inside = self._rows(windows, part)
+        inside = inside[:, :, None]
+        count = windows.lengths[part, None]
+        values = np.where(inside, self.filled[rows], 0)
+        mean = values.sum(axis=1) / count
+        deviation = np.sqrt(
+            (np.where(inside, values - mean[:, None], 0) ** 2).sum(axis=1) / count
+        )
+        level = np.abs(values).sum(axis=1) / count
+        constant = deviation <= ROUNDING * level
+        if layout.scaling == "none":
+            scale, mean, constant = np.ones_like(mean), np.zeros_like(mean), False
+        elif layout.scaling == "standard":
+            scale = deviation
+        elif layout.scaling == "mean_abs":
+            scale = level
+        else:
+            defined = inside & (
+                rows[:, :, None]
+                >= (self.starts + self.first)[windows.series[part], None, None] + layout.season
+            )
+            differences = np.abs(np.where(defined, self._differences[rows], 0)).sum(axis=1)
+            scale = differences / np.maximum(defined.sum(axis=1), 1)
+            scale = np.maximum(scale, LEAST_SCALE * deviation)
+        windows.center[part] = mean
+        windows.scale[part] = np.where(constant, 0, scale)
+        scale = windows.scale[part]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change = np.log(scale) - np.log(np.maximum(level, scale))
+        change[np.isnan(change)] = LEAST_CHANGE
+        windows.change[part] = np.where(layout.ratios, np.maximum(change, LEAST_CHANGE), 0)
+
+    def _rows(self, windows, part):
+        """(n, context) rows of some windows, at the right, and which of them are inside."""
+        back = np.arange(self.layout.context, 0, -1)
+        ends = (self.starts[windows.series[part]] + windows.origins[part])[:, None]
+        inside = back <= windows.lengths[part, None]
+        return np.where(inside, ends - back, ends - 1), inside
+
+    def sequences(self, windows: Windows) -> Sequences:
+        """What the network reads of windows: places in `values`, with shifts and scales."""
+        layout = self.layout
+        n_targets, n_static = layout.n_targets, self._static.shape[1]
+        shift = np.zeros((len(windows), self.values.shape[1]))
+        scale = np.ones_like(shift)
+        inverse = _inverse(windows.scale)
+        shift[:, :n_targets] = windows.center
+        scale[:, :n_targets] = scale[:, n_targets : 2 * n_targets] = inverse
+        at = 2 * n_targets + int(layout.gaps["targets"].sum())
+        shift[:, at : at + n_targets] = -windows.change
+        if n_static:
+            shift[:, -n_static:] = -self._static[windows.series]
+        starts = self.starts[windows.series] + windows.origins - windows.lengths
+        return Sequences(self.values, starts, windows.lengths, shift=shift, scale=scale)
+
+    def targets_of(self, windows: Windows) -> np.ndarray:
+        """(n, horizon, n_targets) what followed, less the baseline, in units of the scale; NaN
+        where that is not known or the window is constant."""
+        followed = self.followed(windows) - windows.baseline
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scaled = followed / windows.scale[:, None]
+        return np.where(windows.scale[:, None] > 0, scaled, np.nan)
+
+    def followed(self, windows: Windows) -> np.ndarray:
+        """(n, horizon, n_targets) the values after the origins; NaN where there are none."""
+        steps = windows.origins[:, None] + np.arange(self.layout.horizon)
+        there = steps < self.lengths[windows.series, None]
+        rows = self.starts[windows.series, None] + np.where(there, steps, 0)
+        return np.where(there[:, :, None], self.targets[rows], np.nan)
+
+    def linear_inputs(self, windows: Windows, target: int) -> np.ndarray:
+        """(n, p) what a linear model of one target sees of the windows: its scaled values, the
+        columns known over context and horizon, and what is constant in a window."""
+        rows, inside = self._rows(windows, slice(None))
+        values = self.filled[rows, target] - windows.center[:, target, None]
+        values *= _inverse(windows.scale[:, target, None])
+        groups = [np.where(inside, values, 0)]
+        if self._known.shape[1]:
+            steps = np.arange(self.layout.horizon)
+            after = (self.starts[windows.series] + windows.origins)[:, None] + steps
+            before = np.where(inside[:, :, None], self._known[rows], 0)
+            ahead = self._known[np.minimum(after, self.n_rows - 1)]
+            groups += [x.reshape(len(windows), -1) for x in (before, ahead)]
+        groups += [windows.change[:, target, None], self._static[windows.series]]
+        return np.concatenate(groups, axis=1)
+
+
+def _inverse(scale):
+    """1 / scale, but 0 where that is 0."""
+    return np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+
+
+def _carried(column, starts, lengths):
+    """A column with missing values replaced by the last one of the same piece, NaN before the
+    first."""
+    last = np.where(np.isnan(column), -1, np.arange(len(column)))
+    out = np.full(len(column), np.nan)
+    rows = steps_of(starts, lengths)
+    last = np.maximum.accumulate(last)[rows]
+    known = last >= np.repeat(starts, lengths)
+    out[rows[known]] = column[last[known]]
+    return out
+
+
+class WindowPool:
+    """All windows to train on, from which each epoch draws some.
+
+    Parameters
+    ----------
+    inputs : SeriesInputs
+    first, last : int arrays of shape (n_series,)
+        The first and last origin of each series; none where the last is before the first.
+    stride : int
+        Steps from one origin to the next, back from the last.
+    """
+
+    def __init__(self, inputs, first, last, stride=1):
+        self.inputs = inputs
+        self.last = last
+        self.stride = stride
+        self.counts = np.maximum((last - first) // stride + 1, 0)
+        self.ends = np.cumsum(self.counts)
+
+    def __len__(self):
+        return int(self.ends[-1])
+
+    def take(self, numbers: np.ndarray) -> Windows:
+        """The windows of these numbers."""
+        series = np.searchsorted(self.ends, numbers, side="right")
+        back = self.ends[series] - 1 - numbers
+        return self.inputs.make_windows(series, self.last[series] - back * self.stride)
+
+    def draw(self, n: int, random_state: np.random.RandomState) -> Windows:
+        """So many of them in random order, no more than there are."""
+        if n >= len(self):
+            return self.take(random_state.permutation(len(self)))
+        numbers = sample_without_replacement(len(self), n, random_state=random_state)
+        return self.take(np.asarray(numbers, dtype=np.int64))
