@@ -222,13 +222,14 @@ class BacktestMixin(_Base):
                 f"{n_windows} origins that leave {back[0]} of them to forecast."
             )
         series = np.arange(len(panel))
+        model = clone(self).set_params(checkpoint=None)  # each file is of one fit
         if not refit:
-            model = clone(self).fit(panel.first(origins[0]))
+            model.fit(panel.first(origins[0]))
             return model._forecasts(panel, np.tile(series, n_windows), origins.ravel())
         parts = []
         for of_window in origins:
-            model = clone(self).fit(panel.first(of_window))
-            parts.append(model._forecasts(panel, series, of_window))
+            fitted = clone(model).fit(panel.first(of_window))
+            parts.append(fitted._forecasts(panel, series, of_window))
         return Forecasts(
             panel,
             *(
