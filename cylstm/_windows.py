@@ -89,7 +89,7 @@ class WindowLayout:
         rows = part.rows()
         for name in ("targets", "past", "known"):
             self.gaps[name] = np.isnan(getattr(panel, name)[rows]).any(axis=0)
-        self.ratios = ~(panel.targets[rows] < 0).any(axis=0)
+        self.ratios = np.logical_not((panel.targets[rows] < 0).any(axis=0))
         for name in ("past", "known", "static"):
             columns = getattr(panel, name)
             columns = columns if name == "static" else columns[rows]
