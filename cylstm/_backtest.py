@@ -78,7 +78,7 @@ class Forecasts:
         cutoffs = np.repeat(ends - 1, horizon * n_targets)
         columns = {}
         if n_targets > 1:
-            columns["target"] = np.tile(np.arange(n_targets), n * horizon)
+            columns["target"] = panel.form.target_names(n_targets) * (n * horizon)
         columns["y"] = self.followed[order].ravel()
         for name, values in self.columns.items():
             if name in NAIVE or name.startswith("y_hat"):
@@ -121,7 +121,7 @@ class BacktestMixin(_Base):
             A row for each series, origin and step: id and time (without dates the number of
             the step), "cutoff" (the time of the last step before the origin), "y", the columns
             of `predict`, "naive" (the last value) and "seasonal_naive" (the values a season
-            before). With several targets "target" says which.
+            before). With several targets "target" has the name of each, of arrays its number.
             Of the library of y, or pandas.
         """
         return self._backtest(y, n_windows, step, refit).to_frame()
@@ -222,13 +222,14 @@ class BacktestMixin(_Base):
                 f"{n_windows} origins that leave {back[0]} of them to forecast."
             )
         series = np.arange(len(panel))
+        model = clone(self).set_params(checkpoint=None)  # each file is of one fit
         if not refit:
-            model = clone(self).fit(panel.first(origins[0]))
+            model.fit(panel.first(origins[0]))
             return model._forecasts(panel, np.tile(series, n_windows), origins.ravel())
         parts = []
         for of_window in origins:
-            model = clone(self).fit(panel.first(of_window))
-            parts.append(model._forecasts(panel, series, of_window))
+            fitted = clone(model).fit(panel.first(of_window))
+            parts.append(fitted._forecasts(panel, series, of_window))
         return Forecasts(
             panel,
             *(

@@ -313,7 +313,7 @@ def calendar_columns(
     column_names : list of str
     """
     names = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in names if name not in CALENDAR]
+    unknown = [name for name in names if not isinstance(name, str) or name not in CALENDAR]
     if unknown:
         raise ValueError(
             f"calendar has {shown(unknown[0])}, but knows {', '.join(map(repr, CALENDAR))}."

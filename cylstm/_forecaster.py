@@ -24,8 +24,9 @@ from ._docs import documented
 from ._forecasting import ForecastingMixin
 from ._linear import LinearPart
 from ._losses import robust_scaling
-from ._panel import ColumnRoles, Panel, read_panel
+from ._panel import ROLES, ColumnRoles, Panel, read_panel
 from ._parameters import PARAMETERS, Parameter, boolean, choice, integer, optional
+from ._training import NonFiniteLossError
 from ._window_training import AUTO_BATCH, AUTO_WINDOWS, WindowTrainer
 from ._windows import BASELINES, SCALINGS, SeriesInputs, WindowLayout, WindowPool
 
@@ -414,36 +415,30 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         checkpoint = self._open_checkpoint(partial)
         self._quantile_levels = self._check_quantiles()
         self._levels = self._check_levels(self.level, "level")
-        self._roles = self._check_roles()
-        panel = y if isinstance(y, Panel) else read_panel(y, self._roles)
-        n_targets = panel.targets.shape[1]
+        roles = self._check_roles()
+        panel = y if isinstance(y, Panel) else read_panel(y, roles)
         if resume:
-            self._check_continues(panel)
+            self._check_continues(panel, roles)
         else:
-            self._layout = self._settle(panel, n_targets)
+            self._layout = self._settle(panel)
             self._frequency = panel.frequency
-        layout = self._layout
+        self._roles, layout = roles, self._layout
+        self._check_long_enough(panel)
         lengths, self.calibration_windows_ = self._keep_for_calibration(panel)
         trained, held_out = self._keep_for_validation(lengths)
         if not resume:
             layout.learn_columns(panel, trained)
-        self._check_long_enough(SeriesInputs(layout, panel))
-        inputs = SeriesInputs(layout, panel.first(trained))
-        pool = WindowPool(inputs, *self._training_origins(inputs), self.stride)
-        self._check_windows(pool)
-        network = self._make_network(resume, **self._network_of(inputs.values.shape[1]))
+        pool = self._make_pool(panel.first(trained))
+        n_inputs = pool.inputs.values.shape[1]
+        network = self._make_network(resume, **self._network_of(n_inputs))
         self._start_training(network, resume, checkpoint, span=layout.context)
         if not resume:
             self._learn_linear(pool)
         if checkpoint is not None:
-            data = {"targets": panel.targets, "known": panel.known, "past": panel.past}
-            order = panel.static, panel.starts, panel.lengths, panel.times
-            checkpoint.add_data({"y": (*data.values(), *order)})
-        validate = None
-        if held_out is not None:
-            inside = SeriesInputs(layout, panel.first(lengths))
-            windows = self._last_windows(inside, held_out)
-            validate = functools.partial(self._validate, inside, windows)
+            columns = panel.targets, panel.known, panel.past, panel.static
+            checkpoint.add_data({"y": (*columns, panel.starts, panel.lengths, panel.times)})
+        # Before training, so that callbacks can predict.
+        self._panel, self._radii = self._end_of(panel), self._no_radii()
         n_samples = min(len(pool), int(self.max_windows or AUTO_WINDOWS))
         make_trainer = functools.partial(
             WindowTrainer,
@@ -454,21 +449,44 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             random_state=self._random_state,
             bptt_steps=None,
         )
-        self._train(
-            network,
-            make_trainer,
-            (y, None, None),
-            total_weight=float(n_samples),
-            resume=resume,
-            partial=partial,
-            n_epochs=n_epochs,
-            validate=validate,
-            checkpoint=checkpoint,
-        )
-        del inputs, pool
-        self._calibrate(SeriesInputs(layout, panel))
-        self._keep(panel)
+        try:
+            self._train(
+                network,
+                make_trainer,
+                (y, None, None),
+                total_weight=float(n_samples),
+                resume=resume,
+                partial=partial,
+                n_epochs=n_epochs,
+                validate=self._make_validation(panel.first(lengths), held_out),
+                checkpoint=checkpoint,
+            )
+        except NonFiniteLossError:
+            self._calibrate(panel)  # the model keeps its last finite weights
+            raise
+        del pool, make_trainer
+        self._calibrate(panel)
         return self
+
+    def _make_pool(self, panel):
+        """The windows to train on."""
+        inputs = SeriesInputs(self._layout, panel)
+        pool = WindowPool(inputs, *self._training_origins(inputs), self.stride)
+        self._check_windows(pool)
+        return pool
+
+    def _make_validation(self, panel, held_out):
+        """callable() -> score on so many windows at the end of each series; None without."""
+        if held_out is None:
+            return None
+        inputs, windows = self._last_windows(panel, held_out)
+        if np.isnan(inputs.targets_of(windows)).all():
+            raise ValueError(
+                "early_stopping has nothing to validate on: no series has season + 1 = "
+                f"{self._layout.least} steps that are not all the same, and the horizon after "
+                "them. Set early_stopping=False."
+            )
+        return functools.partial(self._validate, inputs, windows)
 
     def _check_quantiles(self):
         """All levels that the network learns, from 0 to 1; the median among them."""
@@ -488,6 +506,10 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         for name in ("known", "past", "static"):
             columns = getattr(self, name)
             columns = [columns] if isinstance(columns, str) else list(columns)
+            if not all(isinstance(column, Hashable) for column in columns):
+                raise ValueError(
+                    f"{name}={shown(columns)} must be names or indices of columns."
+                )
             roles[name] = tuple(columns)
         return ColumnRoles(
             **roles,
@@ -496,7 +518,10 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             target_column=self.target_column,
         )
 
-    def _settle(self, panel, n_targets):
+    def _calendar_columns(self):
+        return (self.calendar,) if isinstance(self.calendar, str) else tuple(self.calendar)
+
+    def _settle(self, panel):
         """What all windows have in common."""
         season = self.season
         if season is None:
@@ -511,30 +536,33 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             most = max(MOST_SEASONS * season, MOST_HORIZONS * horizon, MOST_STEPS)
             context = max(min(share, most), 2 * season, horizon)
             context -= context % season if context % season < context else 0
-        calendar = [self.calendar] if isinstance(self.calendar, str) else list(self.calendar)
         return WindowLayout(
             int(context),
             horizon,
             season,
             baseline,
             self.scaling,
-            tuple(calendar),
-            n_targets,
+            self._calendar_columns(),
+            panel.targets.shape[1],
         )
 
-    def _check_continues(self, panel):
-        """Refuse to continue training on series of another kind."""
+    def _check_continues(self, panel, roles):
+        """Refuse to continue training on series of another kind, or with other windows."""
         self._check_like_fitted(panel, "y")
         layout = self._layout
+        baseline = layout.baseline if self.baseline == "auto" else self.baseline
         settings = {
             "horizon": (layout.horizon, int(self.horizon)),
             "context": (layout.context, int(self.context or layout.context)),
             "season": (layout.season, int(self.season or layout.season)),
+            "baseline": (layout.baseline, baseline),
             "scaling": (layout.scaling, self.scaling),
             "linear": (self._linear is not None, bool(self.linear)),
+            **{name: (getattr(self._roles, name), getattr(roles, name)) for name in ROLES},
+            "calendar": (layout.calendar, self._calendar_columns()),
         }
         changes = [
-            f"{name} from {was} to {now}"
+            f"{name} from {shown(was)} to {shown(now)}"
             for name, (was, now) in settings.items()
             if was != now
         ]
@@ -636,12 +664,15 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         weights = (~np.isnan(targets)).any(axis=1).astype(targets.dtype)
         return Dataset(inputs.sequences(windows), targets, weights)
 
-    def _last_windows(self, inputs, counts):
-        """The last windows of each series, so many."""
-        last = inputs.lengths - self._layout.horizon
+    def _last_windows(self, panel, counts):
+        """(inputs, windows) the last windows of each series, so many."""
+        horizon = self._layout.horizon
+        end = self._end_of(panel, horizon + int(counts.max()) - 1)
+        inputs = SeriesInputs(self._layout, end)
+        last = inputs.lengths - horizon
         first = np.maximum(last - counts + 1, inputs.first + self._layout.least)
         pool = WindowPool(inputs, np.where(counts > 0, first, last + 1), last)
-        return pool.take(np.arange(len(pool)))
+        return inputs, pool.take(np.arange(len(pool)))
 
     def _validate(self, inputs, windows):
         """Minus the mean loss on windows, in units of their scales."""

@@ -16,7 +16,7 @@ from ._conformal import distances, radii
 from ._docs import fill_docstrings
 from ._future import read_future
 from ._panel import read_panel
-from ._windows import SeriesInputs
+from ._windows import SeriesInputs, first_seen
 
 if TYPE_CHECKING:
     from ._base import NetworkEstimator as _Base
@@ -77,6 +77,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         horizon = self._check_horizon(horizon)
         levels = self._chosen_levels(level)
         panel = self._panel if y is None else self._read(y, "y")
+        self._check_long_enough(panel)
         future = read_future(future, panel, self._roles, horizon)
         ahead = bool(self._roles.known or layout.calendar)
         blocks = -(-horizon // layout.horizon)
@@ -90,8 +91,6 @@ class ForecastingMixin(BacktestMixin, _Base):
         for block in range(blocks):
             steps = slice(block * layout.horizon, (block + 1) * layout.horizon)
             inputs = SeriesInputs(layout, rest, future[:, steps] if ahead else None)
-            if block == 0:
-                self._check_long_enough(inputs)
             windows = inputs.make_windows(np.arange(len(panel)), rest.lengths)
             values = self._forecast(inputs, windows)
             out[:, steps] = self._with_intervals(values, windows.scale, levels, block)
@@ -113,8 +112,8 @@ class ForecastingMixin(BacktestMixin, _Base):
         """
         check_is_fitted(self)
         panel = self._read(y, "y")
-        inputs = SeriesInputs(self._fitted_layout, panel)
-        self._check_long_enough(inputs)
+        self._check_long_enough(panel)
+        inputs = SeriesInputs(self._layout, panel)
         windows = inputs.make_windows(np.arange(len(panel)), panel.lengths)
         _, features = self._forward_sequences(
             inputs.sequences(windows), scores=False, features=True
@@ -163,22 +162,31 @@ class ForecastingMixin(BacktestMixin, _Base):
                 f"{type(self).__name__} was fitted with one of {was.name}."
             )
 
-    def _check_long_enough(self, inputs):
+    def _check_long_enough(self, panel):
         """Refuse series from which nothing can be forecast."""
-        layout = self._layout
-        seen = inputs.lengths - inputs.first
-        short = np.flatnonzero(seen < layout.least)
-        if len(short) == 0:
-            return
-        named = ", ".join(inputs.panel.name(k) for k in short[:5]) + ", ..." * (len(short) > 5)
-        k = short[0]
-        steps = f"{seen[k]} step{'s' * (seen[k] != 1)}"
-        first = " from its first value on" if inputs.first[k] else ""
-        raise ValueError(
-            f"{named}: too short. A series needs season + 1 = {layout.least} steps at least, "
-            f"but {inputs.panel.name(k)} has {steps}{first}. Leave such series out, or choose a "
-            "smaller season."
-        )
+        least = self._layout.least
+        known = ~np.isnan(panel.targets[panel.rows()])
+        first = first_seen(known.any(axis=1), panel.lengths)
+        seen = panel.lengths - first
+        short = np.flatnonzero(seen < least)
+        if len(short):
+            k = short[0]
+            named = ", ".join(panel.name(k) for k in short[:5])
+            named += ", ..." if len(short) > 5 else ""
+            steps = f"{seen[k]} step" + ("" if seen[k] == 1 else "s")
+            steps += " from its first value on" if first[k] else ""
+            raise ValueError(
+                f"{named}: too short. A series needs season + 1 = {least} steps at least, but "
+                f"{panel.name(k)} has {steps}. Leave such series out, or choose a smaller "
+                "season."
+            )
+        for j, of_target in enumerate(known.T):
+            empty = np.flatnonzero(first_seen(of_target, panel.lengths) == panel.lengths)
+            if len(empty):
+                raise ValueError(
+                    f"{panel.name(empty[0])} has no value of target {j} (the first is 0) to "
+                    "forecast it from. Leave it out."
+                )
 
     def _check_horizon(self, horizon):
         if horizon is None:
@@ -250,13 +258,18 @@ class ForecastingMixin(BacktestMixin, _Base):
             return median, median
         return tuple(values[..., k] for k in found)
 
-    def _calibrate(self, inputs):
+    def _no_radii(self):
+        """Those of intervals that have not been calibrated: infinite."""
+        layout = self._layout
+        shape = len(self._levels), layout.horizon, layout.n_targets
+        return {name: np.full(shape, np.inf) for name in ("model", *NAIVE)}
+
+    def _calibrate(self, panel):
         """Radii of the intervals, of forecasts and of naive ones, from the last windows."""
-        self._radii = {}
         if not self._levels:
             return
-        counts = np.full(len(inputs.lengths), self.calibration_windows_)
-        windows = self._last_windows(inputs, counts)
+        counts = np.full(len(panel), self.calibration_windows_)
+        inputs, windows = self._last_windows(panel, counts)
         followed, scale = inputs.followed(windows), windows.scale[:, None]
         values = self._forecast(inputs, windows)
         ends = {"model": [self._ends(values, level) for level in self._levels]}
@@ -297,11 +310,11 @@ class ForecastingMixin(BacktestMixin, _Base):
             reach = np.where(scale[:, None] > 0, radius * scale[:, None], 0)
         return [lower - reach, upper + reach]
 
-    def _keep(self, panel):
-        """Remember the end of the fitted series, which is what `predict` continues."""
-        layout = self._layout
-        if np.isnan(panel.targets).any() or np.isnan(panel.known).any():
+    def _end_of(self, panel, n=0):
+        """A copy of the last steps of each series, as many as forecasts from its end, or from
+        up to n steps before it, depend on."""
+        columns = panel.targets, panel.past, panel.known
+        if any(np.isnan(array).any() for array in columns):
             # What is missing now may have been there long ago.
-            self._panel = panel.last(int(panel.lengths.max()))
-        else:
-            self._panel = panel.last(layout.context + layout.season + 1)
+            return panel.last(int(panel.lengths.max()))
+        return panel.last(self._layout.context + self._layout.season + 1 + n)

@@ -58,6 +58,10 @@ class Form:
         """The form of some of the series."""
         return self
 
+    def target_names(self, n: int) -> list[Any]:
+        """What the n targets are called; their numbers where they have no names."""
+        return [*range(n)]
+
     def to_frame(
         self,
         panel: Panel,
@@ -164,6 +168,9 @@ class TableForm(OneSeries):
             return out
         return _frames.labelled(out, self._restore(times, self.index_name), self.index_name)
 
+    def target_names(self, n):
+        return self.targets
+
     def _labels(self, target, names):
         """What to call the columns of a target."""
         if self.is_series:
@@ -204,6 +211,9 @@ class ListForm(Form):
 
     def take(self, indices):
         return ListForm([self.forms[k] for k in indices])
+
+    def target_names(self, n):
+        return self.forms[0].target_names(n)
 
 
 @dataclass(frozen=True)

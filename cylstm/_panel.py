@@ -20,6 +20,9 @@ FORMS = (
 )
 ROLES = ("known", "past", "static")
 
+# The squares of so large numbers can still be added up.
+LARGEST = 1e150
+
 
 @dataclass(frozen=True)
 class ColumnRoles:
@@ -85,6 +88,14 @@ class Panel:
     def zone(self) -> str | None:
         """The time zone of the user's times."""
         return None if self.form.time_type is None else self.form.time_type.zone
+
+    def rows(self) -> np.ndarray | slice:
+        """The rows of all series, one after the other; all there are as a slice, which copies
+        nothing."""
+        in_order = (self.starts == np.cumsum(self.lengths) - self.lengths).all()
+        if in_order and self.lengths.sum() == len(self.targets):
+            return slice(None)
+        return steps_of(self.starts, self.lengths)
 
     def series(self, k: int) -> slice:
         """The rows of a series."""
@@ -180,8 +191,9 @@ class Panel:
 
 def steps_of(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The rows of all series, one after the other, that begin at `starts`."""
-    within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return np.repeat(starts, lengths) + within
+    rows = np.arange(int(lengths.sum()))
+    rows += np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+    return rows
 
 
 def read_panel(y: Any, roles: ColumnRoles, name: str = "y") -> Panel:
@@ -485,12 +497,12 @@ def _checked(columns, values, times, lengths, form, ids):
         return _series_name(ids[k], form)
 
     for role, array in values.items():
-        infinite = np.isinf(array)
-        if infinite.any():
-            row, column = np.argwhere(infinite)[0]
+        too_large = (array > LARGEST) | (array < -LARGEST)
+        if too_large.any():
+            row, column = np.argwhere(too_large)[0]
             k = int(np.searchsorted(starts, row, side="right")) - 1
             raise ValueError(
-                f"{series_name(k)} contains infinity or a value too large for float64 at step "
+                f"{series_name(k)} contains infinity or a value beyond {LARGEST:g} at step "
                 f"{row - starts[k]}, in column {shown(columns[role][column])}."
             )
     static = _constants(values["static"], columns["static"], starts, series_name)

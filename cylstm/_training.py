@@ -202,12 +202,12 @@ class BatchTrainer:
 
 
 def weighted_mean(pairs):
-    """Weighted mean of (value, weight) pairs."""
+    """Weighted mean of (value, weight) pairs; 0 if none has a weight."""
     total = total_weight = 0.0
     for value, weight in pairs:
         total += value * weight
         total_weight += weight
-    return total / total_weight
+    return total / total_weight if total_weight else 0.0
 
 
 def automatic_batch(batch_size, n, limits):

@@ -24,6 +24,10 @@ WINDOWS_AT_ONCE = 4096
 # deviation is rounding, and the window is constant.
 LEAST_SCALE, ROUNDING = 0.02, 1e-12
 
+# Up to this share of all windows, some are drawn one by one; else they are the first ones of a
+# random order of all.
+FEW = 0.01
+
 # The logarithm of scale over level in windows that hardly change.
 LEAST_CHANGE = -8.0
 
@@ -82,10 +86,10 @@ class WindowLayout:
     def learn_columns(self, panel: Panel, lengths: np.ndarray) -> None:
         """Gaps, means and deviations of the columns, from the first steps of each series."""
         part = panel.first(lengths)
-        rows = steps_of(part.starts, part.lengths)
+        rows = part.rows()
         for name in ("targets", "past", "known"):
             self.gaps[name] = np.isnan(getattr(panel, name)[rows]).any(axis=0)
-        self.ratios = ~(panel.targets[rows] < 0).any(axis=0)
+        self.ratios = np.logical_not((panel.targets[rows] < 0).any(axis=0))
         for name in ("past", "known", "static"):
             columns = getattr(panel, name)
             columns = columns if name == "static" else columns[rows]
@@ -157,16 +161,16 @@ class SeriesInputs:
         n_future = 0 if future is None else layout.horizon
         self.lengths = panel.lengths
         self.starts = np.cumsum(panel.lengths + n_future) - panel.lengths - n_future
+        self._ends = self.starts + panel.lengths + n_future
         self.n_rows = int((panel.lengths + n_future).sum())
-        self._place = None  # of each row of the panel, where that is another one
-        in_order = np.cumsum(panel.lengths) - panel.lengths
-        if n_future or len(panel.targets) != self.n_rows or (panel.starts != in_order).any():
+        self._rows_of_panel = panel.rows()
+        self._place = slice(None)  # of these rows here
+        if n_future or not isinstance(self._rows_of_panel, slice):
             self._place = self._steps(panel.lengths)
         self.targets = self._laid_out(panel.targets)
-        self._known = self._known_columns(future)
         self._static = np.nan_to_num(layout.standardized("static", panel.static))
         self._fill()
-        self.values = self._inputs()
+        self.values = self._inputs(self._known_columns(future))
 
     def _steps(self, lengths, offset=0):
         """Rows of steps `offset` to offset + lengths[k] of each series."""
@@ -174,12 +178,10 @@ class SeriesInputs:
 
     def _laid_out(self, columns):
         """Rows of the panel where this object has them, NaN in the future."""
-        if self._place is None:
+        if isinstance(self._place, slice):
             return columns
-        panel = self.panel
         out = np.full((self.n_rows, columns.shape[1]), np.nan)
-        rows = self._place - np.repeat(self.starts - panel.starts, panel.lengths)
-        out[self._place] = columns[rows]
+        out[self._place] = columns[self._rows_of_panel]
         return out
 
     def _known_columns(self, future):
@@ -190,7 +192,6 @@ class SeriesInputs:
         ahead = None
         if future is not None:
             ahead = self._steps(np.full(len(panel), layout.horizon), panel.lengths)
-            known = known.copy() if self._place is None else known
             known[ahead] = future.reshape(len(ahead), known.shape[1])
         known = layout.standardized("known", known)
         if not layout.calendar:
@@ -201,10 +202,7 @@ class SeriesInputs:
                 "of them, or a Series or data frame whose index they are."
             )
         times = np.zeros(self.n_rows, panel.times.dtype)
-        place = np.arange(self.n_rows) if self._place is None else self._place
-        times[place] = panel.times[
-            place - np.repeat(self.starts - panel.starts, panel.lengths)
-        ]
+        times[self._place] = panel.times[self._rows_of_panel]
         if ahead is not None:
             times[ahead] = panel.future_times(layout.horizon).ravel()
         columns, _ = calendar_columns(times, layout.calendar, panel.zone)
@@ -214,12 +212,13 @@ class SeriesInputs:
         """Carry values forward where some are missing: the last one, and for the seasonal
         baseline the last one of the same part of the season."""
         season = self.layout.season
-        rows = self._steps(self.lengths)
-        missing = np.isnan(self.targets[rows])
-        self.first = self._first_seen(~missing.all(axis=1))
+        missing = np.isnan(self.targets)[self._place]
+        self.first = np.zeros_like(self.lengths)
         if not missing.any():
             self.filled = self.seasonal = self.targets
             return
+        self.first = first_seen(~missing.all(axis=1), self.lengths)
+        rows = self._steps(self.lengths)
         # By series, then by part of the season: steps a season apart follow each other.
         series = np.repeat(np.arange(len(self.lengths)), self.lengths)
         part = (rows - self.starts[series]) % season
@@ -238,36 +237,42 @@ class SeriesInputs:
                 np.isnan(same_part), self.filled[order, j], same_part
             )
 
-    def _first_seen(self, seen):
-        """(n_series,) steps before the first one that was seen, of a flag for each step."""
-        step = self._steps(self.lengths) - np.repeat(self.starts, self.lengths)
-        step = np.where(seen, step, np.iinfo(np.int64).max)
-        bounds = np.cumsum(self.lengths) - self.lengths
-        return np.minimum(np.minimum.reduceat(step, bounds), self.lengths)
-
-    def _inputs(self):
+    def _inputs(self, known):
         layout = self.layout
         n_targets = layout.n_targets
-        differences = np.zeros_like(self.filled)
-        m = layout.season
-        rows = self._steps(np.maximum(self.lengths - self.first - m, 0), self.first + m)
-        differences[rows] = self.filled[rows] - self.filled[rows - m]
-        self._differences = differences
         past = layout.standardized("past", self._laid_out(self.panel.past))
-        groups = [self.filled, differences, *self._gaps(self.targets, "targets")]
-        groups.append(np.zeros((self.n_rows, n_targets)))  # change of the window
-        for name, columns in (("past", past), ("known", self._known)):
-            groups += [self._carried_columns(columns), *self._gaps(columns, name)]
-        self._known = self._carried_columns(self._known)
-        groups += [self._lead(), np.zeros((self.n_rows, self._static.shape[1]))]
-        return np.concatenate(groups, axis=1)
+        self._known = self._carried_columns(known)
+        groups = [
+            *self._gaps(self.targets, "targets"),
+            np.zeros((1, n_targets)),  # change of the window
+            *(self._carried_columns(past), *self._gaps(past, "past")),
+            *(self._known, *self._gaps(known, "known")),
+            self._lead(),
+            np.zeros((1, self._static.shape[1])),
+        ]
+        n_inputs = 2 * n_targets + sum(group.shape[1] for group in groups)
+        values = np.empty((self.n_rows, n_inputs))  # filled in without a copy, for it is large
+        values[:, :n_targets] = self.filled
+        self._differences = values[:, n_targets : 2 * n_targets]
+        self._write_differences()
+        at = 2 * n_targets
+        for group in groups:
+            values[:, at : at + group.shape[1]] = group
+            at += group.shape[1]
+        return values
+
+    def _write_differences(self):
+        """Values less those a season before; 0 where there are none before."""
+        m, out = self.layout.season, self._differences
+        out[:m] = 0
+        np.subtract(self.filled[m:], self.filled[:-m], out=out[m:])
+        out[self._steps(np.minimum(self.first + m, self.lengths))] = 0
 
     def _lead(self):
         """What will be known at the step a horizon later: in the last steps of a window, all
         that is known of the horizon. The mean where that is beyond the series."""
-        ends = np.r_[self.starts[1:], self.n_rows]
         h = self.layout.horizon
-        rows = self._steps(np.maximum(ends - self.starts - h, 0))
+        rows = self._steps(np.maximum(self._ends - self.starts - h, 0))
         lead = np.zeros_like(self._known)
         lead[rows] = self._known[rows + h]
         return lead
@@ -280,8 +285,8 @@ class SeriesInputs:
         """Missing values carried forward, and the mean before the first."""
         if not np.isnan(columns).any():
             return columns
-        ends = np.r_[self.starts[1:], self.n_rows]
-        carried = [_carried(c, self.starts, ends - self.starts) for c in columns.T]
+        lengths = self._ends - self.starts
+        carried = [_carried(c, self.starts, lengths) for c in columns.T]
         return np.nan_to_num(np.column_stack(carried))
 
     # Windows
@@ -347,7 +352,7 @@ class SeriesInputs:
         windows.scale[part] = np.where(constant, 0, scale)
         scale = windows.scale[part]
         with np.errstate(divide="ignore", invalid="ignore"):
-            change = np.log(scale) - np.log(np.maximum(level, scale))
+            change = np.log(scale / np.maximum(level, scale))
         change[np.isnan(change)] = LEAST_CHANGE
         windows.change[part] = np.where(layout.ratios, np.maximum(change, LEAST_CHANGE), 0)
 
@@ -400,10 +405,20 @@ class SeriesInputs:
             steps = np.arange(self.layout.horizon)
             after = (self.starts[windows.series] + windows.origins)[:, None] + steps
             before = np.where(inside[:, :, None], self._known[rows], 0)
-            ahead = self._known[np.minimum(after, self.n_rows - 1)]
+            there = after < self._ends[windows.series, None]
+            ahead = self._known[np.where(there, after, 0)]
+            ahead = np.where(there[:, :, None], ahead, 0)  # the mean where that is beyond
             groups += [x.reshape(len(windows), -1) for x in (before, ahead)]
         groups += [windows.change[:, target, None], self._static[windows.series]]
         return np.concatenate(groups, axis=1)
+
+
+def first_seen(seen: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(n_series,) steps of each series before the first one that was seen, of a flag for each
+    step of series of these lengths; all of them if none was."""
+    starts = np.cumsum(lengths) - lengths
+    rows = np.append(np.flatnonzero(seen), len(seen))
+    return np.minimum(rows[np.searchsorted(rows, starts)] - starts, lengths)
 
 
 def _inverse(scale):
@@ -453,7 +468,9 @@ class WindowPool:
 
     def draw(self, n: int, random_state: np.random.RandomState) -> Windows:
         """So many of them in random order, no more than there are."""
-        if n >= len(self):
-            return self.take(random_state.permutation(len(self)))
-        numbers = sample_without_replacement(len(self), n, random_state=random_state)
+        if n > len(self) * FEW:
+            return self.take(random_state.permutation(len(self))[:n])
+        numbers = sample_without_replacement(
+            len(self), n, method="tracking_selection", random_state=random_state
+        )
         return self.take(np.asarray(numbers, dtype=np.int64))
