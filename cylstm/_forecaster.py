@@ -41,6 +41,9 @@ CONTEXT_SHARE, MOST_SEASONS, MOST_HORIZONS, MOST_STEPS = 4, 7, 3, 28
 # times the errors that the highest level needs at least.
 ERRORS_PER_LEAST = 2
 
+# Windows that each epoch is validated on, at most: chosen evenly among those held out.
+VALIDATION_WINDOWS = 20_000
+
 COLUMNS = "sequence of column names, or of indices for arrays"
 
 OWN_PARAMETERS = {
@@ -103,13 +106,15 @@ OWN_PARAMETERS = {
         1,
     ),
     "known": Parameter(
-        ["array-like"],
+        ["array-like", str],
         COLUMNS,
         """Columns that are known ahead, such as prices or holidays. `predict` needs their
         values over the horizon.""",
     ),
-    "past": Parameter(["array-like"], COLUMNS, "Columns that are known up to now only."),
-    "static": Parameter(["array-like"], COLUMNS, "Columns with one value for each series."),
+    "past": Parameter(["array-like", str], COLUMNS, "Columns that are known up to now only."),
+    "static": Parameter(
+        ["array-like", str], COLUMNS, "Columns with one value for each series."
+    ),
     "calendar": Parameter(
         ["array-like", str],
         "sequence of str",
@@ -149,8 +154,9 @@ OWN_PARAMETERS = {
     "validation_fraction": Parameter(
         [Interval(Real, 0, 1, closed="neither")],
         "float",
-        """Share of the windows of each series to hold out for early_stopping. No window that
-        is trained on reaches into what they forecast.""",
+        f"""Share of the windows of each series to hold out for early_stopping. No window that
+        is trained on reaches into what they forecast. Of more than {VALIDATION_WINDOWS:,} so
+        many are validated on.""",
     ),
 }
 
@@ -479,7 +485,7 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         """callable() -> score on so many windows at the end of each series; None without."""
         if held_out is None:
             return None
-        inputs, windows = self._last_windows(panel, held_out)
+        inputs, windows = self._last_windows(panel, held_out, VALIDATION_WINDOWS)
         if np.isnan(inputs.targets_of(windows)).all():
             raise ValueError(
                 "early_stopping has nothing to validate on: no series has season + 1 = "
@@ -492,7 +498,8 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         """All levels that the network learns, from 0 to 1; the median among them."""
         given = () if self.quantiles is None else self.quantiles
         try:
-            levels = np.asarray(given, dtype=np.float64).reshape(-1)
+            # Rounded, since 0.5 in np.linspace(0.05, 0.95, 19) is another number.
+            levels = np.round(np.asarray(given, dtype=np.float64).reshape(-1), 9)
         except (TypeError, ValueError, OverflowError):
             levels = np.array([np.nan])
         if not ((levels > 0) & (levels < 1)).all():
@@ -664,15 +671,17 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         weights = (~np.isnan(targets)).any(axis=1).astype(targets.dtype)
         return Dataset(inputs.sequences(windows), targets, weights)
 
-    def _last_windows(self, panel, counts):
-        """(inputs, windows) the last windows of each series, so many."""
+    def _last_windows(self, panel, counts, most=None):
+        """(inputs, windows) the last windows of each series, so many; of more than `most` in
+        all so many of them."""
         horizon = self._layout.horizon
         end = self._end_of(panel, horizon + int(counts.max()) - 1)
         inputs = SeriesInputs(self._layout, end)
         last = inputs.lengths - horizon
         first = np.maximum(last - counts + 1, inputs.first + self._layout.least)
         pool = WindowPool(inputs, np.where(counts > 0, first, last + 1), last)
-        return inputs, pool.take(np.arange(len(pool)))
+        n = len(pool) if most is None else min(len(pool), most)
+        return inputs, pool.take(np.arange(n) * len(pool) // max(n, 1))
 
     def _validate(self, inputs, windows):
         """Minus the mean loss on windows, in units of their scales."""

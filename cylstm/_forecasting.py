@@ -87,13 +87,15 @@ class ForecastingMixin(BacktestMixin, _Base):
         )
         names = self._output_names(levels)
         out = np.empty((len(panel), blocks * layout.horizon, layout.n_targets, len(names)))
-        rest = panel
+        rest, scale = panel, None
         for block in range(blocks):
             steps = slice(block * layout.horizon, (block + 1) * layout.horizon)
             inputs = SeriesInputs(layout, rest, future[:, steps] if ahead else None)
             windows = inputs.make_windows(np.arange(len(panel)), rest.lengths)
             values = self._forecast(inputs, windows)
-            out[:, steps] = self._with_intervals(values, windows.scale, levels, block)
+            # Later windows hold forecasts, which change less than values do.
+            scale = windows.scale if scale is None else scale
+            out[:, steps] = self._with_intervals(values, scale, levels, block)
             if block + 1 < blocks:
                 rest = rest.followed_by(self._median(values), future[:, steps])
         return panel.form.wrap(panel, out[:, :horizon], names, horizon)

@@ -34,6 +34,11 @@ class LinearPart:
     """
 
     def __init__(self, inputs: SeriesInputs, windows: Windows):
+        scales = np.where(windows.scale > 0, windows.scale, np.nan)
+        self._units = [
+            1.0 if np.isnan(of_target).all() else float(np.nanmedian(of_target))
+            for of_target in scales.T
+        ]
         fits = [self._fit(inputs, windows, j) for j in range(inputs.layout.n_targets)]
         self._coefficients = [coefficients for coefficients, _ in fits]
         self._intercepts = [intercept for _, intercept in fits]
@@ -45,7 +50,8 @@ class LinearPart:
             part = windows.take(slice(start, start + WINDOWS_AT_ONCE))
             y = _cut_off(inputs.targets_of(part)[:, :, target])
             whole = ~np.isnan(y).any(axis=1)
-            y, x = y[whole], _cut_off(inputs.linear_inputs(part, target))[whole]
+            x = _cut_off(inputs.linear_inputs(part, target, self._units[target]))
+            y, x = y[whole], x[whole]
             with single_threaded_blas():  # whose sums depend on the number of threads
                 moments = moments + x.T @ x
                 products = products + x.T @ y
@@ -66,7 +72,7 @@ class LinearPart:
             for j, (coefficients, intercept) in enumerate(
                 zip(self._coefficients, self._intercepts, strict=True)
             ):
-                x = _cut_off(inputs.linear_inputs(windows.take(part), j))
+                x = _cut_off(inputs.linear_inputs(windows.take(part), j, self._units[j]))
                 out[part, :, j] = _product(x, coefficients) + intercept
         return out
 

@@ -140,6 +140,8 @@ class Windows:
 class SeriesInputs:
     """A panel as windows see it: a row for each step, computed from the steps up to it.
 
+    Rows of no series, or after the steps of one that count (Panel.first), are never read.
+
     Parameters
     ----------
     layout : WindowLayout
@@ -158,15 +160,17 @@ class SeriesInputs:
     def __init__(self, layout, panel, future=None):
         self.layout = layout
         self.panel = panel
-        n_future = 0 if future is None else layout.horizon
         self.lengths = panel.lengths
-        self.starts = np.cumsum(panel.lengths + n_future) - panel.lengths - n_future
-        self._ends = self.starts + panel.lengths + n_future
-        self.n_rows = int((panel.lengths + n_future).sum())
-        self._rows_of_panel = panel.rows()
-        self._place = slice(None)  # of these rows here
-        if n_future or not isinstance(self._rows_of_panel, slice):
-            self._place = self._steps(panel.lengths)
+        self._moved = future is not None  # rows are elsewhere than in the panel
+        if self._moved:
+            lengths = panel.lengths + layout.horizon
+            self.starts = np.cumsum(lengths) - lengths
+            self._ends = self.starts + lengths
+            self.n_rows = int(lengths.sum())
+        else:
+            self.starts = panel.starts
+            self._ends = panel.starts + panel.lengths
+            self.n_rows = len(panel.targets)
         self.targets = self._laid_out(panel.targets)
         self._static = np.nan_to_num(layout.standardized("static", panel.static))
         self._fill()
@@ -178,10 +182,10 @@ class SeriesInputs:
 
     def _laid_out(self, columns):
         """Rows of the panel where this object has them, NaN in the future."""
-        if isinstance(self._place, slice):
+        if not self._moved:
             return columns
         out = np.full((self.n_rows, columns.shape[1]), np.nan)
-        out[self._place] = columns[self._rows_of_panel]
+        out[self._steps(self.lengths)] = columns[self.panel.rows()]
         return out
 
     def _known_columns(self, future):
@@ -201,9 +205,10 @@ class SeriesInputs:
                 f"calendar={layout.calendar!r} needs dates: give a data frame with a column "
                 "of them, or a Series or data frame whose index they are."
             )
-        times = np.zeros(self.n_rows, panel.times.dtype)
-        times[self._place] = panel.times[self._rows_of_panel]
+        times = panel.times
         if ahead is not None:
+            times = np.empty(self.n_rows, panel.times.dtype)
+            times[self._steps(self.lengths)] = panel.times[panel.rows()]
             times[ahead] = panel.future_times(layout.horizon).ravel()
         columns, _ = calendar_columns(times, layout.calendar, panel.zone)
         return np.hstack([known, columns])
@@ -212,7 +217,7 @@ class SeriesInputs:
         """Carry values forward where some are missing: the last one, and for the seasonal
         baseline the last one of the same part of the season."""
         season = self.layout.season
-        missing = np.isnan(self.targets)[self._place]
+        missing = np.isnan(self.panel.targets[self.panel.rows()])
         self.first = np.zeros_like(self.lengths)
         if not missing.any():
             self.filled = self.seasonal = self.targets
@@ -394,12 +399,16 @@ class SeriesInputs:
         rows = self.starts[windows.series, None] + np.where(there, steps, 0)
         return np.where(there[:, :, None], self.targets[rows], np.nan)
 
-    def linear_inputs(self, windows: Windows, target: int) -> np.ndarray:
+    def linear_inputs(self, windows: Windows, target: int, unit: float) -> np.ndarray:
         """(n, p) what a linear model of one target sees of the windows: its scaled values, the
-        columns known over context and horizon, and what is constant in a window."""
+        columns known over context and horizon, and what is constant in a window. Of the
+        columns, those of the horizon and the mean of those of the context are there a second
+        time, in units of the window's scale over `unit`: what they add to the series may go
+        with its scale or not."""
         rows, inside = self._rows(windows, slice(None))
         values = self.filled[rows, target] - windows.center[:, target, None]
-        values *= _inverse(windows.scale[:, target, None])
+        inverse = _inverse(windows.scale[:, target, None])
+        values *= inverse
         groups = [np.where(inside, values, 0)]
         if self._known.shape[1]:
             steps = np.arange(self.layout.horizon)
@@ -408,7 +417,9 @@ class SeriesInputs:
             there = after < self._ends[windows.series, None]
             ahead = self._known[np.where(there, after, 0)]
             ahead = np.where(there[:, :, None], ahead, 0)  # the mean where that is beyond
-            groups += [x.reshape(len(windows), -1) for x in (before, ahead)]
+            both = [x.reshape(len(windows), -1) for x in (before, ahead)]
+            mean = before.sum(axis=1) / windows.lengths[:, None]
+            groups += [*both, *(x * (unit * inverse) for x in (both[1], mean))]
         groups += [windows.change[:, target, None], self._static[windows.series]]
         return np.concatenate(groups, axis=1)
 

@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
+from cylstm import LSTMClassifier, LSTMForecaster, LSTMLanguageModel, LSTMRegressor
 from cylstm.preprocessing import SequenceImputer, StepwiseTransformer
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn < 1.9")
@@ -65,6 +65,21 @@ def test_hooks_of_a_language_model():
         same = LSTMLanguageModel(8, max_iter=k + 1, **settings).fit(text)
         assert perplexity == same.perplexity(text)
         assert len(written) == 9
+
+
+def test_hooks_of_a_forecaster():
+    y = np.sin(np.arange(80) / 2)
+    settings = {"context": 8, "learning_rate": "constant", "random_state": 0}
+    for level in (None, 80):
+        recorder = Recorder(2, lambda fitted: (fitted.predict(level=()), fitted.predict()))
+        model = LSTMForecaster(3, max_iter=9, level=level, **settings).set_callbacks(recorder)
+        assert model.fit(y).n_iter_ == 2
+        for k, (forecast, intervals) in enumerate(recorder.predictions[:2]):
+            same = LSTMForecaster(3, max_iter=k + 1, level=level, **settings).fit(y)
+            np.testing.assert_array_equal(forecast, same.predict(level=()))
+            if level:  # calibrated once training has ended
+                assert (intervals[:, 1:] == [-np.inf, np.inf]).all()
+        assert np.isfinite(model.predict()).all()
 
 
 def test_a_callback_can_stop_training():

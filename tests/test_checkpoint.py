@@ -22,6 +22,7 @@ from example_sequences import (
     training_of,
     weights_of,
 )
+from example_series import PANEL, forecaster
 from sklearn.base import clone
 from sklearn.model_selection import KFold, ShuffleSplit
 
@@ -88,6 +89,10 @@ CASES = {
     ),
     "chain": (classifier(**LONG, loss="crf", return_sequences=True), (RAGGED, SIGNS_RAGGED)),
     "chunks": (regressor(**LONG, bptt_steps=2, dtype="float64"), (X, Y)),
+    "series": (
+        forecaster(max_iter=6, max_windows=40, early_stopping=True, dropout=0.2, level=80),
+        (PANEL,),
+    ),
     "text": (language_model(early_stopping=True, embedding_dropout=0.1), (TEXT,)),
     "sampled": (language_model(softmax_samples=4, learning_rate="exponential"), (TEXT,)),
 }

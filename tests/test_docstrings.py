@@ -11,11 +11,13 @@ import pytest
 
 from cylstm import (
     LSTMClassifier,
+    LSTMForecaster,
     LSTMLanguageModel,
     LSTMRegressor,
     TimeSeriesOrigins,
     metrics,
 )
+from cylstm._forecaster import OWN_PARAMETERS
 from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
 from cylstm.inspection import permutation_importance
@@ -28,7 +30,7 @@ from cylstm.preprocessing import (
     unpad_sequences,
 )
 
-ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel]
+ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel, LSTMForecaster]
 DISPLAYS = [AttentionDisplay, GateDisplay, LossCurveDisplay]
 CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, TimeSeriesOrigins, *DISPLAYS]
 METRICS = [getattr(metrics, name) for name in metrics.__all__]
@@ -71,7 +73,7 @@ def test_each_parameter_is_constrained(cls):
 
 def test_the_table_has_no_parameter_that_no_estimator_takes():
     taken = {name for cls in ESTIMATORS for name in inspect.signature(cls).parameters}
-    assert taken == {*PARAMETERS, "loss"}
+    assert taken == {*PARAMETERS, *OWN_PARAMETERS, "loss"}
 
 
 def test_each_fitted_attribute_is_described():
@@ -81,6 +83,7 @@ def test_each_fitted_attribute_is_described():
         LSTMRegressor(2, max_iter=1).fit(frame, y),
         LSTMClassifier(2, max_iter=1).fit(frame, y),
         LSTMLanguageModel(2, max_iter=1).fit("abc"),
+        LSTMForecaster(2, max_iter=1).fit(np.arange(20) % 7),
     ]
     for model in models:
         fitted = {name for name in dir(model) if name[0] != "_" and name[-1] == "_"}
@@ -128,6 +131,8 @@ def test_methods_describe_the_data_that_their_class_takes():
     for name in ("fit", "partial_fit", "score", "predict_proba", "transform"):
         assert "list of lists of str" in getattr(LSTMLanguageModel, name).__doc__
         assert "(n_samples, n_timesteps, n_features)" in getattr(LSTMClassifier, name).__doc__
+    for name in ("fit", "partial_fit"):
+        assert "a long data frame" in getattr(LSTMForecaster, name).__doc__
 
 
 def test_type_checkers_may_read_the_annotations():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
+from cylstm import LSTMClassifier, LSTMForecaster, LSTMLanguageModel, LSTMRegressor
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -70,7 +70,9 @@ def test_the_tables_name_every_parameter():
         assert LSTMClassifier().get_params()[name] == default
 
 
-@pytest.mark.parametrize("cls", [LSTMClassifier, LSTMRegressor, LSTMLanguageModel])
+@pytest.mark.parametrize(
+    "cls", [LSTMClassifier, LSTMRegressor, LSTMLanguageModel, LSTMForecaster]
+)
 def test_docstrings_are_complete(cls):
     public = [cls, *(method for name, method in inspect.getmembers(cls) if name[0] != "_")]
     documented = [inspect.getdoc(thing) for thing in public if callable(thing)]

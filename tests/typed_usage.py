@@ -6,7 +6,13 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
+from cylstm import (
+    LSTMClassifier,
+    LSTMForecaster,
+    LSTMLanguageModel,
+    LSTMRegressor,
+    TimeSeriesOrigins,
+)
 from cylstm.inspection import permutation_importance
 from cylstm.metrics import coverage, mase
 from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
@@ -37,6 +43,14 @@ def usage() -> None:
     perplexity: float = model.perplexity("ab")
     tokens: Iterator[str] = model.iter_sample(5, prompt="a", random_state=0)
 
+    forecaster: LSTMForecaster = LSTMForecaster(12, level=(80, 95), known=["promo"])
+    forecast = forecaster.fit(ragged).partial_fit(X[0]).predict(horizon=24, future=X[0])[0]
+    forecaster.predict(X[0], level=80)
+    table = forecaster.evaluate(ragged, n_windows=2)["mase"]
+    forecaster.backtest(ragged, step=1, refit=True)
+    mase_of_series: float = -forecaster.score(ragged)
+    splits = TimeSeriesOrigins(2, horizon=12).split(X[0])
+
     windows, targets = make_windows(np.arange(9), window=3, targets=[0])
     *_, last, X_future, _ = make_windows(
         [X[0], X[1]], 2, targets=0, known=[1], subtract_last=True, return_future=True
@@ -56,6 +70,9 @@ def usage() -> None:
     regressor.fit(X)  # type: ignore[call-arg]
     classifier.partial_fit(X, list("abab"), weights=None)  # type: ignore[call-arg]
     model.sample("5")  # type: ignore[arg-type]
+    LSTMForecaster(horizon="12")  # type: ignore[arg-type]
+    forecaster.predict(ragged, 12)  # type: ignore[call-arg]
+    forecaster.backtest(ragged, refit="yes")  # type: ignore[arg-type]
     SequenceImputer(add_indicator="all")  # type: ignore[arg-type]
     make_windows(X, window="3")  # type: ignore[arg-type]
     mase(X, X, X, season="day")  # type: ignore[arg-type]

@@ -1,0 +1,690 @@
+"""LSTMForecaster: forecasts in every form, of every kind of series; parameters; sklearn."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from example_sequences import training_of, weights_of
+from example_series import (
+    FUTURE,
+    INDICES,
+    NAMES,
+    PANEL,
+    ROLES,
+    SERIES,
+    Y,
+    assert_same,
+    columns,
+    dates,
+    forecaster,
+    holes,
+    long,
+    long_future,
+)
+from frame_libraries import LIBRARIES, as_library
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+
+from cylstm import LSTMForecaster, TimeSeriesOrigins
+from cylstm._training import NonFiniteLossError
+
+SHIFTED = pd.Series(Y, dates(len(Y)))
+
+
+class TestForms:
+    @pytest.mark.parametrize(
+        "form",
+        [
+            list,
+            tuple,
+            lambda y: y[:, None],
+            lambda y: pd.Series(y, name="y"),
+            lambda y: pd.Series(y, dates(len(y)))[::-1],
+            lambda y: pd.DataFrame({"sales": y}, dates(len(y))),
+            lambda y: pd.DataFrame({"ds": dates(len(y)), "y": y}),
+            lambda y: [y],
+        ],
+        ids=["list", "tuple", "2-D", "Series", "dates", "wide", "long", "list of one"],
+    )
+    def test_one_series_in_any_form(self, form):
+        expected = forecaster(level=80).fit(Y).predict()
+        model = forecaster(level=80).fit(form(Y))
+        assert expected.shape == (3, 3)
+        for forecast in (model.predict(), model.predict(form(Y)), model.predict(Y)):
+            if isinstance(forecast, pd.DataFrame):
+                forecast = forecast.drop(columns="ds", errors="ignore").to_numpy()
+            np.testing.assert_array_equal(np.reshape(forecast, (3, 3)), expected)
+
+    @pytest.mark.parametrize("library", LIBRARIES)
+    def test_a_panel_in_any_form(self, library):
+        settings = {"level": (80, 50), "quantiles": (0.25, 0.75)}
+        model = forecaster(**INDICES, **settings).fit(SERIES)
+        expected = model.predict(future=FUTURE)
+        assert expected[0].shape == (3, 1, 7)
+        shuffled = long().sample(frac=1, random_state=0)
+        # Ids come in the order of their first rows.
+        shuffled = pd.concat([long().groupby("unique_id", sort=False).head(1), shuffled])
+        frame = as_library(shuffled.drop_duplicates().reset_index(drop=True), library)
+        future = as_library(long_future().iloc[::-1].reset_index(drop=True), library)
+        of_frame = forecaster(**ROLES, **settings).fit(frame)
+        assert weights_of(of_frame) == weights_of(model)
+        found = of_frame.predict(future=future)
+        names = ["y_hat", *(f"y_hat-{end}-{q}" for q in (80, 50) for end in ("lo", "hi"))]
+        names += ["y_hat-q0.25", "y_hat-q0.75"]
+        given = found.columns if library != "pyarrow" else found.column_names
+        assert list(given) == ["unique_id", "ds", *names]
+        values = np.column_stack([np.asarray(found[name]) for name in names])
+        np.testing.assert_array_equal(values, np.concatenate(expected)[:, 0])
+        if library == "pandas":
+            wanted = long_future()[["unique_id", "ds"]]
+            pd.testing.assert_frame_equal(found[["unique_id", "ds"]], wanted)
+
+    def test_several_targets(self):
+        both = [x[:, :2] for x in SERIES]
+        model = forecaster(level=80).fit(both)
+        forecasts = model.predict()
+        assert [f.shape for f in forecasts] == [(3, 2, 3)] * 3
+        assert_same(forecasts, model.predict(both))
+        wide = pd.DataFrame(both[0], dates(len(Y)), ["u", "v"])
+        found = forecaster(level=80).fit(wide).predict()
+        ends = ["u_hat", "u_hat-lo-80", "u_hat-hi-80", "v_hat", "v_hat-lo-80", "v_hat-hi-80"]
+        assert list(found) == ends
+        expected = forecaster(level=80).fit(both[0]).predict().reshape(3, 6)
+        np.testing.assert_array_equal(found, expected)
+
+    def test_roles_of_columns(self):
+        wide = [pd.DataFrame(x, columns=NAMES) for x in SERIES]
+        future = [pd.DataFrame(f, columns=["promo"]) for f in FUTURE]
+        expected = forecaster(**INDICES).fit(SERIES).predict(future=FUTURE)
+        found = forecaster(**ROLES).fit(wide).predict(future=future)
+        assert_same([f.to_numpy() for f in found], expected)
+        negative = forecaster(known=(-3,), past=(-2,), static=(-1,)).fit(SERIES)
+        assert_same(negative.predict(future=FUTURE), expected)
+        one = forecaster(known="promo", past=["visits"], static=pd.Index(["size"])).fit(wide)
+        assert_same([f.to_numpy() for f in one.predict(future=future)], expected)
+
+    def test_integers_and_single_precision(self):
+        whole = np.round(100 * Y)
+        expected = forecaster().fit(whole).predict()
+        for y in (whole.astype(int), whole.astype("f4"), pd.Series(whole, dtype="Int64")):
+            assert_same(np.asarray(forecaster().fit(y).predict()), expected)
+
+    def test_the_season_and_the_calendar_come_from_the_dates(self):
+        model = forecaster(season=None, calendar=("hour", "dayofweek")).fit(SHIFTED)
+        assert model.season_ == 24
+        assert forecaster(season=None).fit(Y).season_ == 1
+        # Its own name, one column, and both of all rows are read.
+        assert forecaster(calendar="hour").fit(long()).predict().shape == (9, 3)
+        found = model.predict()
+        assert (found.index == dates(len(Y) + 3)[-3:]).all()
+        later = SHIFTED.set_axis(SHIFTED.index + pd.Timedelta("5h"))
+        assert not np.array_equal(model.predict(later), found)
+
+    @pytest.mark.parametrize(
+        ("season", "n", "horizon", "context"),
+        [
+            (1, 400, 1, 28),
+            (24, 1000, 24, 168),
+            (12, 100, 12, 24),
+            (4, 90, 3, 20),
+            (1, 9, 6, 6),
+        ],
+    )
+    def test_the_automatic_context(self, season, n, horizon, context):
+        model = forecaster(context=None, season=season, horizon=horizon)
+        assert model.fit(np.sin(np.arange(n))).context_ == context
+
+
+class TestSameBits:
+    @pytest.mark.parametrize(
+        "series",
+        [
+            SERIES,
+            [holes(x) for x in SERIES],
+            [holes(x, [1]) for x in SERIES],
+            [holes(x, [2]) for x in SERIES],
+            [np.vstack([[[np.nan] * 3 + [float(k)]] * 30, x]) for k, x in enumerate(SERIES)],
+        ],
+        ids=["whole", "holes", "holes in known", "holes in past", "late start"],
+    )
+    def test_of_the_end_of_the_fitted_series(self, series):
+        model = forecaster(level=80, calibration_windows=9, **INDICES).fit(series)
+        expected = model.predict(future=FUTURE)
+        assert np.isfinite(expected).all()
+        assert_same(model.predict(series, future=FUTURE), expected)
+        assert_same(pickle.loads(pickle.dumps(model)).predict(future=FUTURE), expected)
+
+    @pytest.mark.parametrize("horizon", [1, 3, 7])
+    def test_of_a_series_alone_and_among_others(self, horizon):
+        series = [x[:, :2] for x in SERIES]
+        model = forecaster(horizon=horizon, level=80, past=(1,)).fit(series)
+        expected = model.predict()
+        assert_same([model.predict(x) for x in series], expected)
+        assert_same(model.predict(series[1:] * 50), expected[1:] * 50)
+
+    def test_with_any_number_of_threads(self):
+        def fitted(n_jobs):
+            model = forecaster(level=80, n_jobs=n_jobs, early_stopping=True, max_iter=2)
+            return model.fit(PANEL * 5)
+
+        one, two = fitted(1), fitted(2)
+        assert training_of(one) == training_of(two)
+        assert one.validation_scores_ == two.validation_scores_
+        assert_same(one.predict(), two.predict())
+
+    @pytest.mark.parametrize("baseline", ["zero", "last", "seasonal"])
+    @pytest.mark.parametrize("scaling", ["differences", "standard", "mean_abs"])
+    @pytest.mark.parametrize("scale", [2.0**30, 2.0**-30])
+    def test_of_series_in_units_of_a_power_of_two(self, baseline, scaling, scale):
+        def predicted(factor):
+            model = forecaster(baseline=baseline, scaling=scaling, level=80)
+            return model.fit([factor * y for y in PANEL]).predict()
+
+        for one, other in zip(predicted(1), predicted(scale), strict=True):
+            np.testing.assert_array_equal(one * scale, other)
+
+
+class TestSeries:
+    @pytest.mark.parametrize("scale", [1e9, 1e-9, 1e100, 1e-100])
+    def test_any_units(self, scale):
+        settings = {"dtype": "float64", "level": 80}
+        expected = forecaster(**settings).fit(Y).predict()
+        np.testing.assert_allclose(
+            forecaster(**settings).fit(scale * Y).predict() / scale, expected, rtol=1e-6
+        )
+
+    def test_a_distant_level(self):
+        expected = forecaster(level=80).fit(Y - Y.mean()).predict() + Y.mean()
+        for shift in (1e9, -1e9):
+            found = forecaster(level=80).fit(Y + shift).predict() - shift
+            np.testing.assert_allclose(found, expected, atol=0.3)
+
+    @pytest.mark.parametrize("value", [0.0, 5.0, -1e9, 1e-300])
+    def test_a_constant_series_goes_on(self, value):
+        for settings in ({}, {"linear": False}, {"quantiles": (0.1, 0.9)}):
+            model = forecaster(level=80, baseline="last", **settings)
+            assert (model.fit(np.full(50, value)).predict() == value).all()
+        model = forecaster(level=80, warm_start=True).fit([Y, np.full(50, value)])
+        forecasts = model.predict()
+        assert (forecasts[1] == value).all()
+        assert (forecasts[0][:, 1] < forecasts[0][:, 2]).all()
+        np.testing.assert_array_equal(model.predict(np.full(9, value)), forecasts[1])
+
+    def test_a_repeated_pattern_goes_on(self):
+        pattern = np.tile([1.0, 5, 2, 9], 12)
+        forecast = forecaster(level=80).fit(pattern).predict()
+        np.testing.assert_allclose(forecast, [[1] * 3, [5] * 3, [2] * 3], atol=0.1)
+
+    @pytest.mark.parametrize("n", range(6, 16))
+    def test_short_series(self, n):
+        model = forecaster().fit(Y[:n])
+        assert np.isfinite(model.predict()).all()
+        assert np.isfinite(model.predict(Y[:5])).all()
+
+    def test_too_short_series_are_named(self):
+        with pytest.raises(ValueError, match="season . 2 = 6 steps at least"):
+            forecaster().fit(Y[:5])
+        with pytest.raises(ValueError, match=r"^y: too short.* 5 steps.* y has 1 step\. "):
+            forecaster().fit(Y[:1])
+        model = forecaster().fit(PANEL)
+        for call in (forecaster().fit, model.predict, model.transform, model.partial_fit):
+            with pytest.raises(ValueError, match="series 1, series 3: too short"):
+                call([Y, Y[:4], Y, Y[:3]])
+        frame = long().groupby("unique_id").tail(4)
+        with pytest.raises(ValueError, match="series 'b', series 'c', series 'a': too short"):
+            forecaster().fit(frame)
+        late = np.r_[np.full(30, np.nan), Y[:4]]
+        with pytest.raises(ValueError, match="has 4 steps from its first value on"):
+            forecaster().fit(late)
+
+    def test_a_series_without_values(self):
+        empty = np.full(50, np.nan)
+        with pytest.raises(ValueError, match="series 1: too short.*0 steps"):
+            forecaster().fit([Y, empty])
+        with pytest.raises(ValueError, match="y has no value of target 1"):
+            forecaster().fit(np.column_stack([Y[:50], empty]))
+
+    def test_a_series_longer_than_the_others(self):
+        model = forecaster(level=80).fit([*PANEL, Y[:6], Y[:5]])
+        assert np.isfinite(model.predict()).all()
+
+    @pytest.mark.parametrize("horizon", [20, 200])
+    def test_a_horizon_that_is_whole_after_no_window(self, horizon):
+        forecast = forecaster(horizon=horizon).fit(Y[:20]).predict()
+        assert np.isfinite(forecast).all()
+
+    def test_missing_values(self):
+        y = Y.copy()
+        y[[20, 33, 34, 35, 36, 37, 69]] = np.nan
+        model = forecaster(level=80, max_iter=3).fit(np.r_[np.full(9, np.nan), y])
+        forecast = model.predict()
+        assert np.isfinite(forecast).all()
+        # Steps before the first value are as if they were not there.
+        np.testing.assert_array_equal(model.predict(y), forecast)
+        # The last value is carried forward, and there is an indicator.
+        carried = y.copy()
+        carried[69] = carried[68]
+        assert not np.array_equal(model.predict(carried), forecast)
+        np.testing.assert_allclose(model.predict(carried), forecast, atol=0.5)
+
+    @pytest.mark.parametrize("bad", [np.inf, -np.inf, 1e200])
+    def test_values_that_are_too_large(self, bad):
+        y = Y.copy()
+        y[7] = bad
+        with pytest.raises(ValueError, match="y contains infinity or .* beyond .* at step 7"):
+            forecaster().fit(y)
+        x = SERIES[0].copy()
+        x[7, 2] = bad
+        with pytest.raises(ValueError, match="at step 7, in column 2"):
+            forecaster(**INDICES).fit(x)
+
+    def test_dates_that_are_wrong(self):
+        frame = long()
+        twice = pd.concat([frame, frame.iloc[[75]]])
+        with pytest.raises(ValueError, match="two rows of series 'c' at 2024-01-02 05:00"):
+            forecaster().fit(twice)
+        gap = frame.drop(index=75)
+        with pytest.raises(ValueError, match="series 'c' is not equally spaced: .* 06:00 fol"):
+            forecaster().fit(gap)
+        model = forecaster().fit(frame)
+        with pytest.raises(ValueError, match="step of one 2 hours .* fitted with one of hour"):
+            model.predict(long(freq="2h"))
+
+    def test_static_columns_are_constant(self):
+        frame = long()
+        frame.loc[75, "size"] = 3
+        with pytest.raises(ValueError, match="static has the column 'size', but series 'c'"):
+            forecaster(static=["size"]).fit(frame)
+
+
+class TestFuture:
+    @pytest.mark.parametrize("scaling", ["differences", "standard", "none"])
+    def test_known_columns_are_used(self, scaling):
+        rng = np.random.default_rng(0)
+        promo = rng.integers(2, size=400).astype(float)
+        x = np.column_stack([5 * promo + 0.1 * rng.normal(size=400), promo])
+        settings = {"season": 1, "horizon": 30, "context": 16, "scaling": scaling}
+        known = forecaster(known=(1,), **settings).fit(x[:-30]).predict(future=promo[-30:])
+        unknown = forecaster(past=(1,), **settings).fit(x[:-30]).predict()
+        errors = [np.abs(f - x[-30:, :1]).mean() for f in (known, unknown)]
+        assert errors[0] < 0.3 < 1.5 < errors[1]
+
+    def test_the_calendar_is_used(self):
+        days = dates(400, freq="D")
+        y = pd.Series(np.where(days.day_of_week == 2, 5.0, 0.0), days)
+        y += 0.1 * np.random.default_rng(0).normal(size=400)
+        model = forecaster(season=1, context=3, horizon=7, calendar="dayofweek", max_iter=3)
+        forecast = model.fit(y).predict()
+        np.testing.assert_array_equal(forecast.idxmax().day_of_week, 2)
+
+    def test_rows_of_the_future(self):
+        model = forecaster(**ROLES).fit(long())
+        expected = model.predict(future=long_future())
+        more = pd.concat([long_future(), long_future().assign(unique_id="new")])
+        pd.testing.assert_frame_equal(model.predict(future=more), expected)
+        with pytest.raises(ValueError, match=r"no row for series 'c' at 2024-01-04 04:00\."):
+            model.predict(future=long_future().drop(index=5))
+        with pytest.raises(ValueError, match="needs? as many rows of each series .*'promo'"):
+            model.predict()
+        with pytest.raises(ValueError, match="future has no row of any series: its ids"):
+            model.predict(future=long_future().assign(unique_id="new"))
+        with pytest.raises(ValueError, match=r"known=\(\) names no columns"):
+            forecaster().fit(long()).predict(future=long_future())
+
+    def test_fewer_steps_than_were_learnt(self):
+        model = forecaster(level=80).fit(PANEL)
+        assert_same([f[:2] for f in model.predict()], model.predict(horizon=2))
+        known = forecaster(**ROLES).fit(long())
+        assert len(known.predict(horizon=2, future=long_future())) == 6
+
+    @pytest.mark.parametrize("known", [False, True])
+    def test_more_steps_than_were_learnt_are_fed_back(self, known):
+        settings = {"known": (1,)} if known else {}
+        series = [x[:, : 1 + known] for x in SERIES]
+        model = forecaster(level=80, **settings).fit(series)
+        future = [np.random.default_rng(k).normal(size=(6, 1)) for k in range(3)]
+
+        def predict(y, steps, **arguments):
+            if known:
+                arguments["future"] = [f[steps] for f in future]
+            return model.predict(y, **arguments)
+
+        blocks = predict(series, slice(6), horizon=6)
+        first = predict(series, slice(3))
+        followed = [
+            np.vstack([x, np.hstack([f[:, :, 0], p[:3]])[:, : 1 + known]])
+            for x, f, p in zip(series, first, future, strict=True)
+        ]
+        second = predict(followed, slice(3, 6))
+        for both, one, two in zip(blocks, first, second, strict=True):
+            np.testing.assert_array_equal(both[:3], one)
+            np.testing.assert_array_equal(both[3:, :, 0], two[:, :, 0])
+            width = both[:, 0, 2] - both[:, 0, 1]
+            assert (width[3:] > width[:3]).all()
+
+    def test_more_steps_with_a_calendar(self):
+        model = forecaster(calendar="hour").fit(SHIFTED)
+        found = model.predict(horizon=6)
+        first = model.predict()
+        pd.testing.assert_series_equal(found[:3], first)
+        second = model.predict(pd.concat([SHIFTED, first]))
+        pd.testing.assert_series_equal(found[3:], second, check_freq=False)
+
+    def test_more_steps_than_past_columns_are_known_for(self):
+        model = forecaster(past=(1,)).fit(SERIES[0][:, :2])
+        assert model.predict(horizon=3).shape == (3, 1)
+        with pytest.raises(ValueError, match=r"horizon=4 .* past=\(1,\) is not known"):
+            model.predict(horizon=4)
+
+    @pytest.mark.parametrize("horizon", [0, -1, 1.5, "3", True, 2**70])
+    def test_bad_horizons(self, horizon):
+        model = forecaster().fit(Y)
+        with pytest.raises(ValueError, match="horizon"):
+            model.predict(np.full(3, np.inf), horizon=horizon)  # seen before y is read
+
+    def test_a_calendar_without_dates(self):
+        with pytest.raises(ValueError, match="calendar=.* needs dates"):
+            forecaster(calendar=("hour",)).fit(Y)
+        with pytest.raises(ValueError, match="needs dates, but the times are integers"):
+            forecaster(calendar=("hour",)).fit(pd.Series(Y))
+        with pytest.raises(ValueError, match="calendar=.* needs dates"):
+            forecaster(calendar=("hour",)).fit(SHIFTED).predict(Y)
+
+
+class TestIntervals:
+    def test_levels(self):
+        model = forecaster(level=(80, 50), quantiles=(0.1, 0.9)).fit(PANEL * 3)
+        forecast = model.predict(Y)
+        median, low_80, high_80, low_50, high_50, q10, q90 = forecast.T
+        assert (q10 <= median).all()
+        assert (median <= q90).all()
+        assert (low_80 <= median).all()
+        assert (median <= high_80).all()
+        np.testing.assert_allclose(median - low_50, high_50 - median)  # around the median
+        # Around the quantiles: widened or narrowed alike on both sides.
+        np.testing.assert_allclose(q10 - low_80, high_80 - q90, atol=1e-12)
+        np.testing.assert_array_equal(model.predict(Y, level=50), forecast[:, [0, 3, 4, 5, 6]])
+        np.testing.assert_array_equal(model.predict(Y, level=()), forecast[:, [0, 5, 6]])
+        assert model.predict(Y, level=(50, 80)).shape == (3, 7)
+        with pytest.raises(ValueError, match="level=90: intervals of 90% were not calibrated"):
+            model.predict(Y, level=90)
+
+    def test_quantiles_never_cross(self):
+        model = forecaster(quantiles=np.linspace(0.05, 0.95, 19), linear=False)
+        forecast = model.fit(PANEL).predict()[0]
+        order = np.r_[1:10, 0, 10:19]
+        assert (np.diff(forecast[:, order], axis=1) >= 0).all()
+
+    def test_more_windows_are_kept_where_there_are_few_series(self):
+        assert forecaster(level=80).fit(Y).calibration_windows_ == 8
+        assert forecaster(level=80).fit(PANEL).calibration_windows_ == 3
+        assert forecaster(level=80).fit(PANEL * 4).calibration_windows_ == 2
+        assert forecaster(level=80, calibration_windows=5).fit(PANEL).calibration_windows_ == 5
+        assert forecaster().fit(Y).calibration_windows_ == 0
+        with pytest.raises(ValueError, match="level=95 keeps the last 40 steps of each"):
+            forecaster(level=95).fit(Y[:44])
+
+    def test_too_few_errors_give_infinite_intervals(self):
+        y = np.r_[Y[:60], np.full(10, np.nan)]  # none of the last windows is followed by any
+        forecast = forecaster(level=80, context=16).fit(y).predict()
+        assert np.isfinite(forecast[:, 0]).all()
+        assert (forecast[:, 1:] == [-np.inf, np.inf]).all()
+
+
+class TestTraining:
+    def test_what_is_kept_for_calibration_does_not_change_the_weights(self):
+        n = 3 + 8 - 1
+        for tail in (np.full(n, 1e6), -Y[-n:], np.full(n, np.nan)):
+            other = np.r_[Y[:-n], tail]
+            for linear in (True, False):
+                models = [forecaster(level=80, linear=linear).fit(y) for y in (Y, other)]
+                assert training_of(models[0]) == training_of(models[1])
+                assert_same(*(m.predict(Y[:20], level=()) for m in models))
+
+    def test_what_is_held_out_does_not_change_the_weights(self):
+        settings = {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 3}
+        one = forecaster(**settings).fit(Y)
+        # 63 windows, of which the last 13 are held out.
+        n = 13 + 3 - 1
+        other = forecaster(**settings).fit(np.r_[Y[:-n], -100 * Y[-n:]])
+        assert len(one.validation_scores_) == 3
+        assert one.loss_curve_ == other.loss_curve_
+        assert one.validation_scores_ != other.validation_scores_
+        assert one.best_validation_score_ == max(one.validation_scores_)
+        y = Y.copy()
+        y[-n - 1] += 1  # the last one that is trained on
+        assert forecaster(**settings).fit(y).loss_curve_ != one.loss_curve_
+
+    def test_validation_score_is_the_loss_in_units_of_the_windows(self):
+        settings = {"validation_fraction": 0.2, "linear": False, "scaling": "none"}
+        model = forecaster(early_stopping=True, **settings).fit(Y)
+        errors = [
+            np.abs(model.predict(Y[:k]) - Y[k : k + 3]) for k in range(70 - 3 - 13 + 1, 68)
+        ]
+        assert -np.mean(errors) == pytest.approx(model.best_validation_score_)
+
+    def test_nothing_to_validate_on(self):
+        for y in (Y[:7], np.ones(60)):
+            with pytest.raises(ValueError, match="nothing to validate on: .* season . 1 = 5"):
+                forecaster(early_stopping=True).fit(y)
+
+    def test_missing_targets_are_not_trained_on(self):
+        # Not the value that is carried forward, whatever it is.
+        y = np.tile([1.0, 2.0, 3.0, 10.0], 30)
+        y += 0.01 * np.random.default_rng(0).normal(size=120)
+        y[np.arange(120) % 4 == 3] = np.nan
+        y[11::16] = 10
+        forecast = forecaster(horizon=4, max_iter=3).fit(y).predict()
+        np.testing.assert_allclose(forecast[3], 10, atol=0.5)
+
+    def test_windows_of_an_epoch(self):
+        assert forecaster().fit(Y).t_ == 70 - 3 - 5 + 1
+        assert forecaster(stride=5).fit(Y).t_ == 13
+        assert forecaster(max_windows=20, max_iter=3).fit(Y).t_ == 60
+        assert forecaster().fit([Y, Y[:6]]).t_ == 63 + 1
+
+    def test_partial_fit_continues(self):
+        settings = {"learning_rate": "constant", "max_iter": 3}
+        whole = forecaster(**settings, level=80).fit(PANEL)
+        parts = forecaster(**settings, level=80)
+        for _ in range(3):
+            parts.partial_fit(PANEL)
+        assert training_of(parts) == training_of(whole)
+        assert_same(parts.predict(), whole.predict())
+        warm = forecaster(**settings | {"max_iter": 1}, level=80, warm_start=True).fit(PANEL)
+        warm.fit(PANEL).fit(PANEL)
+        assert training_of(warm) == training_of(whole)
+        other = parts.partial_fit(PANEL[1][:30])
+        assert (other.n_iter_, other.predict().shape) == (4, (3, 3))
+        with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
+            forecaster(early_stopping=True).partial_fit(Y)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"horizon": 4},
+            {"context": 9},
+            {"season": 5},
+            {"baseline": "last"},
+            {"scaling": "standard"},
+            {"linear": False},
+            {"known": (2,), "past": (1,)},
+            {"static": ()},
+            {"calendar": "hour"},
+            {"quantiles": (0.1, 0.9)},
+            {"hidden_layer_sizes": 5},
+        ],
+    )
+    def test_windows_stay_as_they_are_while_training_continues(self, change):
+        model = forecaster(warm_start=True, **INDICES).fit(SERIES)
+        before = pickle.dumps(model)
+        model.set_params(**change)
+        with pytest.raises(ValueError, match="Training cannot continue|columns to forecast"):
+            model.fit(SERIES)
+        given = forecaster(**INDICES).get_params()
+        model.set_params(**{name: given[name] for name in change})
+        assert pickle.dumps(model) == before
+
+    def test_a_failed_fit_leaves_the_model_as_it_was(self):
+        model = forecaster(level=80).fit(PANEL)
+        before, expected = pickle.dumps(model), model.predict()
+        for y in ([1.0], "text", [np.full(9, np.inf)], {}, [], np.zeros((2, 2, 2)), None):
+            for call in (model.fit, model.partial_fit):
+                with pytest.raises((ValueError, TypeError)):
+                    call(y)
+        model.set_params(max_iter=0)
+        with pytest.raises(ValueError, match="max_iter"):
+            model.fit(Y)
+        assert pickle.dumps(model.set_params(max_iter=1)) == before
+        assert_same(model.predict(), expected)
+
+    def test_a_loss_that_overflows_leaves_finite_weights(self):
+        wild = {"solver": "sgd", "clip_norm": None, "learning_rate_init": 1e300}
+        model = forecaster(level=80, **wild)
+        with pytest.raises(NonFiniteLossError):
+            model.fit(Y)
+        assert np.isfinite(model.predict()).all()
+        model = forecaster(level=80, warm_start=True).fit(PANEL)
+        expected = weights_of(model)
+        with pytest.raises(NonFiniteLossError):
+            model.set_params(**wild).fit(PANEL)
+        assert weights_of(model) == expected
+        assert np.isfinite(model.predict()).all()
+
+    def test_a_random_state_is_used_up(self):
+        def fitted(**settings):
+            return forecaster(max_windows=20, **settings).fit(Y)
+
+        random_state = np.random.RandomState(3)
+        one, two = fitted(random_state=random_state), fitted(random_state=random_state)
+        assert weights_of(one) == weights_of(fitted(random_state=np.random.RandomState(3)))
+        assert weights_of(one) != weights_of(two)
+        assert weights_of(fitted(random_state=3)) != weights_of(fitted(random_state=4))
+
+    def test_what_is_printed(self, capsys):
+        forecaster(max_iter=2, verbose=1, early_stopping=True).fit(Y)
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == 2
+        assert lines[0].startswith("Epoch 1 of 2, loss = ")
+        assert "validation score = -" in lines[0]
+        assert " windows/s, " in lines[0]
+        assert "samples" not in lines[0]
+
+    @pytest.mark.parametrize(
+        "settings",
+        [
+            {"cell": "gru", "bidirectional": True, "pooling": "mean"},
+            {"hidden_layer_sizes": (4, 4), "residual": True, "dropout": 0.2},
+            {"projection_size": 2, "layer_norm": True, "pooling": "attention"},
+            {"dtype": "float64", "solver": "adamw", "alpha": 1.0, "recurrent_dropout": 0.1},
+        ],
+    )
+    def test_any_network(self, settings):
+        forecasts = forecaster(level=80, **settings).fit(PANEL).predict()
+        assert np.isfinite(forecasts).all()
+
+
+class TestScikitLearn:
+    def test_not_fitted(self):
+        model = forecaster()
+        for call in (model.predict, lambda: model.score(Y), lambda: model.transform(Y)):
+            with pytest.raises(NotFittedError):
+                call()
+        assert not hasattr(model, "context_")
+
+    def test_parameters_and_copies(self):
+        model = forecaster(level=(80,), known=(1,))
+        assert clone(model).get_params() == model.get_params()
+        assert model.set_params(horizon=5).horizon == 5
+        model = forecaster(level=80).fit(PANEL)
+        for other in (
+            copy.copy(model),
+            copy.deepcopy(model),
+            pickle.loads(pickle.dumps(model)),
+        ):
+            assert_same(other.predict(), model.predict())
+            assert training_of(other.partial_fit(PANEL)) == training_of(
+                copy.copy(model).partial_fit(PANEL)
+            )
+        assert not hasattr(clone(model), "_network")
+
+    def test_the_user_may_change_what_was_fitted(self):
+        y = Y.copy()
+        model = forecaster(level=80).fit(y)
+        expected = model.predict()
+        y[:] = 0
+        np.testing.assert_array_equal(model.predict(), expected)
+
+    def test_quantized(self):
+        model = forecaster(level=80).fit(PANEL)
+        for one, other in zip(model.quantize().predict(), model.predict(), strict=True):
+            np.testing.assert_allclose(one, other, atol=0.05)
+
+    def test_transform(self):
+        model = forecaster().fit(PANEL)
+        features = model.transform(PANEL)
+        assert features.shape == (3, 4)
+        assert len(model.get_feature_names_out()) == 4
+        np.testing.assert_array_equal(model.transform(Y), features[:1])
+
+    @pytest.mark.parametrize("y", [Y, SHIFTED, long()], ids=["array", "Series", "long"])
+    def test_grid_search_over_origins(self, y):
+        grid = {"context": [4, 8], "hidden_layer_sizes": [2, (3, 3)]}
+        search = GridSearchCV(forecaster(), grid, cv=TimeSeriesOrigins(2, horizon=3))
+        search.fit(y)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        model, scores = clone(search.best_estimator_), []
+        for split in TimeSeriesOrigins(2, horizon=3).split(y):
+            train, test = (y.iloc[p] if hasattr(y, "iloc") else y[p] for p in split)
+            scores.append(model.fit(train).score(test))
+        assert search.best_score_ == pytest.approx(np.mean(scores))
+        assert np.shape(search.predict(y))[0] == np.shape(search.best_estimator_.predict())[0]
+
+    def test_nested_names(self):
+        search = GridSearchCV(forecaster(), {"context": [4]}, cv=TimeSeriesOrigins(2))
+        search = clone(search.set_params(estimator__horizon=1, estimator__max_windows=9))
+        assert search.fit(Y).best_estimator_.t_ == 9
+        assert search.predict(Y).shape == (1,)
+
+
+BAD = {
+    "horizon": [0, 1.5, "1", None, 2**70],
+    "context": [0, 1.5, "8", 2**70],
+    "season": [0, -1, 1.5, "day"],
+    "baseline": ["mean", None, 1],
+    "scaling": ["minmax", None],
+    "linear": ["yes", 2, None],
+    "quantiles": [0.1, (0,), (0.1, 1), ("a",), [[None]], (np.nan,), "0.1"],
+    "level": [0, 100, (80, 100), 0.8, (-1,), ("a",), np.nan, "80%"],
+    "calibration_windows": [0, 1.5, None],
+    "known": [1, ("nothing",), ([1],), (0, 0), (9,), None],
+    "past": [1, ("nothing",), ([1],), (9,)],
+    "static": [1, ("nothing",), ([1],), (9,), (0,)],
+    "calendar": [1, ("second",), ([1],), "hours"],
+    "id_column": [["unique_id"], {}],
+    "time_column": [["ds"]],
+    "target_column": [{"y"}],
+    "stride": [0, 1.5],
+    "max_windows": [0, 1.5, "all"],
+    "batch_size": [0, "all"],
+    "early_stopping": ["yes", None],
+    "validation_fraction": [0, 1, None, "0.1"],
+    "max_iter": [0, 1.5],
+    "hidden_layer_sizes": [0, (), "8"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, vs in BAD.items() for v in vs])
+def test_wrong_parameters_are_named(name, value):
+    y = pd.DataFrame({0: Y, 1: SERIES[0][:, 1]}, dates(len(Y)))
+    for method in ("fit", "partial_fit"):
+        with pytest.raises((ValueError, TypeError), match=name.split("_")[0]):
+            getattr(forecaster(**{name: value}), method)(y)
+
+
+def test_defaults_fit_a_plain_series():
+    model = LSTMForecaster(12, random_state=0, max_iter=2)
+    assert model.fit(columns(300, 0)[:, 0]).predict().shape == (12,)
