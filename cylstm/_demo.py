@@ -12,15 +12,15 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import root_mean_squared_error
 from sklearn.model_selection import train_test_split
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from . import LSTMClassifier, LSTMRegressor
-from .preprocessing import StepwiseTransformer, make_windows
+from . import LSTMClassifier, LSTMForecaster
+from .metrics import coverage
+from .plotting import ForecastDisplay
 
 PICTURE = "cylstm-demo.png"
-WINDOW = 22  # years: two solar cycles
 LAST_TRAINING_YEAR = 1960
+LEVEL = 80  # percent of the interval
+CALIBRATION_YEARS = 44  # four solar cycles, of which each has quiet and active years
 
 
 def load_sunspots():
@@ -57,32 +57,47 @@ def classify_digits():
 
 
 def forecast_sunspots():
-    """Fit a regressor to the sunspots, compare it with a baseline, return what to plot."""
+    """Fit a forecaster to the sunspots, compare it with a baseline, return it and the columns
+    of its forecasts."""
     years, counts = load_sunspots()
-    X, y = make_windows(counts, WINDOW)
-    target_years = years[WINDOW:]
-    past = target_years <= LAST_TRAINING_YEAR
+    # The numbers vary the more the higher they are; their square roots vary evenly.
+    roots = np.sqrt(counts)
+    first = int(np.searchsorted(years, LAST_TRAINING_YEAR, side="right"))
+    origins = range(first, len(years))
     print(
-        f"Sunspots: the next year's number from {WINDOW} years; trained on "
-        f"{past.sum()} years up to {LAST_TRAINING_YEAR}, tested on {(~past).sum()}."
+        f"Sunspots: the next year's number, trained on square roots of {first} years up to "
+        f"{LAST_TRAINING_YEAR}, tested on {len(origins)}."
     )
-    model = make_pipeline(
-        StepwiseTransformer(StandardScaler()),
-        LSTMRegressor(random_state=0, verbose=10),
+    model = LSTMForecaster(
+        level=LEVEL, calibration_windows=CALIBRATION_YEARS, random_state=0, verbose=5
     )
     start = time.perf_counter()
-    model.fit(X[past], y[past])
+    model.fit(roots[:first])
     seconds = time.perf_counter() - start
-    forecast = model.predict(X[~past])
-    persistence = X[~past][:, -1, 0]
-    print(f"\nTest RMSE, LSTMRegressor after {seconds:.1f} s:")
-    print(f"  persistence    {root_mean_squared_error(y[~past], persistence):.1f}")
-    print(f"  LSTMRegressor  {root_mean_squared_error(y[~past], forecast):.1f}")
-    return model[-1], years, counts, target_years[~past], forecast
+    # A series for each year: all that was known before it.
+    forecasts = model.predict([roots[:origin] for origin in origins])
+    forecast, lower, upper = np.square(np.maximum(forecasts, 0))[:, 0].T
+    actual, persistence = counts[first:], counts[first - 1 : -1]
+    inside = coverage(actual, lower, upper)
+    print(
+        f"\nTest RMSE, LSTMForecaster after {seconds:.1f} s (context of {model.context_} years, "
+        f"{CALIBRATION_YEARS} windows for calibration, else defaults):"
+    )
+    print(f"  persistence     {root_mean_squared_error(actual, persistence):.1f}")
+    print(f"  LSTMForecaster  {root_mean_squared_error(actual, forecast):.1f}")
+    print(f"Inside the {LEVEL}% intervals: {inside:.0%} of the years.")
+    return model, {
+        "time": years[first:],
+        "y": actual,
+        "naive": persistence,
+        "y_hat": forecast,
+        f"y_hat-lo-{LEVEL}": lower,
+        f"y_hat-hi-{LEVEL}": upper,
+    }
 
 
-def draw(classifier, regressor, years, counts, forecast_years, forecast):
-    """Save a plot of the forecast and both loss curves if matplotlib is installed."""
+def draw(classifier, forecaster, columns):
+    """Save a plot of the forecasts and both loss curves if matplotlib is installed."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -92,17 +107,16 @@ def draw(classifier, regressor, years, counts, forecast_years, forecast):
     figure = Figure(figsize=(10, 6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplot_mosaic([["forecast", "forecast"], ["digits", "sunspots"]])
-    recent = years >= 1900
-    axes["forecast"].plot(years[recent], counts[recent], color="0.5", label="observed")
-    axes["forecast"].plot(forecast_years, forecast, color="C1", label="forecast")
-    axes["forecast"].axvline(LAST_TRAINING_YEAR, color="0.7", linestyle=":")
-    axes["forecast"].set(
-        title="One year ahead, trained on the years before the dotted line",
-        xlabel="year",
-        ylabel="yearly mean sunspot number",
-    )
-    axes["forecast"].legend()
-    for name, model in (("digits", classifier), ("sunspots", regressor)):
+    years, counts = load_sunspots()
+    before = (years > 1900) & (years <= LAST_TRAINING_YEAR)
+    title = f"One year ahead, trained on the years up to {LAST_TRAINING_YEAR}"
+    ForecastDisplay(
+        forecasts={title: columns},
+        histories={title: (years[before], counts[before])},
+        time_label="year",
+    ).plot(ax=axes["forecast"])
+    axes["forecast"].set_ylabel("yearly mean sunspot number")
+    for name, model in (("digits", classifier), ("sunspots", forecaster)):
         axes[name].plot(np.arange(1, model.n_iter_ + 1), model.loss_curve_)
         axes[name].set(
             title=f"Training loss, {name}", xlabel="epoch", ylabel="loss", yscale="log"

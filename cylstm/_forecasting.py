@@ -73,20 +73,26 @@ class ForecastingMixin(BacktestMixin, _Base):
             If a series is shorter than season + 1 steps, or future lacks rows.
         """
         check_is_fitted(self)
-        layout = self._fitted_layout
         horizon = self._check_horizon(horizon)
         levels = self._chosen_levels(level)
         panel = self._panel if y is None else self._read(y, "y")
         self._check_long_enough(panel)
         future = read_future(future, panel, self._roles, horizon)
+        forecasts = self._forecasts_after(panel, future, levels)
+        return panel.form.wrap(panel, forecasts, self._output_names(levels), horizon)
+
+    def _forecasts_after(self, panel, future, levels):
+        """(n_series, horizon, n_targets, n_names) forecasts of the steps after each series, of
+        which `future` has the known columns."""
+        layout, horizon = self._layout, future.shape[1]
         ahead = bool(self._roles.known or layout.calendar)
         blocks = -(-horizon // layout.horizon)
         future = np.concatenate(
             [future, np.repeat(future[:, -1:], blocks * layout.horizon - horizon, axis=1)],
             axis=1,
         )
-        names = self._output_names(levels)
-        out = np.empty((len(panel), blocks * layout.horizon, layout.n_targets, len(names)))
+        n_names = len(self._output_names(levels))
+        out = np.empty((len(panel), blocks * layout.horizon, layout.n_targets, n_names))
         rest, scale = panel, None
         for block in range(blocks):
             steps = slice(block * layout.horizon, (block + 1) * layout.horizon)
@@ -98,7 +104,7 @@ class ForecastingMixin(BacktestMixin, _Base):
             out[:, steps] = self._with_intervals(values, scale, levels, block)
             if block + 1 < blocks:
                 rest = rest.followed_by(self._median(values), future[:, steps])
-        return panel.form.wrap(panel, out[:, :horizon], names, horizon)
+        return out[:, :horizon]
 
     def transform(self, y: Any) -> np.ndarray:
         """Hidden state of the last layer after the end of each series (or pooled over its

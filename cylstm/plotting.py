@@ -8,56 +8,12 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.validation import check_is_fitted
 
-from ._arguments import as_array, check_collection, reading_numbers, shown
+from ._arguments import as_array, check_collection, shown
+from ._plot_axes import check_has, make_axes, plain_numbers
+from ._plot_forecasts import ForecastDisplay
 
-__all__ = ["AttentionDisplay", "GateDisplay", "LossCurveDisplay"]
-
-
-def _make_axes(n, given, name):
-    """n Axes: those given, or of a new figure."""
-    if given is not None:
-        axes = list(given) if hasattr(given, "__len__") else [given]
-        if len(axes) != n or not all(hasattr(ax, "imshow") for ax in axes):
-            raise ValueError(f"{name}={shown(given)} must be {n} matplotlib Axes.")
-        return np.array(axes)
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError('Drawing needs matplotlib: pip install "cylstm[plot]".') from error
-    size = (8, 1.5 + 1.8 * n)
-    _, axes = plt.subplots(
-        n, 1, sharex=True, squeeze=False, figsize=size, layout="constrained"
-    )
-    return axes[:, 0]
-
-
-def _check_has(estimator, attribute, display):
-    """Refuse what is not fitted, or not one of cylstm's estimators."""
-    if not hasattr(estimator, "fit"):
-        raise ValueError(f"{display} needs a fitted estimator; got {shown(estimator)}.")
-    check_is_fitted(estimator)
-    if not hasattr(estimator, attribute):
-        raise ValueError(
-            f"{display} needs a fitted estimator with {attribute}; "
-            f"{type(estimator).__name__} has none."
-        )
-
-
-def _numbers(values, name, expected):
-    """An array of numbers of the shape that `expected` spells, not empty."""
-    check_collection(values, name, f"numbers of shape {expected}")
-    array = as_array(values, name)
-    if array.dtype.kind not in "fiub":
-        with reading_numbers(name):
-            try:
-                array = array.astype(np.float64, casting="same_kind")
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"{name} must hold numbers: {error}.") from error
-    if array.ndim != expected.count("n_") or array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}; expected {expected}, not empty.")
-    return array
+__all__ = ["AttentionDisplay", "ForecastDisplay", "GateDisplay", "LossCurveDisplay"]
 
 
 class LossCurveDisplay:
@@ -100,7 +56,7 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        estimator : fitted LSTMRegressor, LSTMClassifier or LSTMLanguageModel
+        estimator : fitted LSTMRegressor, LSTMClassifier, LSTMLanguageModel or LSTMForecaster
         ax : matplotlib Axes or None, default=None
             Where to draw. If None, in a new figure.
         **kwargs
@@ -110,7 +66,7 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
         """
-        _check_has(estimator, "loss_curve_", cls.__name__)
+        check_has(estimator, "loss_curve_", cls.__name__)
         return cls(
             loss_curve=estimator.loss_curve_,
             validation_scores=estimator.history_.get("validation_score"),
@@ -130,16 +86,16 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
         """
-        losses = _numbers(self.loss_curve, "loss_curve", "(n_epochs,)")
+        losses = plain_numbers(self.loss_curve, "loss_curve", "(n_epochs,)")
         scores = None
         if self.validation_scores is not None:
-            scores = _numbers(self.validation_scores, "validation_scores", "(n_epochs,)")
+            scores = plain_numbers(self.validation_scores, "validation_scores", "(n_epochs,)")
             if len(scores) > len(losses):
                 raise ValueError(
                     f"validation_scores has {len(scores)} entries, but loss_curve only "
                     f"{len(losses)}."
                 )
-        self.ax_ = _make_axes(1, ax, "ax")[0]
+        self.ax_ = make_axes(1, ax, "ax")[0]
         self.figure_ = self.ax_.figure
         epochs = np.arange(1, len(losses) + 1)
         (self.line_,) = self.ax_.plot(epochs, losses, **{"label": "training loss", **kwargs})
@@ -220,7 +176,7 @@ class AttentionDisplay:
         ValueError
             If the estimator has no attention, or labels do not fit the sequences.
         """
-        _check_has(estimator, "attention_weights", cls.__name__)
+        check_has(estimator, "attention_weights", cls.__name__)
         weights = estimator.attention_weights(X)
         return cls(weights=weights, labels=labels).plot(ax=ax, **kwargs)
 
@@ -240,7 +196,7 @@ class AttentionDisplay:
         """
         check_collection(self.weights, "weights", "one array of weights for each sequence")
         rows = [
-            self._without_padding(_numbers(row, f"weights[{k}]", "(n_timesteps,)"), k)
+            self._without_padding(plain_numbers(row, f"weights[{k}]", "(n_timesteps,)"), k)
             for k, row in enumerate(getattr(self.weights, "values", self.weights))
         ]
         if not rows:
@@ -249,7 +205,7 @@ class AttentionDisplay:
         image = np.full((len(rows), max(map(len, rows))), np.nan)
         for k, row in enumerate(rows):
             image[k, : len(row)] = row
-        self.ax_ = _make_axes(1, ax, "ax")[0]
+        self.ax_ = make_axes(1, ax, "ax")[0]
         self.figure_ = self.ax_.figure
         defaults = {"aspect": "auto", "interpolation": "nearest", "cmap": "Blues"}
         lowest = {} if "norm" in kwargs else {"vmin": 0}
@@ -364,7 +320,7 @@ class GateDisplay:
         -------
         display : GateDisplay
         """
-        _check_has(estimator, "gate_values", cls.__name__)
+        check_has(estimator, "gate_values", cls.__name__)
         check_collection(x, "x", "one sequence of shape (n_timesteps, n_features)")
         prefix = f"layers.{layer}." + ("reverse." if reverse else "")
         # A list with one sequence is read the same way by every fitted model.
@@ -401,10 +357,10 @@ class GateDisplay:
                 "n_units), not empty."
             )
         values = {
-            name: _numbers(value, f"values[{name!r}]", "(n_timesteps, n_units)")
+            name: plain_numbers(value, f"values[{name!r}]", "(n_timesteps, n_units)")
             for name, value in self.values.items()
         }
-        self.axes_ = _make_axes(len(values), axes, "axes")
+        self.axes_ = make_axes(len(values), axes, "axes")
         self.figure_ = self.axes_[0].figure
         self.images_ = []
         titles = {

@@ -21,7 +21,12 @@ from cylstm._forecaster import OWN_PARAMETERS
 from cylstm._parameters import PARAMETERS
 from cylstm._supervised import BaseLSTM
 from cylstm.inspection import permutation_importance
-from cylstm.plotting import AttentionDisplay, GateDisplay, LossCurveDisplay
+from cylstm.plotting import (
+    AttentionDisplay,
+    ForecastDisplay,
+    GateDisplay,
+    LossCurveDisplay,
+)
 from cylstm.preprocessing import (
     SequenceImputer,
     StepwiseTransformer,
@@ -31,7 +36,7 @@ from cylstm.preprocessing import (
 )
 
 ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel, LSTMForecaster]
-DISPLAYS = [AttentionDisplay, GateDisplay, LossCurveDisplay]
+DISPLAYS = [AttentionDisplay, ForecastDisplay, GateDisplay, LossCurveDisplay]
 CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, TimeSeriesOrigins, *DISPLAYS]
 METRICS = [getattr(metrics, name) for name in metrics.__all__]
 FUNCTIONS = [from_long, make_windows, permutation_importance, unpad_sequences, *METRICS]
