@@ -91,7 +91,8 @@ OWN_PARAMETERS = {
         prediction: of the values to come, as large a share is inside, at each step ahead, as
         long as they are like those that were kept for calibration (Stankeviciute et al. 2021).
         They are around the median, or where `quantiles` has both ends of a level (0.1 and 0.9
-        for 80) around these (conformalized quantile regression, Romano et al. 2019).""",
+        for 80) around these (conformalized quantile regression, Romano et al. 2019). `predict`
+        gives these, and others if asked to.""",
     ),
     "calibration_windows": integer(
         f"""With `level`: number of windows at the end of each series that are kept from
