@@ -47,12 +47,9 @@ def radii(errors: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     return out
 
 
-def distances(
-    followed: np.ndarray, lower: np.ndarray, upper: np.ndarray, scale: np.ndarray
-) -> np.ndarray:
-    """How far values are outside [lower, upper] in units of `scale`, negative inside; NaN
-    where they are missing or the scale is 0. With two equal bounds that is the absolute error,
-    with learnt quantiles the score of conformalized quantile regression (Romano et al. 2019).
+def distances(above_lower: np.ndarray, above_upper: np.ndarray) -> np.ndarray:
+    """How far values are outside an interval, negative inside, where they are known to be so
+    far above its lower and its upper end. With two equal ends that is the absolute error, with
+    learnt quantiles the score of conformalized quantile regression (Romano et al. 2019).
     """
-    outside = np.maximum(lower - followed, followed - upper)
-    return np.divide(outside, scale, out=np.full_like(outside, np.nan), where=scale > 0)
+    return np.maximum(-above_lower, above_upper)

@@ -95,7 +95,8 @@ OWN_PARAMETERS = {
         prediction: of the values to come, as large a share is inside, at each step ahead, as
         long as they are like those that were kept for calibration (Stankeviciute et al. 2021).
         They are around the median, or where `quantiles` has both ends of a level (0.1 and 0.9
-        for 80) around these (conformalized quantile regression, Romano et al. 2019).""",
+        for 80) around these (conformalized quantile regression, Romano et al. 2019). `predict`
+        gives these, and others if asked to.""",
     ),
     "calibration_windows": integer(
         f"""With `level`: number of windows at the end of each series that are kept from
@@ -444,7 +445,7 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             columns = panel.targets, panel.known, panel.past, panel.static
             checkpoint.add_data({"y": (*columns, panel.starts, panel.lengths, panel.times)})
         # Before training, so that callbacks can predict.
-        self._panel, self._radii = self._end_of(panel), self._no_radii()
+        self._panel, self._errors = self._end_of(panel), self._no_errors()
         n_samples = min(len(pool), int(self.max_windows or AUTO_WINDOWS))
         make_trainer = functools.partial(
             WindowTrainer,

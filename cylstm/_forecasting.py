@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._arguments import check_64_bits, shown
 from ._backtest import NAIVE, BacktestMixin
-from ._conformal import distances, radii
+from ._conformal import distances, errors_needed, radii
 from ._docs import fill_docstrings
 from ._future import read_future
 from ._panel import read_panel
@@ -27,7 +27,7 @@ else:
 @fill_docstrings()
 class ForecastingMixin(BacktestMixin, _Base):
     """Forecasts of a fitted forecaster, which has its layout of windows, linear part, network,
-    quantile levels and the radii of its intervals."""
+    quantile levels and the errors that its intervals are calibrated on."""
 
     def predict(
         self,
@@ -54,8 +54,9 @@ class ForecastingMixin(BacktestMixin, _Base):
             its columns of ids and times; else an array (horizon, n_known) or data frame for
             each series.
         level : sequence of float, default=None
-            Which of the levels of fit to give intervals for, in percent: all if None, none if
-            ().
+            Which intervals to give, in percent: those of the parameter `level` if None, none
+            if (). Others are possible too, up to the level of n / (n + 1) that the n windows
+            kept for calibration reach.
 
         Returns
         -------
@@ -228,11 +229,13 @@ class ForecastingMixin(BacktestMixin, _Base):
         if level is None:
             return self._levels
         levels = self._check_levels(level, "level")
-        unknown = [q for q in levels if q not in self._levels]
-        if unknown:
+        n_errors = len(self._errors["model"])
+        needed = errors_needed(levels) if levels else 0
+        if needed > n_errors:
             raise ValueError(
-                f"level={shown(level)}: intervals of {unknown[0]:g}% were not calibrated. "
-                f"Fit with level, which was {shown(self._levels)}."
+                f"level={shown(level)}: an interval of {max(levels):g}% needs {needed} "
+                f"windows to calibrate it on, but fit kept {n_errors}. Fit with "
+                f"level={max(levels):g}; it was {shown(self.level)}."
             )
         return levels
 
@@ -266,31 +269,35 @@ class ForecastingMixin(BacktestMixin, _Base):
             return median, median
         return tuple(values[..., k] for k in found)
 
-    def _no_radii(self):
-        """Those of intervals that have not been calibrated: infinite."""
+    def _no_errors(self):
+        """Errors of a model that has not been calibrated: none, and intervals are infinite."""
         layout = self._layout
-        shape = len(self._levels), layout.horizon, layout.n_targets
-        return {name: np.full(shape, np.inf) for name in ("model", *NAIVE)}
+        shape = 0, layout.horizon, layout.n_targets
+        errors = {name: np.empty(shape) for name in NAIVE}
+        return {"model": np.empty((*shape, len(self._quantile_levels))), **errors}
 
     def _calibrate(self, panel):
-        """Radii of the intervals, of forecasts and of naive ones, from the last windows."""
+        """Errors on the last windows, of each quantile and of naive forecasts, in units of the
+        scale; NaN where that is 0. Of them the radii of all intervals follow."""
+        self._errors = self._no_errors()
         if not self._levels:
             return
         counts = np.full(len(panel), self.calibration_windows_)
         inputs, windows = self._last_windows(panel, counts)
         followed, scale = inputs.followed(windows), windows.scale[:, None]
+        scale = np.where(scale > 0, scale, np.nan)
         values = self._forecast(inputs, windows)
-        ends = {"model": [self._ends(values, level) for level in self._levels]}
+        self._errors["model"] = (followed[..., None] - values) / scale[..., None]
         for name, baseline in NAIVE.items():
             forecast = inputs.baseline(baseline, windows.series, windows.origins)
-            ends[name] = [(forecast, forecast)] * len(self._levels)
-        for name, of_levels in ends.items():
-            self._radii[name] = np.concatenate(
-                [
-                    radii(distances(followed, lower, upper, scale), [level])
-                    for level, (lower, upper) in zip(self._levels, of_levels, strict=True)
-                ]
-            )
+            self._errors[name] = (followed - forecast) / scale
+
+    def _radius(self, name, level):
+        """(horizon, n_targets) by how many scales an interval of the model, or of a naive
+        forecast, reaches beyond its ends."""
+        errors = self._errors[name]
+        ends = self._ends(errors, level) if name == "model" else (errors, errors)
+        return radii(distances(*ends), [level])[0]
 
     def _output_names(self, levels):
         ends = [f"y_hat-{end}-{level:g}" for level in levels for end in ("lo", "hi")]
@@ -310,7 +317,7 @@ class ForecastingMixin(BacktestMixin, _Base):
 
     def _interval(self, name, level, lower, upper, scale, block=0):
         """Both ends, widened by the calibrated radius."""
-        radius = self._radii[name][self._levels.index(level)]
+        radius = self._radius(name, level)
         if block:
             radius = np.sqrt(np.square(radius) + block * np.square(radius[-1]))
         # A constant window's scale is 0, and its interval is of no width.

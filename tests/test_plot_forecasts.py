@@ -188,7 +188,7 @@ def test_several_targets():
     assert titles[1:3] == ["series 0, column 1", "series 1, column 0"]
     frame = forecaster(season=None).backtest(y, n_windows=1)
     tested = ForecastDisplay.from_backtest(frame, history=y)
-    assert [ax.get_title() for ax in tested.axes_] == ["y, column 0", "y, column 1"]
+    assert [ax.get_title() for ax in tested.axes_] == ["y, column a", "y, column b"]
     np.testing.assert_array_equal(values_of(tested.lines_[1]["y"]), -Y[-H:])
     np.testing.assert_array_equal(values_of(tested.lines_[1]["history"]), -Y[-3 * H :])
 
