@@ -49,8 +49,8 @@ def c_files(name):
     return sorted(path for pattern in EXTENSIONS[name] for path in SOURCE.glob(pattern))
 
 
-# On Linux what only profilers and debuggers read is left out, 8% of what is installed: names of
-# functions and tables for unwinding the stack; and the padding between parts of the file.
+# On Linux what only profilers and debuggers read is left out, 8% of what is installed: names
+# of functions and tables for unwinding the stack; and padding between parts of the file.
 STRIPPED = sys.platform == "linux" and not SYMBOLS
 STRIP_FLAGS = ["-Wl,-s", "-Wl,-z,noseparate-code"] if STRIPPED else []
 UNWIND_FLAGS = ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"] if STRIPPED else []

@@ -80,8 +80,8 @@ def forecast_sunspots():
     actual, persistence = counts[first:], counts[first - 1 : -1]
     inside = coverage(actual, lower, upper)
     print(
-        f"\nTest RMSE, LSTMForecaster after {seconds:.1f} s (context of {model.context_} years, "
-        f"{CALIBRATION_YEARS} windows for calibration, else defaults):"
+        f"\nTest RMSE, LSTMForecaster after {seconds:.1f} s (context of {model.context_} "
+        f"years, {CALIBRATION_YEARS} windows for calibration, else defaults):"
     )
     print(f"  persistence     {root_mean_squared_error(actual, persistence):.1f}")
     print(f"  LSTMForecaster  {root_mean_squared_error(actual, forecast):.1f}")

@@ -334,7 +334,7 @@ def test_bad_arguments_for_a_backtest(frame, settings, message):
     [
         ({"ids": 3}, "ids=[3]: there is no series 3. The series are ['s0', 's1', 's2']"),
         ({"n_history": 1.5}, "n_history=1.5 must be an int of at least 0"),
-        ({"level": 90}, "level=90: intervals of 90% were not calibrated"),
+        ({"level": 99.99}, "level=99.99: an interval of 99.99% needs 9999 windows"),
         ({"actual": long_frame()}, "actual has no value at the times that are forecast"),
         ({"actual": [Y, Y]}, "actual has no series 's0'. Its series are ['series 0'"),
         ({"actual": long_frame(zone="UTC")}, "actual has dates in the time zone UTC, but"),
