@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -43,6 +44,9 @@ EXTENSIONS = {
     ],
     "_updates": [],
 }
+
+# What Cython needs for memoryviews: in a module that the others share, not in each of them.
+SHARED = "_cyutility"
 
 
 def c_files(name):
@@ -240,6 +244,7 @@ class BuildExtensions(build_ext):
         key = digest(
             Cython.__version__,
             DIRECTIVES,
+            SHARED,
             blas_int,
             declarations.read_text(),
             *texts([*modules, *(SOURCE / "cylstm").glob("*.pxd")]),
@@ -248,6 +253,8 @@ class BuildExtensions(build_ext):
         for module in modules:
             made = generated / module.with_suffix(".c")
             sources[f"cylstm.{module.stem}"] = [made, *c_files(module.stem)]
+        shared = generated / SOURCE / "cylstm" / f"{SHARED}.c"
+        sources[f"cylstm.{SHARED}"] = [shared]
         made = [files[0] for files in sources.values()]
         if self.force or not all(is_current(path, key) for path in made):
             for path in made:
@@ -260,6 +267,11 @@ class BuildExtensions(build_ext):
                 build_dir=str(generated),
                 compiler_directives=DIRECTIVES,
                 force=True,
+                shared_utility_qualified_name=f"cylstm.{SHARED}",
+            )
+            shared.parent.mkdir(parents=True, exist_ok=True)
+            subprocess.run(
+                [sys.executable, "-m", "cython", f"--generate-shared={shared}"], check=True
             )
             for path in made:
                 mark_current(path, key)
@@ -333,7 +345,9 @@ setup(
             include_dirs=INCLUDE_DIRS,
         )
         for name in EXTENSIONS
-    ],
+    ]
+    # Its source is made when it is built.
+    + [Extension(f"cylstm.{SHARED}", [], include_dirs=INCLUDE_DIRS)],
     cmdclass={"build_ext": BuildExtensions},
     # A plain path entry: the default finder loses to a directory of this name, such as the
     # clone itself seen from the directory above it.
