@@ -585,9 +585,13 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         of each that are for calibration."""
         if not self._levels:
             return panel.lengths, 0
-        needed = ERRORS_PER_LEAST * errors_needed(self._levels)
-        n = max(int(self.calibration_windows), -(-needed // len(panel)))
-        return np.maximum(panel.lengths - self._layout.horizon - n + 1, 0), n
+        layout, needed = self._layout, errors_needed(self._levels)
+        for times in range(ERRORS_PER_LEAST, 0, -1):
+            n = max(int(self.calibration_windows), -(-times * needed // len(panel)))
+            left = np.maximum(panel.lengths - layout.horizon - n + 1, 0)
+            if left.max() > layout.least + layout.horizon:
+                break
+        return left, n
 
     def _keep_for_validation(self, lengths):
         """Steps of each series to train on, and the number of windows of each that are held

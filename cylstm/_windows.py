@@ -401,25 +401,27 @@ class SeriesInputs:
 
     def linear_inputs(self, windows: Windows, target: int, unit: float) -> np.ndarray:
         """(n, p) what a linear model of one target sees of the windows: its scaled values, the
-        columns known over context and horizon, and what is constant in a window. Of the
-        columns, those of the horizon and the mean of those of the context are there a second
-        time, in units of the window's scale over `unit`: what they add to the series may go
-        with its scale or not."""
+        user's columns known over context and horizon, those of the calendar over the horizon,
+        and what is constant in a window. Of the user's columns, those of the horizon and the
+        mean of those of the context are there a second time, in units of the window's scale
+        over `unit`: what they add to the series may go with its scale or not."""
         rows, inside = self._rows(windows, slice(None))
         values = self.filled[rows, target] - windows.center[:, target, None]
         inverse = _inverse(windows.scale[:, target, None])
         values *= inverse
         groups = [np.where(inside, values, 0)]
         if self._known.shape[1]:
+            n_own = self.panel.known.shape[1]  # the calendar's follow, and repeat themselves
             steps = np.arange(self.layout.horizon)
             after = (self.starts[windows.series] + windows.origins)[:, None] + steps
-            before = np.where(inside[:, :, None], self._known[rows], 0)
             there = after < self._ends[windows.series, None]
             ahead = self._known[np.where(there, after, 0)]
             ahead = np.where(there[:, :, None], ahead, 0)  # the mean where that is beyond
-            both = [x.reshape(len(windows), -1) for x in (before, ahead)]
+            before = np.where(inside[:, :, None], self._known[:, :n_own][rows], 0)
             mean = before.sum(axis=1) / windows.lengths[:, None]
-            groups += [*both, *(x * (unit * inverse) for x in (both[1], mean))]
+            both = [x.reshape(len(windows), -1) for x in (before, ahead)]
+            own = ahead[:, :, :n_own].reshape(len(windows), -1)
+            groups += [*both, *(x * (unit * inverse) for x in (own, mean))]
         groups += [windows.change[:, target, None], self._static[windows.series]]
         return np.concatenate(groups, axis=1)
 

@@ -409,8 +409,8 @@ class TestIntervals:
         np.testing.assert_array_equal(model.predict(Y, level=50), forecast[:, [0, 3, 4, 5, 6]])
         np.testing.assert_array_equal(model.predict(Y, level=()), forecast[:, [0, 5, 6]])
         assert model.predict(Y, level=(50, 80)).shape == (3, 7)
-        with pytest.raises(ValueError, match="level=90: intervals of 90% were not calibrated"):
-            model.predict(Y, level=90)
+        with pytest.raises(ValueError, match="level=99: an interval of 99% needs 99 windows"):
+            model.predict(Y, level=99)
 
     def test_quantiles_never_cross(self):
         model = forecaster(quantiles=np.linspace(0.05, 0.95, 19), linear=False)
