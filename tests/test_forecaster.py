@@ -424,8 +424,10 @@ class TestIntervals:
         assert forecaster(level=80).fit(PANEL * 4).calibration_windows_ == 2
         assert forecaster(level=80, calibration_windows=5).fit(PANEL).calibration_windows_ == 5
         assert forecaster().fit(Y).calibration_windows_ == 0
-        with pytest.raises(ValueError, match="level=95 keeps the last 40 steps of each"):
-            forecaster(level=95).fit(Y[:44])
+        # Twice as many as the level needs, or where that leaves nothing just as many.
+        assert forecaster(level=95).fit(Y[:44]).calibration_windows_ == 19
+        with pytest.raises(ValueError, match="level=95 keeps the last 21 steps of each"):
+            forecaster(level=95).fit(Y[:25])
 
     def test_too_few_errors_give_infinite_intervals(self):
         y = np.r_[Y[:60], np.full(10, np.nan)]  # none of the last windows is followed by any
