@@ -18,7 +18,7 @@ def test_examples(tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(README.parent / "examples")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 11
+    assert len(blocks) == 13
     if importlib.util.find_spec("sklearn.callback") is None:  # scikit-learn < 1.9
         blocks = [block for block in blocks if "sklearn.callback" not in block]
     names = {}
@@ -68,6 +68,10 @@ def test_the_tables_name_every_parameter():
     for name in of_texts - own:
         default = LSTMLanguageModel().get_params()[name]
         assert LSTMClassifier().get_params()[name] == default
+    of_series, own = LSTMForecaster().get_params(), documented("Forecasting")
+    assert own <= of_series.keys() <= own | of_y
+    for name in of_series.keys() - own:
+        assert of_series[name] == LSTMRegressor().get_params()[name], name
 
 
 @pytest.mark.parametrize(
