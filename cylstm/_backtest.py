@@ -147,6 +147,8 @@ class BacktestMixin(_Base):
         """
         forecasts = self._backtest(y, n_windows, step, refit)
         actual = forecasts.by_target(forecasts.followed)
+        if np.isnan(actual).all():
+            raise ValueError("y has no value in the steps that are forecast.")
         histories, season = forecasts.histories(), forecasts.season
         rows: dict[str, list[Any]] = {"model": []}
         for name in ("y_hat", *NAIVE):

@@ -217,5 +217,7 @@ def test_origins_before_which_there_is_too_little():
         model.score([Y, Y[:4]])
     with pytest.raises(ValueError, match="y has 0 steps before an origin"):
         model.score(np.r_[np.full(30, np.nan), Y[:3]])
+    with pytest.raises(ValueError, match="y has no value in the steps that are forecast"):
+        forecaster().evaluate(np.r_[Y[:-9], np.full(9, np.nan)])
     with pytest.raises(ValueError, match="'horizon' parameter"):
         forecaster(horizon=0).backtest(Y)

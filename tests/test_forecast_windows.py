@@ -287,7 +287,7 @@ class TestPool:
         for n in (5, 1990):
             origins = pool.draw(n, np.random.RandomState(0)).origins
             assert len(np.unique(origins)) == n
-            assert abs(np.corrcoef(np.arange(n), origins)[0, 1]) < 0.9 if n == 5 else 0.1
+            assert abs(np.corrcoef(np.arange(n), origins)[0, 1]) < (0.9 if n == 5 else 0.1)
 
 
 def test_windows_are_not_copied():

@@ -31,7 +31,16 @@ from sklearn.model_selection import GridSearchCV
 from cylstm import LSTMForecaster, TimeSeriesOrigins
 from cylstm._training import NonFiniteLossError
 
-SHIFTED = pd.Series(Y, dates(len(Y)))
+
+def gap(x, which):
+    """20 more steps, in which some columns are missing but for the last target."""
+    more = x[-20:].copy()
+    more[:, which] = np.nan
+    more[-9:, 0] = x[-9:, 0]
+    return more
+
+
+WITH_DATES = pd.Series(Y, dates(len(Y)))
 
 
 class TestForms:
@@ -113,14 +122,14 @@ class TestForms:
             assert_same(np.asarray(forecaster().fit(y).predict()), expected)
 
     def test_the_season_and_the_calendar_come_from_the_dates(self):
-        model = forecaster(season=None, calendar=("hour", "dayofweek")).fit(SHIFTED)
+        model = forecaster(season=None, calendar=("hour", "dayofweek")).fit(WITH_DATES)
         assert model.season_ == 24
         assert forecaster(season=None).fit(Y).season_ == 1
         # Its own name, one column, and both of all rows are read.
         assert forecaster(calendar="hour").fit(long()).predict().shape == (9, 3)
         found = model.predict()
         assert (found.index == dates(len(Y) + 3)[-3:]).all()
-        later = SHIFTED.set_axis(SHIFTED.index + pd.Timedelta("5h"))
+        later = WITH_DATES.set_axis(WITH_DATES.index + pd.Timedelta("5h"))
         assert not np.array_equal(model.predict(later), found)
 
     @pytest.mark.parametrize(
@@ -147,8 +156,20 @@ class TestSameBits:
             [holes(x, [1]) for x in SERIES],
             [holes(x, [2]) for x in SERIES],
             [np.vstack([[[np.nan] * 3 + [float(k)]] * 30, x]) for k, x in enumerate(SERIES)],
+            [np.vstack([x, gap(x, (0, 2))]) for x in SERIES],
+            [np.vstack([x, gap(x, (1,))]) for x in SERIES],
+            [np.vstack([x, gap(x, (2,))]) for x in SERIES],
         ],
-        ids=["whole", "holes", "holes in known", "holes in past", "late start"],
+        ids=[
+            "whole",
+            "holes",
+            "holes in known",
+            "holes in past",
+            "late start",
+            "gap at the end",
+            "gap in known",
+            "gap in past",
+        ],
     )
     def test_of_the_end_of_the_fitted_series(self, series):
         model = forecaster(level=80, calibration_windows=9, **INDICES).fit(series)
@@ -164,6 +185,15 @@ class TestSameBits:
         expected = model.predict()
         assert_same([model.predict(x) for x in series], expected)
         assert_same(model.predict(series[1:] * 50), expected[1:] * 50)
+
+    def test_no_value_is_carried_from_one_series_to_the_next(self):
+        series = [x[-9:].copy() for x in SERIES]
+        for x in series:
+            x[:7, 1:3] = np.nan
+        model = forecaster(**INDICES).fit([holes(x) for x in SERIES])
+        together = model.predict(series, future=FUTURE)
+        alone = [model.predict(x, future=f) for x, f in zip(series, FUTURE, strict=True)]
+        assert_same(together, alone)
 
     def test_with_any_number_of_threads(self):
         def fitted(n_jobs):
@@ -366,11 +396,11 @@ class TestFuture:
             assert (width[3:] > width[:3]).all()
 
     def test_more_steps_with_a_calendar(self):
-        model = forecaster(calendar="hour").fit(SHIFTED)
+        model = forecaster(calendar="hour").fit(WITH_DATES)
         found = model.predict(horizon=6)
         first = model.predict()
         pd.testing.assert_series_equal(found[:3], first)
-        second = model.predict(pd.concat([SHIFTED, first]))
+        second = model.predict(pd.concat([WITH_DATES, first]))
         pd.testing.assert_series_equal(found[3:], second, check_freq=False)
 
     def test_more_steps_than_past_columns_are_known_for(self):
@@ -391,7 +421,7 @@ class TestFuture:
         with pytest.raises(ValueError, match="needs dates, but the times are integers"):
             forecaster(calendar=("hour",)).fit(pd.Series(Y))
         with pytest.raises(ValueError, match="calendar=.* needs dates"):
-            forecaster(calendar=("hour",)).fit(SHIFTED).predict(Y)
+            forecaster(calendar=("hour",)).fit(WITH_DATES).predict(Y)
 
 
 class TestIntervals:
@@ -632,7 +662,7 @@ class TestScikitLearn:
         assert len(model.get_feature_names_out()) == 4
         np.testing.assert_array_equal(model.transform(Y), features[:1])
 
-    @pytest.mark.parametrize("y", [Y, SHIFTED, long()], ids=["array", "Series", "long"])
+    @pytest.mark.parametrize("y", [Y, WITH_DATES, long()], ids=["array", "Series", "long"])
     def test_grid_search_over_origins(self, y):
         grid = {"context": [4, 8], "hidden_layer_sizes": [2, (3, 3)]}
         search = GridSearchCV(forecaster(), grid, cv=TimeSeriesOrigins(2, horizon=3))
