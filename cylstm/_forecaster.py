@@ -68,14 +68,16 @@ OWN_PARAMETERS = {
     ),
     "baseline": choice(
         ["auto", *BASELINES],
-        """A simple forecast that is subtracted from what is to be forecast: 0, the last value,
-        or the values a season before. "auto": "seasonal" where season > 1, else "last".""",
+        """A simple forecast that is subtracted from what is to be forecast: "last": the last
+        value; "seasonal": the values a season before; "zero": nothing but what scaling
+        subtracts. "auto": "seasonal" where season > 1, else "last".""",
     ),
     "scaling": choice(
         SCALINGS,
         "What each window is divided by, after its mean was subtracted: "
         + "; ".join(f'"{name}": {what}' for name, what in SCALINGS.items())
-        + ". Windows that are constant are forecast by the baseline.",
+        + """. A window that is constant is divided by the mean absolute difference of its
+        series so far; a series that has always been constant is forecast to stay so.""",
     ),
     "linear": boolean(
         """Fit a linear model of the windows first (a ridge regression, solved exactly), and

@@ -311,8 +311,9 @@ class SeriesInputs:
             self.baseline(layout.baseline, series, origins),
         )
         for start in range(0, len(series), WINDOWS_AT_ONCE):
-            part = slice(start, start + WINDOWS_AT_ONCE)
-            self._measure(windows, part)
+            self._measure(windows, slice(start, start + WINDOWS_AT_ONCE))
+        if layout.baseline == "zero":
+            windows.baseline[...] = windows.center[:, None]
         return windows
 
     def baseline(self, name: str, series: np.ndarray, origins: np.ndarray) -> np.ndarray:
@@ -340,7 +341,11 @@ class SeriesInputs:
         level = np.abs(values).sum(axis=1) / count
         constant = deviation <= ROUNDING * level
         if layout.scaling == "none":
-            scale, mean, constant = np.ones_like(mean), np.zeros_like(mean), False
+            scale, mean, constant = (
+                np.ones_like(mean),
+                np.zeros_like(mean),
+                np.zeros_like(constant),
+            )
         elif layout.scaling == "standard":
             scale = deviation
         elif layout.scaling == "mean_abs":
@@ -353,13 +358,31 @@ class SeriesInputs:
             differences = np.abs(np.where(defined, self._differences[rows], 0)).sum(axis=1)
             scale = differences / np.maximum(defined.sum(axis=1), 1)
             scale = np.maximum(scale, LEAST_SCALE * deviation)
+        if np.any(constant):
+            which = constant.any(axis=1)
+            usual = self._usual_change(
+                windows.series[part][which], windows.origins[part][which]
+            )
+            scale[which] = np.where(constant[which], usual, scale[which])
         windows.center[part] = mean
-        windows.scale[part] = np.where(constant, 0, scale)
-        scale = windows.scale[part]
+        windows.scale[part] = scale
         with np.errstate(divide="ignore", invalid="ignore"):
             change = np.log(scale / np.maximum(level, scale))
         change[np.isnan(change)] = LEAST_CHANGE
         windows.change[part] = np.where(layout.ratios, np.maximum(change, LEAST_CHANGE), 0)
+
+    def _usual_change(self, series, origins):
+        """(n, n_targets) the mean absolute difference over all of a series before an origin:
+        the scale of a window that is constant; 0 where the series has always been so."""
+        out = np.zeros((len(series), self.layout.n_targets))
+        for k in np.unique(series):
+            first = self.first[k] + self.layout.season
+            rows = slice(self.starts[k] + first, self.starts[k] + self.lengths[k])
+            sums = np.cumsum(np.abs(self._differences[rows]), axis=0)
+            which = np.flatnonzero(series == k)
+            n = origins[which] - first  # 1 at least
+            out[which] = sums[n - 1] / n[:, None]
+        return out
 
     def _rows(self, windows, part):
         """(n, context) rows of some windows, at the right, and which of them are inside."""

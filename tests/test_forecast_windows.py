@@ -128,13 +128,13 @@ class TestWindows:
             inputs = SeriesInputs(layout(panel, horizon=6, baseline=name), panel)
             windows = inputs.make_windows(np.array([0, 1]), np.array([20, 30]))
             expected = {
-                "zero": np.zeros((2, 6)),
+                "zero": [[Y[12:20].mean()] * 6, [PANEL[1][22:30].mean()] * 6],
                 "last": [[Y[19]] * 6, [PANEL[1][29]] * 6],
                 "seasonal": [
                     [*y[n - 4 : n], *y[n - 4 : n - 2]] for y, n in ((Y, 20), (PANEL[1], 30))
                 ],
             }
-            np.testing.assert_array_equal(windows.baseline[:, :, 0], expected[name])
+            np.testing.assert_allclose(windows.baseline[:, :, 0], expected[name])
 
     def test_scales(self):
         panel = read_panel(Y, ColumnRoles())
@@ -198,6 +198,12 @@ class TestWindows:
         followed = inputs.followed(windows)[0, :, 0]
         assert followed[0] == Y[69]
         assert np.isnan(followed[1:]).all()
+
+    def test_a_constant_window_in_a_series_that_changes(self):
+        y = np.r_[Y[:30], np.full(10, Y[29])]
+        panel = read_panel([Y, y], ColumnRoles())
+        windows = SeriesInputs(layout(panel), panel).make_windows(np.array([1]), np.array([40]))
+        np.testing.assert_allclose(windows.scale, np.abs(y[4:] - y[:-4]).mean())
 
     def test_a_constant_window(self):
         panel = read_panel(np.r_[np.full(20, 0.1 + 0.2), Y], ColumnRoles())
