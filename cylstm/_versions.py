@@ -23,8 +23,8 @@ class OtherVersionWarning(InconsistentVersionWarning):
         return (
             f"This {self.estimator_name} was pickled by cylstm "
             f"{self.original_sklearn_version}, and this is cylstm "
-            f"{self.current_sklearn_version}: it may fail or give other results. Fit it again, or "
-            "unpickle it with the version that pickled it."
+            f"{self.current_sklearn_version}: it may fail or give other results. Fit it "
+            "again, or unpickle it with the version that pickled it."
         )
 
 
