@@ -8,7 +8,7 @@ import numpy as np
 
 from ._arguments import shown
 from ._classifier import LSTMClassifier
-from ._from_weights import OF_WEIGHTS, check_free, fitted_model, plain_arrays
+from ._from_weights import OF_WEIGHTS, check_free, fitted_model
 from ._network import DIRECTIONS
 from ._plan import CELLS
 from ._regressor import LSTMRegressor
@@ -21,8 +21,6 @@ GATES = {"lstm": "ifgo", "gru": "zrn", "gru_v1": "zrn"}
 PLAIN = {"go_backwards": False, "stateful": False, "return_state": False}
 # Without an effect on predictions.
 IDLE = ("InputLayer", "Dropout", "SpatialDropout1D", "GaussianNoise")
-# Activations of the head -> of a regressor the loss, of a classifier None.
-HEADS = {"linear": "squared_error", "exponential": "poisson", "softmax": None, "sigmoid": None}
 
 
 def from_keras(
@@ -73,28 +71,12 @@ def from_keras(
     for layer in _chain(model):
         found.add(type(layer).__name__, layer.get_config(), layer.get_weights())
     weights, settings, activation = found.result()
-    if activation not in HEADS:
-        raise ValueError(
-            f'Dense has activation="{activation}"; it must be one of {", ".join(HEADS)}.'
-        )
-    loss, classifies = HEADS[activation], classes is not None or multilabel
-    if loss is None and not classifies:
-        raise ValueError(
-            f'Dense has activation="{activation}", as classifiers do: give classes, the '
-            "labels of its outputs, or multilabel=True."
-        )
-    wrong = "softmax" if multilabel else "sigmoid" if len(weights["head.bias"]) > 1 else None
-    if classifies and activation in ("exponential", wrong):
-        raise ValueError(
-            f'Dense has activation="{activation}" and {len(weights["head.bias"])} outputs, '
-            f"which are not the scores of {'labels' if multilabel else 'classes'}."
-        )
-    if not classifies:
-        settings["loss"] = loss
-    n_inputs = weights["layers.0.weight_ih"].shape[1]
-    weights, settings["dtype"] = plain_arrays(weights)
+    if classes is None and not multilabel:
+        settings["loss"] = _regression_loss(activation)
+    else:
+        _check_scores(activation, len(weights["head.bias"]), multilabel)
     return fitted_model(
-        weights, n_inputs, classes=classes, multilabel=multilabel, **settings | parameters
+        weights, classes=classes, multilabel=multilabel, **settings | parameters
     )
 
 
@@ -164,6 +146,33 @@ def to_keras(model: LSTMRegressor | LSTMClassifier, *, mask_value: float | None 
     return network
 
 
+def _regression_loss(activation):
+    """The loss whose predictions are what the head's activation makes of scores."""
+    losses = {"linear": "squared_error", "exponential": "poisson"}
+    if activation in ("softmax", "sigmoid"):
+        raise ValueError(
+            f'Dense has activation="{activation}", as classifiers do: give classes, the '
+            "labels of its outputs, or multilabel=True."
+        )
+    if activation not in losses:
+        raise ValueError(
+            f'Dense has activation="{activation}", which no estimator has; it must be '
+            "linear, exponential, softmax or sigmoid."
+        )
+    return losses[activation]
+
+
+def _check_scores(activation, n_scores, multilabel):
+    """Refuse activations that do not go with so many scores of classes or labels."""
+    link = "sigmoid" if multilabel or n_scores == 1 else "softmax"
+    if activation not in ("linear", link):
+        what = "labels" if multilabel else "classes"
+        raise ValueError(
+            f'Dense has activation="{activation}"; to be {n_scores} score(s) of {what} its '
+            f"outputs must have {link} or linear."
+        )
+
+
 def _chain(model):
     """The layers of a model in which they follow each other."""
     if not hasattr(model, "layers") or not hasattr(model, "get_config"):
@@ -203,8 +212,9 @@ class _Layers:
         elif kind in ("LSTM", "GRU", "Bidirectional"):
             self._add_recurrent(kind, config, arrays)
         elif kind == "GlobalAveragePooling1D":
-            if not self._recurrent or "pooling" in self._settings:
+            if not self._recurrent:
                 raise self._unexpected(kind, "it must follow an LSTM or GRU")
+            self._check_steps(kind)
             self._settings["pooling"] = "mean"
         elif kind == "TimeDistributed" and config["layer"]["class_name"] == "Dense":
             self._add_head(config["layer"]["config"], arrays)
@@ -239,8 +249,7 @@ class _Layers:
             if config["merge_mode"] != "concat":
                 merge_mode = shown(config["merge_mode"])
                 raise self._unexpected(kind, f"merge_mode={merge_mode} is not concat")
-        if "pooling" in self._settings:
-            raise self._unexpected(kind, "it cannot follow pooling")
+        self._check_steps(kind)
         layers = [self._read_settings(*part, backward=k == 1) for k, part in enumerate(parts)]
         if layers[0] != layers[-1]:
             raise self._unexpected(kind, "its directions differ")
@@ -270,6 +279,12 @@ class _Layers:
             "n_units": config["units"],
             "per_step": config["return_sequences"],
         }
+
+    def _check_steps(self, kind):
+        """Refuse a layer of sequences where there are none."""
+        pooled = "pooling" in self._settings
+        if pooled or not all(layer["per_step"] for layer in self._recurrent):
+            raise self._unexpected(kind, "what is before it returns no sequences")
 
     def _add_head(self, config, arrays):
         if not self._recurrent:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ._arguments import shown
 from ._classifier import LSTMClassifier
-from ._from_weights import check_free, fitted_model, plain_arrays
+from ._from_weights import check_free, fitted_model
 from ._regressor import LSTMRegressor
 from ._to_weights import check_exports, head_of
 
@@ -53,7 +53,8 @@ def from_torch(
         first. If None, there must be only one.
     embedding : str or None, default=None
         Name of the torch.nn.Embedding before it. If None, the only weight without a bias that
-        has as many columns as the LSTM has inputs, if there is one.
+        has as many columns as the LSTM has inputs, if there is one and `prefix` and `head` are
+        not both given.
     classes : array-like of shape (n_classes,), default=None
         Labels of the head's scores, in their order, for an LSTMClassifier. Two classes may
         have one score, that of the second one, or two.
@@ -113,21 +114,21 @@ def from_torch(
     ]
     n_features *= 1 + settings["bidirectional"]
     weights["head.weight"], weights["head.bias"] = _read_head(state, head, n_features)
-    embedding = embedding or _find_embedding(state, n_inputs)
+    named = prefix is not None and head is not None
+    if embedding is None and not named:
+        embedding = _find_embedding(state, n_inputs)
     if embedding is not None:
         weights["embedding.weight"] = table = state.take(_join(embedding, "weight"))
         settings |= {"vocabulary_size": len(table), "embedding_dim": n_inputs}
-    if state.left and (prefix is None or head is None):
+    if state.left and not named:
         raise ValueError(
             f"source has weights besides those of the LSTM or GRU and the head: "
             f"{', '.join(state.left)}. If the model is right without them, name what is to be "
             f"taken with prefix={shown(prefixes[0] if len(prefixes) == 1 else prefixes)} and "
             "head."
         )
-    weights, dtype = plain_arrays(weights)
-    settings["dtype"] = dtype
     return fitted_model(
-        weights, n_inputs, classes=classes, multilabel=multilabel, **settings | parameters
+        weights, classes=classes, multilabel=multilabel, **settings | parameters
     )
 
 

@@ -59,13 +59,16 @@ def torch_case(cell, n_scores, told, *, embedding=False, dtype=torch.float64, **
     }
 
 
-def keras_case(layers, told, *, tokens=False, dtype="float32"):
+def keras_case(layers, told, *, tokens=False):
     rng = np.random.default_rng(0)
-    keras.config.set_floatx(dtype)
     model = keras.Sequential([keras.Input((None,) if tokens else (None, I)), *layers()])
     for layer in model.layers:
         layer.set_weights([rng.normal(scale=0.5, size=v.shape) for v in layer.get_weights()])
-    x = rng.integers(V, size=(N, T)) if tokens else rng.normal(size=(N, T, I)).astype(dtype)
+    x = (
+        rng.integers(V, size=(N, T))
+        if tokens
+        else rng.normal(size=(N, T, I)).astype(np.float32)
+    )
     outputs = keras.ops.convert_to_numpy(model(x))
     described = [(type(layer).__name__, layer.get_config()) for layer in model.layers]
     return {
@@ -119,7 +122,6 @@ def main():
                 layers.Dense(3, activation="softmax"),
             ],
             labels,
-            dtype="float64",
         ),
         "keras lstm, no bias, every step": keras_case(
             lambda: [
@@ -127,7 +129,6 @@ def main():
                 layers.TimeDistributed(layers.Dense(1, use_bias=False)),
             ],
             {},
-            dtype="float64",
         ),
         "keras gru, tokens": keras_case(
             lambda: [
@@ -146,7 +147,9 @@ def main():
                 layers.Dense(3, activation="sigmoid"),
             ],
             {"multilabel": True},
-            dtype="float64",
+        ),
+        "keras gru, no bias": keras_case(
+            lambda: [layers.GRU(H, use_bias=False), layers.Dense(2)], {}
         ),
         "keras gru, 2 layers": keras_case(
             lambda: [
@@ -155,7 +158,6 @@ def main():
                 layers.Dense(2, activation="softmax"),
             ],
             {"classes": ["no", "yes"]},
-            dtype="float64",
         ),
     }
     np.savez_compressed(

@@ -4,13 +4,15 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
+from sklearn.utils import check_random_state
 
 from cylstm import LSTMClassifier, LSTMLanguageModel, LSTMRegressor
 from cylstm.interop import from_keras, from_torch, to_keras, to_torch
@@ -98,6 +100,42 @@ def test_models_predict_what_they_are_made_of_predicts(name):
     assert_same(actual, expected, dtype)
 
 
+def y_lacks_classes(model, y):
+    return not model._multilabel and len({*np.hstack(y).tolist()}) < len(model.classes_)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_models_can_do_what_fitted_ones_can(name):
+    case = GOLDEN[name]
+    program, told = name.partition(" ")[0], json.loads(str(case["told"]))
+    make = from_torch if program == "torch" else from_keras
+    model = make(stored(case, program), **told, random_state=0)
+    X = ragged(case["x"], case["lengths"])
+    y = model.predict(X)
+    if not model.bidirectional:
+        stream = model.stream()
+        for x_t in X[2]:
+            step = stream.step(x_t)
+        last = y[2][-1] if model.return_sequences else y[2]
+        if is_classifier(model):
+            assert step == last
+        else:
+            np.testing.assert_allclose(step[0], last, rtol=1e-6)
+    assert model.score(X, y) == 1
+    if not (is_classifier(model) and y_lacks_classes(model, y)):
+        again = clone(model).set_params(max_iter=1).fit(X, y)
+        form = model._input_format.form  # of arrays or lists, which both are read
+        assert replace(again._input_format, form=form) == model._input_format
+        assert again.n_features_in_ == model.n_features_in_
+        assert again._network.architecture == model._network.architecture
+        assert {*vars(again)} == {*vars(model)}
+    for k in (1, 2):
+        model.partial_fit(X, y)
+        assert model.n_iter_ == k
+        assert np.isfinite(model.loss_)
+    assert model.t_ == 2 * len(X)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [{}, {"solver": "sgd", "learning_rate": "adaptive"}, {"learning_rate": "cosine"}],
@@ -107,8 +145,10 @@ def test_training_goes_on_from_the_weights(parameters):
     X, y = ragged(case["x"], case["lengths"]), case["outputs"] + 1.0
     model = from_torch(stored(case, "torch"), random_state=0, max_iter=3, **parameters)
     assert model.n_iter_ == model.t_ == 0
-    assert model.loss_curve_ == [] and np.isnan(model.loss_)
-    assert model.y_offset_.tolist() == [0, 0] and model.y_scale_.tolist() == [1, 1]
+    assert np.isnan(model.loss_)
+    assert model.loss_curve_ == []
+    assert model.y_offset_.tolist() == [0, 0]
+    assert model.y_scale_.tolist() == [1, 1]
     before = model.predict(X)
     copied = pickle.loads(pickle.dumps(model))
     model.partial_fit(X, y)
@@ -125,9 +165,10 @@ def test_training_does_not_draw_from_the_global_random_state():
     case = GOLDEN["torch lstm"]
     X, y = ragged(case["x"], case["lengths"]), case["outputs"]
     model = from_torch(stored(case, "torch"))
-    state = np.random.get_state()[1].copy()
+    drawn_from = check_random_state(None)
+    before = drawn_from.get_state()[1].copy()
     model.partial_fit(X, y)
-    np.testing.assert_array_equal(np.random.get_state()[1], state)
+    np.testing.assert_array_equal(drawn_from.get_state()[1], before)
 
 
 def test_of_bare_arrays_what_is_taken_can_be_named():
@@ -138,6 +179,7 @@ def test_of_bare_arrays_what_is_taken_can_be_named():
         **{name.replace("encoder", "other"): 2 * value for name, value in state.items()},
         **state,
         "norm.running_mean": np.zeros(3),
+        "mix.weight": np.zeros((9, 3)),  # which might be of an embedding
     }
     for prefix in ("encoder", "encoder."):
         model = from_torch(more, "out", prefix=prefix)
@@ -196,12 +238,12 @@ def without(*names):
         (
             GIVEN | {"fc.weight": np.zeros((7, 4)), "fc.bias": np.zeros(7)},
             {},
-            r"as many inputs as the LSTM or GRU has outputs, 4, but has several: \['out.', 'fc",
+            r"LSTM or GRU has outputs, 4, but has several: \['out.', 'fc",
         ),
         (
             GIVEN | {"fc.weight": np.zeros((7, 2)), "fc.bias": np.zeros(7)},
             {},
-            r"besides those of the LSTM or GRU and the head: fc.weight, fc.bias. .* prefix='lstm",
+            r"of the LSTM or GRU and the head: fc.weight, fc.bias. .* prefix='lstm",
         ),
         (
             GIVEN | {"a.weight": np.zeros((7, I)), "b.weight": np.zeros((8, I))},
@@ -229,9 +271,9 @@ def without(*names):
         ),
         (GIVEN | {"out.weight": np.zeros((3, 4))}, {}, r"they have \(3, 4\) and \(2,\)"),
         (
-            GIVEN | {"lstm.weight_ih_l0": np.array([["a"] * I] * 16)},
+            GIVEN | {"out.weight": np.array([["a"] * 4] * 2)},
             {},
-            "",
+            "head.weight has dtype <U1; expected numbers",
         ),
         (GIVEN, {"cell": "gru", "bidirectional": True}, "cell, bidirectional cannot be given"),
         (GIVEN, {"layer_norm": True}, "Weights are missing: layers.0.bias_c, layers.0.norm_c"),
@@ -276,10 +318,8 @@ def test_layers_that_differ_are_refused():
 
 @pytest.mark.parametrize("make", [from_torch, from_keras, to_torch, to_keras])
 def test_other_types_are_refused(make):
-    with pytest.raises(TypeError, match="of type (int|LSTMLanguageModel)"):
+    with pytest.raises(TypeError, match="of type int; expected a "):
         make(3)
-    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
-        make(GIVEN, colour=3)
 
 
 def keras_model(*layers):
@@ -336,7 +376,11 @@ STEPS = ("LSTM", {"return_sequences": True})
         ([STEPS, ("GlobalMaxPooling1D", {}), DENSE], {}, "layer GlobalMaxPooling1D that"),
         ([STEPS, ("Masking", {}), DENSE], {}, "Masking .* it may be the first layer alone"),
         ([("GlobalAveragePooling1D", {}), DENSE], {}, "it must follow an LSTM or GRU"),
-        ([STEPS, ("GlobalAveragePooling1D", {}), LSTM, DENSE], {}, "cannot follow pooling"),
+        (
+            [STEPS, ("GlobalAveragePooling1D", {}), LSTM, DENSE],
+            {},
+            "what is before it returns no",
+        ),
         (
             [("LSTM", {"activation": "elu"}), DENSE],
             {},
@@ -345,16 +389,20 @@ STEPS = ("LSTM", {"return_sequences": True})
         (
             [("LSTM", {"recurrent_activation": "hard_sigmoid"}), DENSE],
             {},
-            "layer LSTM that cannot be read: recurrent_activation='hard_sigmoid' is not sigmoid",
+            "LSTM that cannot be read: recurrent_activation='hard_sigmoid' is not sigmoid",
         ),
         ([("LSTM", {"go_backwards": True}), DENSE], {}, "go_backwards=True is not False"),
         ([("LSTM", {"stateful": True}), DENSE], {}, "stateful=True is not False"),
         ([STEPS, ("GRU", {}), DENSE], {}, r"differ in cell: \['lstm', 'gru_v1'\]"),
-        ([LSTM, LSTM, DENSE], {}, "return_sequences=False, but"),
+        (
+            [LSTM, LSTM, DENSE],
+            {},
+            "a layer LSTM that .* what is before it returns no sequences",
+        ),
         (
             [LSTM, ("GlobalAveragePooling1D", {}), DENSE],
             {},
-            "return_sequences=False, but",
+            "GlobalAveragePooling1D that .* what is before it returns no sequences",
         ),
         (
             [("Bidirectional", both_ways(merge_mode="sum")), DENSE],
@@ -370,28 +418,28 @@ STEPS = ("LSTM", {"return_sequences": True})
         (
             [LSTM, ("Dense", {"activation": "relu"})],
             {},
-            'activation="relu"; it must be one of',
+            'activation="relu", which no estimator has',
         ),
         ([LSTM, ("Dense", {"activation": "softmax"})], {}, "as classifiers do: give classes"),
         (
             [LSTM, ("Dense", {"activation": "softmax"})],
             {"multilabel": True},
-            'activation="softmax" and 2 outputs, which are not the scores of labels',
+            'activation="softmax"; to be 2 score.s. of labels its outputs must have sigmoid',
         ),
         (
             [LSTM, ("Dense", {"activation": "sigmoid"})],
             {"classes": [0, 1]},
-            'activation="sigmoid" and 2 outputs, which are not the scores of classes',
+            'activation="sigmoid"; to be 2 score.s. of classes its outputs must have softmax',
         ),
         (
             [LSTM, ("Dense", {"activation": "softmax", "units": 1})],
             {"classes": [0, 1]},
-            'activation="softmax" and 1 outputs, which are not the scores of classes',
+            'activation="softmax"; to be 1 score.s. of classes its outputs must have sigmoid',
         ),
         (
             [LSTM, ("Dense", {"activation": "exponential"})],
             {"classes": [0, 1]},
-            'activation="exponential" and 2 outputs, which are not',
+            'activation="exponential"; to be 2 score',
         ),
         ([LSTM, DENSE], {"pooling": "mean"}, "pooling cannot be given"),
         (
@@ -438,7 +486,7 @@ def fitted(target, **parameters):
     model = cls(random_state=0, dtype="float64", **parameters)
     model.fit(ragged(TOKENS if tokens else X), y)
     rng = np.random.default_rng(3)
-    for name, view in model.weights_.items():
+    for view in model.weights_.values():
         view += rng.normal(scale=0.3, size=view.shape)
     return model
 
@@ -560,8 +608,16 @@ def test_torch_layers_of_their_own_and_in_any_precision():
     np.testing.assert_allclose(halves.predict(X), predicted, atol=0.02)
 
 
+@pytest.fixture
+def keras(monkeypatch):
+    """Keras, where it and its backend are. With this backend it multiplies in float32."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    pytest.importorskip("torch")
+    return pytest.importorskip("keras")
+
+
 @pytest.mark.interop
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:keras")
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize(
     ("cell", "target", "parameters"),
     [
@@ -570,8 +626,7 @@ def test_torch_layers_of_their_own_and_in_any_precision():
         *(("lstm", *task) for task in TASKS),
     ],
 )
-def test_keras_gives_the_same_numbers_and_back(cell, target, parameters):
-    keras = import_keras()
+def test_keras_gives_the_same_numbers_and_back(cell, target, parameters, keras):
     model = fitted(target, cell=cell, **parameters)
     x = TOKENS.copy() if model.embedding_dim else X.copy()
     for row, n in zip(x, LENGTHS, strict=True):
@@ -580,10 +635,10 @@ def test_keras_gives_the_same_numbers_and_back(cell, target, parameters):
     actual = keras.ops.convert_to_numpy(network(x))
     if model.return_sequences:
         actual = np.concatenate(ragged(actual))
-    assert_same(actual, expected_of(model), np.float64)
+    assert_same(actual, expected_of(model), np.float32)
     unmasked = to_keras(model)
     whole = keras.ops.convert_to_numpy(unmasked(x[:1]))[0]
-    np.testing.assert_allclose(np.atleast_2d(whole)[0], actual[0], rtol=1e-12)
+    np.testing.assert_allclose(np.atleast_2d(whole)[0], actual[0], rtol=1e-6, atol=1e-6)
     for made in (network, unmasked):
         back = from_keras(made, **given_back(model), **quantiles(model))
         check_back(model, back)
@@ -594,15 +649,6 @@ def quantiles(model):
     if getattr(model, "loss", None) != "quantile":
         return {}
     return {"loss": "quantile", "quantile": model.quantile}
-
-
-def import_keras():
-    """Keras, where it and its backend are."""
-    import os
-
-    os.environ.setdefault("KERAS_BACKEND", "torch")
-    pytest.importorskip("torch")
-    return pytest.importorskip("keras")
 
 
 REFUSED = [
@@ -657,7 +703,11 @@ def test_tokens_are_masked_by_zero_alone():
 
 ABSENT = """
 import sys
-sys.modules["torch"] = sys.modules["keras"] = None
+class Absent:
+    def find_spec(self, name, path, target=None):
+        if name in ("torch", "keras"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Absent())
 import numpy as np
 from cylstm import LSTMRegressor
 from cylstm.interop import from_torch, to_keras, to_torch
