@@ -57,7 +57,8 @@ def from_keras(
     Notes
     -----
     Masks are left to the form of X: give sequences without the steps that Keras would mask.
-    Dropout layers are left out, since they do nothing to predictions.
+    Dropout and noise are left out, since they do nothing to predictions: set the dropout of
+    further training in `parameters`.
 
     Examples
     --------
@@ -97,7 +98,8 @@ def to_keras(model: LSTMRegressor | LSTMClassifier, *, mask_value: float | None 
         It takes arrays (n_samples, n_timesteps, n_features), or tokens (n_samples,
         n_timesteps), and returns what `predict` of a regressor does, and the scores of a
         classifier, `decision_function`, both with a column for each output even if there is
-        only one.
+        only one. Keras multiplies in float32 with other backends than TensorFlow, whatever
+        the dtype of its layers.
 
     Raises
     ------

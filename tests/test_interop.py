@@ -166,9 +166,10 @@ def test_training_does_not_draw_from_the_global_random_state():
     X, y = ragged(case["x"], case["lengths"]), case["outputs"]
     model = from_torch(stored(case, "torch"))
     drawn_from = check_random_state(None)
-    before = drawn_from.get_state()[1].copy()
+    _, before, position, *_ = drawn_from.get_state()
     model.partial_fit(X, y)
     np.testing.assert_array_equal(drawn_from.get_state()[1], before)
+    assert drawn_from.get_state()[2] == position
 
 
 def test_of_bare_arrays_what_is_taken_can_be_named():
