@@ -22,6 +22,7 @@ from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
 from ._threads import effective_n_threads
 from ._training import PATIENCE, History, NonFiniteLossError, TrainingMemory, train
+from ._versions import VersionMixin
 
 # BLAS cannot count the gate columns of larger layers.
 MAX_UNITS = 1 << 28
@@ -88,7 +89,11 @@ def check_layer_sizes(sizes: Any) -> list[int]:
 
 
 class NetworkEstimator(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    VersionMixin,
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """A fitted network, its training and its history. Subclasses know the data."""
 
@@ -117,7 +122,7 @@ class NetworkEstimator(
         with other `weights` in its network."""
         state = self.__getstate__()
         other = object.__new__(type(self))
-        other.__dict__.update({k: v for k, v in state.items() if k not in TRAINING_STATE})
+        other.__setstate__({k: v for k, v in state.items() if k not in TRAINING_STATE})
         if self.__sklearn_is_fitted__():
             other._network = self._network.copy(**changes)
         return other

@@ -31,6 +31,7 @@ from ._sequences import (
     split_columns,
     warn_of_gaps_or_padding,
 )
+from ._versions import VersionMixin
 
 GAPPY_SEQUENCES = """\
 X : array-like or list of arrays
@@ -50,7 +51,11 @@ X : array or list of arrays, in the form given
 
 @fill_docstrings(X=GAPPY_SEQUENCES, filled=FILLED_SEQUENCES)
 class SequenceImputer(  # type: ignore[call-arg]
-    CallbackSupportMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    VersionMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,
 ):
     """Fill gaps (NaN) in sequences, and tell the network where they were.
 

@@ -25,6 +25,7 @@ from ._docs import fill_docstrings
 from ._imputer import SequenceImputer
 from ._panel import frame_of
 from ._sequences import flatten_steps, form_of, has_gaps, warn_of_gaps_or_padding
+from ._versions import VersionMixin
 from ._windowing import make_windows
 
 __all__ = [
@@ -55,7 +56,11 @@ def _transformer_has(method):
 
 @fill_docstrings(X=SEQUENCES)
 class StepwiseTransformer(  # type: ignore[call-arg]
-    CallbackSupportMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+    VersionMixin,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+    auto_wrap_output_keys=None,
 ):
     """Apply a scikit-learn transformer to every time step.
 

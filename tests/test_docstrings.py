@@ -15,6 +15,7 @@ from cylstm import (
     LSTMLanguageModel,
     LSTMRegressor,
     TimeSeriesOrigins,
+    interop,
     metrics,
 )
 from cylstm._forecaster import OWN_PARAMETERS
@@ -38,8 +39,16 @@ from cylstm.preprocessing import (
 ESTIMATORS = [LSTMRegressor, LSTMClassifier, LSTMLanguageModel, LSTMForecaster]
 DISPLAYS = [AttentionDisplay, ForecastDisplay, GateDisplay, LossCurveDisplay]
 CLASSES = [*ESTIMATORS, SequenceImputer, StepwiseTransformer, TimeSeriesOrigins, *DISPLAYS]
+CONVERTERS = [getattr(interop, name) for name in interop.__all__]
 METRICS = [getattr(metrics, name) for name in metrics.__all__]
-FUNCTIONS = [from_long, make_windows, permutation_importance, unpad_sequences, *METRICS]
+FUNCTIONS = [
+    from_long,
+    make_windows,
+    permutation_importance,
+    unpad_sequences,
+    *CONVERTERS,
+    *METRICS,
+]
 
 
 def own_methods(cls):
@@ -58,6 +67,21 @@ def section(doc, title):
 def entries(text):
     """(name, type) of a section's entries; a backslash continues a line."""
     return re.findall(r"^(\w+) : (.*)$", re.sub(r"\\\n\s+", "", text), flags=re.MULTILINE)
+
+
+def arguments(function):
+    """Their names, as docstrings have them."""
+    return [
+        f"**{a.name}" if a.kind is a.VAR_KEYWORD else a.name
+        for a in inspect.signature(function).parameters.values()
+        if a.name not in ("self", "cls")
+    ]
+
+
+def described(doc):
+    """The arguments of a docstring."""
+    heads = re.findall(r"^([*\w]+(?:, \w+)*)(?: : |$)", section(doc, "Parameters"), re.M)
+    return [argument for head in heads for argument in head.split(", ")]
 
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
@@ -99,23 +123,12 @@ def test_each_fitted_attribute_is_described():
 @pytest.mark.parametrize("cls", CLASSES)
 def test_arguments_of_methods_are_described_in_order(cls):
     for name, doc in own_methods(cls):
-        arguments = inspect.signature(getattr(cls, name)).parameters.values()
-        expected = [
-            f"**{a.name}" if a.kind is a.VAR_KEYWORD else a.name
-            for a in arguments
-            if a.name not in ("self", "cls")
-        ]
-        heads = re.findall(r"^([*\w]+(?:, \w+)*)(?: : |$)", section(doc, "Parameters"), re.M)
-        described = [argument for head in heads for argument in head.split(", ")]
-        assert described == expected, name
+        assert described(doc) == arguments(getattr(cls, name)), name
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_arguments_of_functions_are_described_in_order(function):
-    described = re.findall(
-        r"^(\w+(?:, \w+)*) : ", section(inspect.getdoc(function), "Parameters"), re.M
-    )
-    assert ", ".join(described).split(", ") == list(inspect.signature(function).parameters)
+    assert described(inspect.getdoc(function)) == arguments(function)
 
 
 @pytest.mark.parametrize("thing", [*CLASSES, *FUNCTIONS])
