@@ -80,12 +80,15 @@ def forecast_sunspots():
     actual, persistence = counts[first:], counts[first - 1 : -1]
     inside = coverage(actual, lower, upper)
     print(
-        f"\nTest RMSE, LSTMForecaster after {seconds:.1f} s (context of {model.context_} "
-        f"years, {CALIBRATION_YEARS} windows for calibration, else defaults):"
+        f"\nTest RMSE, LSTMForecaster with its defaults (context of {model.context_} years) "
+        f"after {seconds:.1f} s:"
     )
     print(f"  persistence     {root_mean_squared_error(actual, persistence):.1f}")
     print(f"  LSTMForecaster  {root_mean_squared_error(actual, forecast):.1f}")
-    print(f"Inside the {LEVEL}% intervals: {inside:.0%} of the years.")
+    print(
+        f"Inside the {LEVEL}% intervals, calibrated on {CALIBRATION_YEARS} years up to "
+        f"{LAST_TRAINING_YEAR}: {inside:.0%} of the years."
+    )
     return model, {
         "time": years[first:],
         "y": actual,
@@ -118,9 +121,8 @@ def draw(classifier, forecaster, columns):
     axes["forecast"].set_ylabel("yearly mean sunspot number")
     for name, model in (("digits", classifier), ("sunspots", forecaster)):
         axes[name].plot(np.arange(1, model.n_iter_ + 1), model.loss_curve_)
-        axes[name].set(
-            title=f"Training loss, {name}", xlabel="epoch", ylabel="loss", yscale="log"
-        )
+        axes[name].set(title=f"Training loss, {name}", xlabel="epoch", ylabel="loss")
+    axes["digits"].set_yscale("log")
     try:
         figure.savefig(PICTURE, dpi=100)
     except OSError as error:

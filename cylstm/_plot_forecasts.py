@@ -296,8 +296,6 @@ def _check_columns(columns, name):
         values = as_array(columns[column], of)
         if column not in ("time", "cutoff") or values.dtype.kind != "M":
             values = plain_numbers(values, of, "(n_steps,)")
-        if column not in ("time", "cutoff"):
-            values = np.where(np.isfinite(values), values, np.nan)
         out[column] = values
         if values.shape != out["time"].shape:
             raise ValueError(
@@ -326,7 +324,6 @@ def _show_times(ax, times, zone):
     if times.dtype.kind == "M":
         from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-        ax.xaxis_date(zone)
         locator = AutoDateLocator(tz=zone)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))

@@ -202,7 +202,9 @@ class TestWindows:
     def test_a_constant_window_in_a_series_that_changes(self):
         y = np.r_[Y[:30], np.full(10, Y[29])]
         panel = read_panel([Y, y], ColumnRoles())
-        windows = SeriesInputs(layout(panel), panel).make_windows(np.array([1]), np.array([40]))
+        windows = SeriesInputs(layout(panel), panel).make_windows(
+            np.array([1]), np.array([40])
+        )
         np.testing.assert_allclose(windows.scale, np.abs(y[4:] - y[:-4]).mean())
 
     def test_a_constant_window(self):

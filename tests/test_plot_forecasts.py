@@ -208,6 +208,16 @@ def test_known_columns_of_the_future():
         ForecastDisplay.from_forecaster(model)
 
 
+def test_known_columns_of_chosen_series():
+    y = long_frame().assign(price=lambda frame: RNG.normal(size=len(frame)))
+    future = y.groupby("unique_id").tail(H)
+    model = forecaster(known=["price"], max_iter=3).fit(y.drop(future.index))
+    display = ForecastDisplay.from_forecaster(model, future=future, ids=["s2", "s1"])
+    expected = model.predict(future=future).set_index("unique_id").y_hat
+    for lines, name in zip(display.lines_, ("s2", "s1"), strict=True):
+        np.testing.assert_array_equal(values_of(lines["y_hat"]), expected[name])
+
+
 def test_time_zone():
     y = long_frame(1, zone="Asia/Tokyo")
     display = ForecastDisplay.from_forecaster(forecaster().fit(y), n_history=3)
@@ -216,6 +226,8 @@ def test_time_zone():
     hours = label_times(display.axes_[0])  # 15:00 to 23:00 there, 6:00 to 14:00 in UTC
     assert "18:00" in hours
     assert "08:00" not in hours
+    days = ForecastDisplay.from_forecaster(forecaster(context=90).fit(y)).axes_[0].get_xticks()
+    np.testing.assert_allclose(days % 0.5, 0.125)  # noon and midnight there
 
 
 def test_backtest(frame):
