@@ -126,20 +126,19 @@ def _add_classes(graph, model, features, axes):
 
 
 def labels_of(classes: np.ndarray) -> np.ndarray:
-    """Classes as ONNX has them: int64, also for bool; strings; or float64.
+    """Classes as ONNX has them: strings, or int64, also for bool and floats.
 
     Raises
     ------
     ValueError
-        If they are something else, or not in the range of int64.
+        If int64 does not hold them.
     """
-    if classes.dtype.kind == "f":
-        return classes.astype(np.float64)
-    if classes.dtype.kind in "biu" and classes[-1] <= np.iinfo(np.int64).max:
-        return classes.astype(np.int64)
     if all(isinstance(label, str) for label in classes):
         return classes.astype(object)
-    raise ValueError(
-        f"ONNX has no labels such as {classes!r}: they must be strings, or numbers within "
-        "the range of int64 or float64."
-    )
+    with np.errstate(invalid="ignore"):  # reported here
+        labels = classes.astype(np.int64)
+    if not np.array_equal(labels, classes) or (labels[-1] < 0) != (classes[-1] < 0):
+        raise ValueError(
+            f"Labels in ONNX are strings or int64, which cannot hold {shown(classes)}."
+        )
+    return labels

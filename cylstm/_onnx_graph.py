@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import cylstm
 
@@ -26,8 +28,8 @@ class Graph:
 
     Parameters
     ----------
-    dtype : str
-        Of the model's numbers, "float32" or "float64".
+    dtype : str or dtype
+        Of the model's numbers, float32 or float64.
     parent : Graph, optional
         That this is the body of a loop in: no name may occur in both.
 
@@ -40,10 +42,10 @@ class Graph:
         Version of each set of operators but the standard one.
     """
 
-    def __init__(self, dtype: str, parent: Graph | None = None) -> None:
+    def __init__(self, dtype: npt.DTypeLike, parent: Graph | None = None) -> None:
         self._onnx = import_package("onnx")
         self.dtype = np.dtype(dtype)
-        self._numbers = itertools.count() if parent is None else parent._numbers
+        self._numbers: Iterator[int] = itertools.count() if parent is None else parent._numbers
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: list[Any] = []
@@ -71,8 +73,8 @@ class Graph:
         Parameters
         ----------
         operator : str
-        *inputs : str, array or None
-            Names of values, constants, or None for one that is left out.
+        *inputs : str or array
+            Names of values, or constants.
         n_outputs : int
         **attributes
             Of the node.
@@ -81,10 +83,7 @@ class Graph:
         -------
         outputs : str, or tuple of str if there are several
         """
-        names = [
-            "" if x is None else x if isinstance(x, str) else self.constant(np.asarray(x))
-            for x in inputs
-        ]
+        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
         outputs = tuple(self.name(operator) for _ in range(n_outputs))
         self.nodes.append(self._onnx.helper.make_node(operator, names, outputs, **attributes))
         return outputs if n_outputs > 1 else outputs[0]

@@ -120,13 +120,22 @@ class _Layers:
             self.graph.constant(np.stack(both), f"layers.{k}.{name}")
             for name, both in zip("WRBP", zip(*matrices, strict=True), strict=False)
         ]
-        peepholes = [None, None, *operands[3:]] if operands[3:] else []
+        lengths = self.lengths32
+        peepholes = operands[3:]
+        if peepholes:  # before which skl2onnx takes nothing that is left out
+            n_samples = self.graph.sizes(x, 1, 2)
+            n_steps = self.graph.cast(self.graph.sizes(x, 0, 1), "int32")
+            lengths = lengths or self.graph.add("Expand", n_steps, n_samples)
+            shape = np.array([n_directions]), n_samples, np.array([n_units])
+            shape = self.graph.add("Concat", *shape, axis=0)
+            zeros = self.graph.add("Expand", self.graph.number(0), shape)
+            peepholes = [zeros, zeros, *peepholes]
         phi = PHI[self.a.activation]
         y = self.graph.add(
             operator.name,
             x,
             *operands[:3],
-            self.lengths32,
+            *[lengths] * (lengths is not None),
             *peepholes,
             hidden_size=n_units,
             direction="bidirectional" if n_directions == 2 else "forward",
@@ -173,14 +182,14 @@ class _Layers:
         products = _normalized(graph, graph.add("MatMul", x, w["weight_ih"].T), w, "norm_ih")
         products = graph.add("Add", products, w["bias"])
 
-        n_sequences = graph.sizes(x, 1, 2)
+        n_samples = graph.sizes(x, 1, 2)
         sizes = {"h": n_outputs, "c": n_units}
         cell = CELLS[self.a.cell]
         names = [v for v in cell.state if v == "c" or cell.see_h]
         body = Graph(graph.dtype, graph)
         states, before = [], {}
         for name in names:
-            shape = graph.add("Concat", n_sequences, np.array([sizes[name]]), axis=0)
+            shape = graph.add("Concat", n_samples, np.array([sizes[name]]), axis=0)
             states.append(graph.add("Expand", graph.number(0), shape))
             before[name] = body.input(body.name(name), graph.dtype, ["n_samples", sizes[name]])
         n_products = len(w["bias"])

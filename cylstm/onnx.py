@@ -56,7 +56,7 @@ def to_onnx(
         a sequence:
 
         - of LSTMRegressor "prediction", in the shape that `predict` returns.
-        - of LSTMClassifier "label", strings, float64 or int64, and "probabilities".
+        - of LSTMClassifier "label", strings or int64, and "probabilities".
 
     Raises
     ------
