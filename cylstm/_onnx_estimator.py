@@ -12,6 +12,7 @@ from ._classifier import LSTMClassifier
 from ._onnx_graph import Graph
 from ._onnx_network import add_features
 from ._regressor import LSTMRegressor
+from ._to_weights import head_of
 
 
 def check_estimator(model: Any) -> None:
@@ -72,24 +73,19 @@ def add_estimator(
         graph.output("features", features, graph.dtype, [*axes, a.n_features])
 
 
-def _add_scores(graph, network, features, scale=1.0, offset=0.0):
-    """offset + scale * score for each score: both in the weights of the head."""
-    a, weights = network.architecture, network.weights
-    scale = np.broadcast_to(scale, a.n_scores)
-    W = (weights["head.weight"] * scale[:, None]).astype(graph.dtype)
-    b = (weights["head.bias"] * scale + offset).astype(graph.dtype)
-    W, b = graph.constant(W.T, "head.weight"), graph.constant(b, "head.bias")
-    return graph.add("Add", graph.add("MatMul", features, W), b)
+def _add_scores(graph, model, features):
+    """Scores of the head, of a regressor on the scale of y."""
+    weight, bias = head_of(model)
+    weight = graph.constant(weight.T, "head.weight")
+    bias = graph.constant(bias, "head.bias")
+    return graph.add("Add", graph.add("MatMul", features, weight), bias)
 
 
 def _add_prediction(graph, model, features, axes):
     """The output "prediction", as predict returns it."""
     n_scores, n_outputs = model._network.architecture.n_scores, model.n_outputs_
     n_quantiles = n_scores // n_outputs
-    scale, offset = (
-        np.repeat(numbers, n_quantiles) for numbers in (model.y_scale_, model.y_offset_)
-    )
-    y = _add_scores(graph, model._network, features, scale, offset)
+    y = _add_scores(graph, model, features)
     if model.out_activation_ == "exp":
         y = graph.add("Exp", y)
     shape = [n_scores]
@@ -105,7 +101,7 @@ def _add_prediction(graph, model, features, axes):
 
 def _add_classes(graph, model, features, axes):
     """The outputs "label", as predict returns it, and "probabilities", as predict_proba."""
-    scores = _add_scores(graph, model._network, features)
+    scores = _add_scores(graph, model, features)
     classes, shape = model.classes_, []
     if model.out_activation_ == "softmax":
         label = graph.add("ArgMax", scores, axis=-1, keepdims=0)

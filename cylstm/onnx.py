@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
 from typing import Any
 
@@ -10,9 +11,11 @@ from sklearn.pipeline import Pipeline
 from ._arguments import shown
 from ._onnx_estimator import add_estimator, check_estimator
 from ._onnx_graph import Graph, import_package
+from ._onnx_import import read_model
 from ._onnx_steps import add_step, register_converters
+from ._regressor import LSTMRegressor
 
-__all__ = ["register", "to_onnx"]
+__all__ = ["from_onnx", "register", "to_onnx"]
 
 # The oldest whose operators we name; the one that most programs read.
 OLDEST_OPSET = DEFAULT_OPSET = 18
@@ -117,6 +120,58 @@ def _checked_opset(opset):
             f"opset={shown(opset)} must be an int from {OLDEST_OPSET} to {newest}, or None."
         )
     return int(opset)
+
+
+def from_onnx(path: str | os.PathLike[str] | Any) -> LSTMRegressor:
+    """A fitted model of an ONNX file that has a stack of LSTM or GRU operators.
+
+    Parameters
+    ----------
+    path : str, path-like or onnx.ModelProto
+        The model takes sequences with the samples or the steps on the first axis, and perhaps
+        their lengths. Its first output is a linear function (Gemm, or MatMul and Add) of
+        the hidden state of the last layer at the end of each sequence or at every step, or
+        that state itself.
+
+    Returns
+    -------
+    model : LSTMRegressor
+        It predicts what the file computes, of X with the samples on the first axis: without
+        a linear function the hidden state, so that `predict` and `transform` give the same.
+        With several outputs of the file, the first. partial_fit continues to train it, as
+        does fit with warm_start=True.
+
+    Raises
+    ------
+    ImportError
+        If onnx is not installed.
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is no ONNX model, or one that computes anything else: what it has that is not
+        read is named. The model made of its weights is compared with the file, by onnx's
+        evaluator, on random sequences.
+
+    Examples
+    --------
+    ::
+
+        onnx.save(to_onnx(model), "model.onnx")
+        same = from_onnx("model.onnx")
+    """
+    onnx = import_package("onnx")
+    proto = path
+    if not isinstance(proto, onnx.ModelProto):
+        decode_error = import_package("google.protobuf.message").DecodeError
+        try:
+            proto = onnx.load(path)
+        except decode_error as error:
+            raise ValueError(f"{os.fsdecode(path)} is not an ONNX model: {error}.") from error
+    try:
+        onnx.checker.check_model(proto)
+    except onnx.checker.ValidationError as error:
+        raise ValueError(f"The ONNX model is not valid: {error}") from error
+    return read_model(proto)
 
 
 def register() -> None:
