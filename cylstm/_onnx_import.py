@@ -96,15 +96,14 @@ def read_model(proto: Any) -> LSTMRegressor:
     _check_operators(graph)
     head = _head_of(graph)
     errors: list[Exception] = []
-    for trial in _trials(proto, errors):
+    trials = list(_trials(proto, errors))
+    if not trials:
+        raise ValueError(f"The ONNX model does not run on sequences: {errors[0]}")
+    for trial in trials:
         for per_step in (False, True):
             model = _model_of(trial.layers, head, per_step)
             if _predicts(model, trial, per_step):
                 return model
-    if errors:
-        raise ValueError(f"The ONNX model does not run on sequences: {errors[0]}") from errors[
-            0
-        ]
     raise ValueError(
         "The ONNX model has layers that LSTMRegressor has too, but computes something else "
         "with them."
@@ -240,7 +239,7 @@ def _layer_of(operator, W, R, B, P, attributes):
         if coupled and peepholes:
             raise _Refused("The ONNX model has an LSTM with input_forget and peepholes.")
         cell = "coupled" if coupled else "peephole" if peepholes else "lstm"
-    del given["hidden_size"]
+    given.pop("hidden_size", None)
     direction = given.pop("direction", "forward")
     if direction == "reverse":
         raise _Refused(f"The ONNX model has {operator} with direction='reverse' alone.")

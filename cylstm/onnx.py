@@ -79,9 +79,13 @@ def to_onnx(
     Notes
     -----
     Layers are the operators LSTM or GRU where these can express them. The cells "input_gated"
-    and "peephole_lagged", projection_size, layer_norm=True and dtype="float64", which
-    onnxruntime's operators do not compute in, are loops over plain operators (Scan), which
-    are slower. The offset and scale of the targets are in the weights of the head.
+    and "peephole_lagged", projection_size, layer_norm=True and dtype="float64", in which
+    onnxruntime's operators do not compute, are loops over plain operators (Scan). The forget
+    gate of "coupled" has the negative weights of the input gate, so that it is 1 - i also for
+    programs that do not know the attribute input_forget. The offset and scale of the targets
+    are in the weights of the head.
+
+    What skl2onnx makes of a SimpleImputer onnxruntime runs in float32 only.
     """
     opset = _checked_opset(opset)
     steps, estimator = [], model
