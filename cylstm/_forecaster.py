@@ -27,7 +27,7 @@ from ._losses import robust_scaling
 from ._panel import ROLES, ColumnRoles, Panel, read_panel
 from ._parameters import PARAMETERS, Parameter, boolean, choice, integer, optional
 from ._training import NonFiniteLossError
-from ._window_training import AUTO_BATCH, AUTO_WINDOWS, WindowTrainer
+from ._window_training import AUTO_BATCH, AUTO_WINDOWS, WINDOWS_PER_HORIZON, WindowTrainer
 from ._windows import BASELINES, SCALINGS, SeriesInputs, WindowLayout, WindowPool
 
 # Windows that the linear part and the scales of its errors are learnt from, at most.
@@ -141,7 +141,8 @@ OWN_PARAMETERS = {
     "max_windows": optional(
         integer(
             f"""Number of windows that an epoch draws at random, anew each time, if there are
-            as many. If None, {AUTO_WINDOWS:,}.""",
+            as many. If None, {WINDOWS_PER_HORIZON} for each horizon that fits into the series,
+            up to {AUTO_WINDOWS:,}.""",
             1,
         )
     ),
@@ -448,7 +449,11 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             checkpoint.add_data({"y": (*columns, panel.starts, panel.lengths, panel.times)})
         # Before training, so that callbacks can predict.
         self._panel, self._errors = self._end_of(panel), self._no_errors()
-        n_samples = min(len(pool), int(self.max_windows or AUTO_WINDOWS))
+        n_samples = self.max_windows
+        if n_samples is None:
+            independent = int(pool.inputs.lengths.sum()) // layout.horizon
+            n_samples = min(WINDOWS_PER_HORIZON * max(independent, 1), AUTO_WINDOWS)
+        n_samples = min(len(pool), int(n_samples))
         make_trainer = functools.partial(
             WindowTrainer,
             draw=functools.partial(self._draw, pool),

@@ -39,52 +39,95 @@ class LinearPart:
             1.0 if np.isnan(of_target).all() else float(np.nanmedian(of_target))
             for of_target in scales.T
         ]
-        fits = [self._fit(inputs, windows, j) for j in range(inputs.layout.n_targets)]
-        self._coefficients = [coefficients for coefficients, _ in fits]
-        self._intercepts = [intercept for _, intercept in fits]
+        self._fits = [self._fit(inputs, windows, j) for j in range(inputs.layout.n_targets)]
 
     def _fit(self, inputs, windows, target):
-        """(p, horizon) coefficients and (horizon,) intercepts of one target."""
-        n, moments, products, sum_x, sum_y = 0, 0, 0, 0, 0
+        """Coefficients and intercepts of one target: (p, horizon) of what holds for the whole
+        window, a vector for each step; (q,) of what is known of a step, the same at all steps;
+        (horizon,) intercepts.
+
+        The latter come first: what is left of them, and of the targets, by a regression on the
+        former, step by step, has all their moments (Frisch & Waugh 1933).
+        """
+        moments = _Moments()
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = windows.take(slice(start, start + WINDOWS_AT_ONCE))
             y = _cut_off(inputs.targets_of(part)[:, :, target])
             whole = ~np.isnan(y).any(axis=1)
-            x = _cut_off(inputs.linear_inputs(part, target, self._units[target]))
-            y, x = y[whole], x[whole]
-            with single_threaded_blas():  # whose sums depend on the number of threads
-                moments = moments + x.T @ x
-                products = products + x.T @ y
-            sum_x, sum_y, n = sum_x + x.sum(axis=0), sum_y + y.sum(axis=0), n + len(x)
-        mean_x, mean_y = sum_x / max(n, 1), sum_y / max(n, 1)
-        moments -= n * np.outer(mean_x, mean_x)
-        products -= n * np.outer(mean_x, mean_y)
-        moments[np.diag_indices(len(moments))] += RIDGE
-        with single_threaded_blas():
-            coefficients = solve(moments, products, assume_a="pos")
-            return coefficients, mean_y - mean_x @ coefficients
+            moments.add(
+                y[whole], *(array[whole] for array in self._read(inputs, part, target))
+            )
+        with single_threaded_blas():  # whose sums depend on the number of threads
+            return moments.solve()
+
+    def _read(self, inputs, windows, target):
+        """(n, p) and (n, horizon, q) what the regressions see of windows."""
+        of_steps = inputs.known_of_steps(windows, target, self._units[target])
+        return _cut_off(inputs.linear_inputs(windows, target)), _cut_off(of_steps)
 
     def predict(self, inputs: SeriesInputs, windows: Windows) -> np.ndarray:
         """(n, horizon, n_targets) in units of the windows' scales."""
         out = np.empty((len(windows), inputs.layout.horizon, inputs.layout.n_targets))
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = slice(start, start + WINDOWS_AT_ONCE)
-            for j, (coefficients, intercept) in enumerate(
-                zip(self._coefficients, self._intercepts, strict=True)
-            ):
-                x = _cut_off(inputs.linear_inputs(windows.take(part), j, self._units[j]))
-                out[part, :, j] = _product(x, coefficients) + intercept
+            for j, (of_window, of_step, intercepts) in enumerate(self._fits):
+                x, z = self._read(inputs, windows.take(part), j)
+                of_window = _product(x, of_window) + intercepts
+                n, h, q = z.shape
+                of_steps = _product(z.reshape(n * h, q), of_step[:, None]).reshape(n, h)
+                out[part, :, j] = of_window + of_steps
         return out
+
+
+class _Moments:
+    """Sums over windows of y (n, horizon), x (n, p), z (n, horizon, q) and their products."""
+
+    def __init__(self):
+        self.n = 0
+        self.sums = self.products = self.of_steps = 0
+
+    def add(self, y, x, z):
+        # y and z side by side, of each step in turn.
+        both = np.concatenate([y[:, :, None], z], axis=2)
+        flat = both.reshape(len(x), -1)
+        with single_threaded_blas():
+            self.products = self.products + x.T @ np.concatenate([x, flat], axis=1)
+            steps = both.transpose(1, 0, 2)
+            self.of_steps = self.of_steps + steps.transpose(0, 2, 1) @ steps
+        self.sums = self.sums + np.concatenate([x, flat], axis=1).sum(axis=0)
+        self.n += len(x)
+        self.shape = x.shape[1], *both.shape[1:]
+
+    def solve(self):
+        p, h, width = self.shape
+        mean = self.sums / max(self.n, 1)
+        mean_x, mean_both = mean[:p], mean[p:].reshape(h, width)
+        products = self.products - self.n * np.outer(mean_x, mean)
+        products[:, :p][np.diag_indices(p)] += RIDGE
+        of_steps = self.of_steps - self.n * mean_both[:, :, None] * mean_both[:, None, :]
+        with_both = products[:, p:].reshape(p, h, width)
+        on_x = solve(products[:, :p], products[:, p:], assume_a="pos").reshape(p, h, width)
+        # What x leaves of the moments of y and z, over all steps.
+        left = sum(of_steps[k] - with_both[:, k].T @ on_x[:, k] for k in range(h))
+        of_step = np.zeros(width - 1)
+        if width > 1:
+            of_step = solve(
+                left[1:, 1:] + RIDGE * np.eye(width - 1), left[1:, 0], assume_a="pos"
+            )
+        of_window = on_x[:, :, 0] - on_x[:, :, 1:] @ of_step
+        means = mean_both[:, 0] - mean_both[:, 1:] @ of_step
+        return of_window, of_step, means - mean_x @ of_window
 
 
 def _product(x, coefficients):
     """x @ coefficients, in blocks of the same number of rows: BLAS then treats each row alike,
     and a forecast has the same bits beside any others."""
     n, p = x.shape
-    blocks = np.zeros((-(-n // ROWS_AT_ONCE), ROWS_AT_ONCE, p))
-    blocks.reshape(-1, p)[:n] = x
+    blocks = np.zeros((-(-n // ROWS_AT_ONCE) * ROWS_AT_ONCE, p))
+    blocks[:n] = x
     with single_threaded_blas():
-        return (blocks @ coefficients).reshape(-1, coefficients.shape[1])[:n]
+        out = blocks.reshape(len(blocks) // ROWS_AT_ONCE, ROWS_AT_ONCE, p) @ coefficients
+    return out.reshape(len(blocks), coefficients.shape[1])[:n]
 
 
 def _cut_off(x):

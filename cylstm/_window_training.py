@@ -9,6 +9,10 @@ from ._training import BatchTrainer, Trainer, automatic_batch
 AUTO_BATCH = 8, 256
 AUTO_WINDOWS = 50_000
 
+# Windows overlap: an epoch draws so many for each horizon that fits into the series. With
+# more, a network learns a long series by heart.
+WINDOWS_PER_HORIZON = 8
+
 
 class WindowTrainer(Trainer):
     """Trains on windows that are drawn anew in each epoch.

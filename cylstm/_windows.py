@@ -422,31 +422,34 @@ class SeriesInputs:
         rows = self.starts[windows.series, None] + np.where(there, steps, 0)
         return np.where(there[:, :, None], self.targets[rows], np.nan)
 
-    def linear_inputs(self, windows: Windows, target: int, unit: float) -> np.ndarray:
-        """(n, p) what a linear model of one target sees of the windows: its scaled values, the
-        user's columns known over context and horizon, those of the calendar over the horizon,
-        and what is constant in a window. Of the user's columns, those of the horizon and the
-        mean of those of the context are there a second time, in units of the window's scale
-        over `unit`: what they add to the series may go with its scale or not."""
+    def linear_inputs(self, windows: Windows, target: int) -> np.ndarray:
+        """(n, p) what the linear part sees of windows for one target: its scaled values, and
+        what is constant in a window."""
         rows, inside = self._rows(windows, slice(None))
         values = self.filled[rows, target] - windows.center[:, target, None]
-        inverse = _inverse(windows.scale[:, target, None])
-        values *= inverse
-        groups = [np.where(inside, values, 0)]
-        if self._known.shape[1]:
-            n_own = self.panel.known.shape[1]  # the calendar's follow, and repeat themselves
-            steps = np.arange(self.layout.horizon)
-            after = (self.starts[windows.series] + windows.origins)[:, None] + steps
-            there = after < self._ends[windows.series, None]
-            ahead = self._known[np.where(there, after, 0)]
-            ahead = np.where(there[:, :, None], ahead, 0)  # the mean where that is beyond
-            before = np.where(inside[:, :, None], self._known[:, :n_own][rows], 0)
-            mean = before.sum(axis=1) / windows.lengths[:, None]
-            both = [x.reshape(len(windows), -1) for x in (before, ahead)]
-            own = ahead[:, :, :n_own].reshape(len(windows), -1)
-            groups += [*both, *(x * (unit * inverse) for x in (own, mean))]
-        groups += [windows.change[:, target, None], self._static[windows.series]]
-        return np.concatenate(groups, axis=1)
+        values *= _inverse(windows.scale[:, target, None])
+        constant = windows.change[:, target, None], self._static[windows.series]
+        return np.concatenate([np.where(inside, values, 0), *constant], axis=1)
+
+    def known_of_steps(self, windows: Windows, target: int, unit: float) -> np.ndarray:
+        """(n, horizon, q) what the linear part sees of each step to be forecast: all that is
+        known of it, and the user's columns where the baseline comes from. The user's are there
+        a second time in units of the window's scale over `unit`: what they add to the series
+        may go with its scale or not."""
+        layout, n_own = self.layout, self.panel.known.shape[1]
+        steps = np.arange(layout.horizon)
+        ends = (self.starts[windows.series] + windows.origins)[:, None]
+        there = ends + steps < self._ends[windows.series, None]
+        ahead = self._known[np.where(there, ends + steps, 0)]
+        ahead = np.where(there[:, :, None], ahead, 0)  # the mean where that is beyond
+        before = np.zeros((len(windows), layout.horizon, n_own))
+        if layout.baseline == "seasonal":
+            before = self._known[ends - layout.season + steps % layout.season, :n_own]
+        elif layout.baseline == "last":
+            before += self._known[ends - 1, :n_own]
+        own = np.concatenate([ahead[:, :, :n_own], before], axis=2)
+        own_units = own * (unit * _inverse(windows.scale[:, target, None, None]))
+        return np.concatenate([ahead, before, own_units], axis=2)
 
 
 def first_seen(seen: np.ndarray, lengths: np.ndarray) -> np.ndarray:
