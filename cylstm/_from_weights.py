@@ -31,7 +31,6 @@ OF_WEIGHTS = (
 
 def fitted_model(
     weights: Mapping[str, np.ndarray],
-    n_inputs: int,
     *,
     classes: Any = None,
     multilabel: bool = False,
@@ -45,15 +44,14 @@ def fitted_model(
     weights : mapping of str to array
         All of them, by the names of `weights_`. "head.weight" has the targets as they are,
         `y_offset_` being 0 and `y_scale_` 1.
-    n_inputs : int
-        Features of one step; of tokens the length of their vectors.
     classes : array-like of shape (n_classes,), default=None
         Labels of the head's scores, in their order: an LSTMClassifier is made. Of two classes
         there may be one score, that of the second against the first, or two.
     multilabel : bool, default=False
         An LSTMClassifier of indicator matrices is made, with a score for each column.
     **parameters
-        Of the estimator. Those that shape the network must fit the weights.
+        Of the estimator. Those that shape the network must fit the weights. By default dtype
+        is float64 if one of the weights is, else float32.
 
     Returns
     -------
@@ -66,6 +64,11 @@ def fitted_model(
         finite in dtype.
     """
     weights = {name: np.asarray(array) for name, array in weights.items()}
+    for name, array in weights.items():
+        if array.dtype.kind not in "fiub":
+            raise ValueError(f"{name} has dtype {array.dtype}; expected numbers.")
+    double = any(array.dtype == np.float64 for array in weights.values())
+    parameters = {"dtype": "float64" if double else "float32", **parameters}
     n_scores = _count_scores(weights)
     if classes is not None and multilabel:
         raise ValueError(
@@ -87,7 +90,7 @@ def fitted_model(
     tokens = model.embedding_dim is not None
     model._input_format = InputFormat(
         form="tokens" if tokens else "steps",
-        n_features=1 if tokens else n_inputs,
+        n_features=1 if tokens else _count_inputs(weights),
         n_step_features=int(model.n_step_features),
         vocabulary=int(model.vocabulary_size or 0),
         dtype=np.dtype(model.dtype).name,
@@ -111,13 +114,6 @@ def check_free(parameters: Mapping[str, Any], fixed: Sequence[str] = OF_WEIGHTS)
         )
 
 
-def plain_arrays(arrays: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], str]:
-    """Arrays in float64 if one of them is, else in float32; and that dtype."""
-    double = any(np.asarray(array).dtype == np.float64 for array in arrays.values())
-    dtype = "float64" if double else "float32"
-    return {name: np.asarray(array, dtype=dtype) for name, array in arrays.items()}, dtype
-
-
 def fill(network: Network, weights: Mapping[str, np.ndarray]) -> None:
     """Give a network its weights, all of them and no others, of the shapes that it has."""
     missing = network.weights.keys() - weights.keys()
@@ -132,8 +128,6 @@ def fill(network: Network, weights: Mapping[str, np.ndarray]) -> None:
         array = np.asarray(weights[name])
         if array.shape != view.shape:
             raise ValueError(f"{name} has shape {array.shape}; expected {view.shape}.")
-        if array.dtype.kind not in "fiub":
-            raise ValueError(f"{name} has dtype {array.dtype}; expected numbers.")
         with np.errstate(over="ignore"):  # reported here
             view[...] = array
         if not np.isfinite(view).all():
@@ -151,6 +145,15 @@ def _begin_training(model: NetworkEstimator, network: Network) -> None:
         model._random_state = copy.deepcopy(model._random_state)
     model._network = network
     model._optimizer = model._make_optimizer(network, 0.0, resume=False, partial=False)
+
+
+def _count_inputs(weights):
+    first = weights.get("layers.0.weight_ih")
+    if first is None or first.ndim != 2:
+        raise ValueError(
+            f"layers.0.weight_ih must have shape (n_rows, n_inputs); it has {np.shape(first)}."
+        )
+    return first.shape[1]
 
 
 def _count_scores(weights):
