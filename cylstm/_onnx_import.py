@@ -63,10 +63,6 @@ class Layer(NamedTuple):
     weights: dict[str, np.ndarray]
 
     @property
-    def n_inputs(self) -> int:
-        return self.weights["weight_ih"].shape[1]
-
-    @property
     def n_units(self) -> int:
         return self.weights["weight_hh"].shape[1]
 
@@ -328,7 +324,6 @@ def _model_of(layers, head, per_step):
         weights |= {f"layers.{k}.{name}": array for name, array in layer.weights.items()}
     model = fitted_model(
         weights,
-        first.n_inputs,
         hidden_layer_sizes=tuple(layer.n_units for layer in layers),
         cell=first.cell,
         activation=first.activation,

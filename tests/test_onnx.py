@@ -258,10 +258,17 @@ def test_columns():
 
 @pytest.mark.parametrize("estimator", [LSTMRegressor, LSTMClassifier])
 def test_any_model(estimator):
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=40,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(tasks(estimator))
     def agrees(task):
-        model = task.fitted(max_iter=1)
+        precise = {"dtype": "float64"} if task.parameters["layer_norm"] else {}
+        # Of numbers that hardly vary, layer normalization multiplies what rounding does.
+        model = task.fitted(max_iter=1, **precise)
         if model._network.architecture.loss == "crf":
             with pytest.raises(ValueError, match=r'loss="crf"'):
                 to_onnx(model)
