@@ -15,8 +15,8 @@ from ._windows import WINDOWS_AT_ONCE, SeriesInputs, Windows
 # Penalty on the squared coefficients, in units of one window.
 RIDGE = 1.0
 
-# Inputs and targets are cut off there: so many scales of its window away is what comes of
-# windows that happen to be almost constant.
+# Windows with numbers beyond so many scales, which happen to be almost constant, are not
+# learnt from; in forecasts their values are cut off there.
 FARTHEST = 30.0
 
 # Rows of a product.
@@ -52,18 +52,16 @@ class LinearPart:
         moments = _Moments()
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = windows.take(slice(start, start + WINDOWS_AT_ONCE))
-            y = _cut_off(inputs.targets_of(part)[:, :, target])
-            whole = ~np.isnan(y).any(axis=1)
-            moments.add(
-                y[whole], *(array[whole] for array in self._read(inputs, part, target))
-            )
+            arrays = inputs.targets_of(part)[:, :, target], *self._read(inputs, part, target)
+            near = np.all([_are_near(array) for array in arrays], axis=0)
+            moments.add(*(array[near] for array in arrays))
         with single_threaded_blas():  # whose sums depend on the number of threads
             return moments.solve()
 
     def _read(self, inputs, windows, target):
         """(n, p) and (n, horizon, q) what the regressions see of windows."""
         of_steps = inputs.known_of_steps(windows, target, self._units[target])
-        return _cut_off(inputs.linear_inputs(windows, target)), _cut_off(of_steps)
+        return inputs.linear_inputs(windows, target), of_steps
 
     def predict(self, inputs: SeriesInputs, windows: Windows) -> np.ndarray:
         """(n, horizon, n_targets) in units of the windows' scales."""
@@ -72,7 +70,7 @@ class LinearPart:
             part = slice(start, start + WINDOWS_AT_ONCE)
             for j, (of_window, of_step, intercepts) in enumerate(self._fits):
                 x, z = self._read(inputs, windows.take(part), j)
-                of_window = _product(x, of_window) + intercepts
+                of_window = _product(np.clip(x, -FARTHEST, FARTHEST), of_window) + intercepts
                 n, h, q = z.shape
                 of_steps = _product(z.reshape(n * h, q), of_step[:, None]).reshape(n, h)
                 out[part, :, j] = of_window + of_steps
@@ -89,7 +87,7 @@ class _Moments:
     def add(self, y, x, z):
         # y and z side by side, of each step in turn.
         both = np.concatenate([y[:, :, None], z], axis=2)
-        flat = both.reshape(len(x), -1)
+        flat = both.reshape(len(x), both.shape[1] * both.shape[2])
         with single_threaded_blas():
             self.products = self.products + x.T @ np.concatenate([x, flat], axis=1)
             steps = both.transpose(1, 0, 2)
@@ -130,5 +128,6 @@ def _product(x, coefficients):
     return out.reshape(len(blocks), coefficients.shape[1])[:n]
 
 
-def _cut_off(x):
-    return np.clip(x, -FARTHEST, FARTHEST)
+def _are_near(array):
+    """Which windows have nothing missing and nothing far out."""
+    return (np.abs(array) <= FARTHEST).reshape(len(array), -1).all(axis=1)

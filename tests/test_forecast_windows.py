@@ -192,7 +192,7 @@ class TestWindows:
         inputs = SeriesInputs(layout(panel), panel)
         windows = inputs.make_windows(np.array([0, 1]), np.array([69, 50]))
         assert (rows_of(inputs.sequences(windows), 0)[-2:, -2] == 0).all()
-        ahead = inputs.linear_inputs(windows, 0, 1.0)[:, 16:19]
+        ahead = inputs.known_of_steps(windows, 0, 1.0)[:, :, 0]
         assert ahead[0, 0] != 0
         assert (ahead[0, 1:] == 0).all()
         followed = inputs.followed(windows)[0, :, 0]
@@ -259,7 +259,7 @@ class TestWindows:
             )
             np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(
-            of_panel.linear_inputs(one, 0, 2.0), of_whole.linear_inputs(other, 0, 2.0)
+            of_panel.known_of_steps(one, 0, 2.0), of_whole.known_of_steps(other, 0, 2.0)
         )
 
 
