@@ -15,8 +15,8 @@ from ._windows import WINDOWS_AT_ONCE, SeriesInputs, Windows
 # Penalty on the squared coefficients, in units of one window.
 RIDGE = 1.0
 
-# Windows with numbers beyond so many scales, which happen to be almost constant, are not
-# learnt from; in forecasts their values are cut off there.
+# What is followed by numbers beyond so many scales, as windows that happen to be almost constant
+# are, is not learnt from. Values of the windows themselves are cut off there.
 FARTHEST = 30.0
 
 # Rows of a product.
@@ -52,16 +52,18 @@ class LinearPart:
         moments = _Moments()
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = windows.take(slice(start, start + WINDOWS_AT_ONCE))
-            arrays = inputs.targets_of(part)[:, :, target], *self._read(inputs, part, target)
-            near = np.all([_are_near(array) for array in arrays], axis=0)
-            moments.add(*(array[near] for array in arrays))
+            y = inputs.targets_of(part)[:, :, target]
+            x, z = self._read(inputs, part, target)
+            near = _are_near(y) & _are_near(z)
+            moments.add(y[near], x[near], z[near])
         with single_threaded_blas():  # whose sums depend on the number of threads
             return moments.solve()
 
     def _read(self, inputs, windows, target):
         """(n, p) and (n, horizon, q) what the regressions see of windows."""
+        of_window = inputs.linear_inputs(windows, target)
         of_steps = inputs.known_of_steps(windows, target, self._units[target])
-        return inputs.linear_inputs(windows, target), of_steps
+        return np.clip(of_window, -FARTHEST, FARTHEST), of_steps
 
     def predict(self, inputs: SeriesInputs, windows: Windows) -> np.ndarray:
         """(n, horizon, n_targets) in units of the windows' scales."""
@@ -70,7 +72,7 @@ class LinearPart:
             part = slice(start, start + WINDOWS_AT_ONCE)
             for j, (of_window, of_step, intercepts) in enumerate(self._fits):
                 x, z = self._read(inputs, windows.take(part), j)
-                of_window = _product(np.clip(x, -FARTHEST, FARTHEST), of_window) + intercepts
+                of_window = _product(x, of_window) + intercepts
                 n, h, q = z.shape
                 of_steps = _product(z.reshape(n * h, q), of_step[:, None]).reshape(n, h)
                 out[part, :, j] = of_window + of_steps
