@@ -68,6 +68,9 @@ class Panel:
         How results are given back.
     ids : list
         Those of a long frame; "series 3", ... of a list; the name of a single series.
+    changes : (array of shape (n_series, n_targets), int array of shape (n_series,)), or None
+        Of series whose first steps were left out, the sum and the number of the absolute
+        seasonal differences that they had.
     """
 
     targets: np.ndarray
@@ -80,6 +83,7 @@ class Panel:
     lengths: np.ndarray
     form: Form
     ids: list[Any]
+    changes: tuple[np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -158,6 +162,7 @@ class Panel:
             lengths=self.lengths[indices],
             form=self.form.take(indices),
             ids=[self.ids[k] for k in indices],
+            changes=self.changes and tuple(of[indices] for of in self.changes),
         )
 
     def last_times(self) -> np.ndarray:

@@ -30,6 +30,7 @@ from sklearn.model_selection import GridSearchCV
 
 from cylstm import LSTMForecaster, TimeSeriesOrigins
 from cylstm._training import NonFiniteLossError
+from cylstm._windows import SeriesInputs
 
 
 def gap(x, which):
@@ -159,6 +160,7 @@ class TestSameBits:
             [np.vstack([x, gap(x, (0, 2))]) for x in SERIES],
             [np.vstack([x, gap(x, (1,))]) for x in SERIES],
             [np.vstack([x, gap(x, (2,))]) for x in SERIES],
+            [np.vstack([x, [x[-1]] * 40]) for x in SERIES],
         ],
         ids=[
             "whole",
@@ -169,6 +171,7 @@ class TestSameBits:
             "gap at the end",
             "gap in known",
             "gap in past",
+            "constant at the end",
         ],
     )
     def test_of_the_end_of_the_fitted_series(self, series):
@@ -342,6 +345,23 @@ class TestFuture:
         errors = [np.abs(f - x[-30:, :1]).mean() for f in (known, unknown)]
         assert errors[0] < 0.3 < 1.5 < errors[1]
 
+    def test_the_effect_of_a_rare_event(self):
+        rng = np.random.default_rng(0)
+        events = np.zeros(4000)
+        events[rng.choice(3900, 4, replace=False) + 50] = 1  # more than 30 deviations
+        x = np.column_stack([rng.normal(size=4000) + 20 * events, events])
+        model = forecaster(known=(1,), season=1, context=16).fit(x)
+        without, there = (model.predict(future=[0.0, flag, 0]) for flag in (0.0, 1.0))
+        assert there[1] - without[1] == pytest.approx(20, abs=2)
+        np.testing.assert_allclose(there[[0, 2]], without[[0, 2]], atol=0.5)
+
+    def test_years_are_standardized(self):
+        y = pd.Series(Y, dates(len(Y)))
+        model = forecaster(season=1, calendar=["year", "month"]).fit(y)
+        panel = model._read(y, "y")
+        values = SeriesInputs(model._layout, panel).values[:, 2:]
+        assert np.abs(values).max() < 5
+
     def test_the_calendar_is_used(self):
         days = dates(400, freq="D")
         y = pd.Series(np.where(days.day_of_week == 2, 5.0, 0.0), days)
@@ -502,6 +522,20 @@ class TestTraining:
         for y in (Y[:7], np.ones(60)):
             with pytest.raises(ValueError, match="nothing to validate on: .* season . 1 = 5"):
                 forecaster(early_stopping=True).fit(y)
+
+    def test_missing_targets_leave_the_linear_part(self):
+        """Where hardly any horizon is whole, it is learnt from those with holes."""
+        rng = np.random.default_rng(0)
+        t = np.arange(400)
+        y = np.sin(t * 2 * np.pi / 12 + rng.uniform(0, 6, size=(8, 1))) + 0.1 * rng.normal(
+            size=(8, 400)
+        )
+        seen = np.where(rng.random(y.shape) < 0.15, np.nan, y)
+        errors = []
+        for of_fit in (y, seen):
+            model = forecaster(season=1, context=36, horizon=30).fit(list(of_fit[:, :-30]))
+            errors.append(np.abs(model.predict(list(y[:, :-30])) - y[:, -30:]).mean())
+        assert errors[1] < 1.2 * errors[0] < 0.2
 
     def test_missing_targets_are_not_trained_on(self):
         # Not the value that is carried forward, whatever it is.
