@@ -46,6 +46,7 @@ from cylstm._demo import load_sunspots
 from cylstm.metrics import mase, nd, smape
 
 OWN = "LSTMForecaster"
+TABLES = ["errors", "intervals"]
 LEVELS = 80, 95
 POINTS = 3
 PANEL_MEASURES = "MASE", "sMAPE", "ND"
@@ -279,7 +280,7 @@ def main():
     parser.add_argument("--sets", nargs="+", help="names of sets, or how they begin")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--no-intervals", action="store_true")
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=TABLES)
     parser.add_argument("--memory", action="store_true")
     arguments = parser.parse_args()
     if arguments.memory:
@@ -290,8 +291,10 @@ def main():
             continue
         task = read()
         print(f"\n**{name}**, season {task.season}, horizon {task.horizon}\n")
-        print_errors(task, {peer: PEERS[peer] for peer in arguments.peers}, arguments.seeds)
-        if not arguments.no_intervals:
+        if "errors" in arguments.tables:
+            peers = {peer: PEERS[peer] for peer in arguments.peers}
+            print_errors(task, peers, arguments.seeds)
+        if "intervals" in arguments.tables:
             print_intervals(task, arguments.seeds)
 
 
