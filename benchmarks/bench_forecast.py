@@ -1,6 +1,6 @@
 """How good and how fast LSTMForecaster is, beside simple forecasts and other libraries.
 
-    python benchmarks/bench_forecast.py --data PATH [--sets ...] [--peers ...] [--seeds 3]
+    python benchmarks/bench_forecast.py --data PATH [--sets ...] [--peers ...]
     python benchmarks/bench_forecast.py --memory
 
 PATH is a folder with m4_hourly/m4_hourly.npz, m3_monthly/m3_monthly.npz, ett/ETTh1.csv and
@@ -171,7 +171,7 @@ def own(task, seed):
 
 
 def print_errors(task, peers, n_seeds):
-    print(table_head(["model", "fit s", "predict s", *task.measures]))
+    print("\n" + table_head(["model", "fit s", "predict s", *task.measures]))
     for name, peer in {OWN: own, **peers}.items():
         rows = []
         for seed in range(n_seeds if name == OWN or name in RANDOM else 1):
@@ -290,7 +290,7 @@ def main():
         if arguments.sets and not name.startswith(tuple(arguments.sets)):
             continue
         task = read()
-        print(f"\n**{name}**, season {task.season}, horizon {task.horizon}\n")
+        print(f"\n**{name}**, season {task.season}, horizon {task.horizon}")
         if "errors" in arguments.tables:
             peers = {peer: PEERS[peer] for peer in arguments.peers}
             print_errors(task, peers, arguments.seeds)
