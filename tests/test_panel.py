@@ -410,6 +410,16 @@ class TestPanel:
         out = panel.to_frame([1, 0], {"ds": panel.last_times()}, {"y": np.zeros(2)})
         assert out.schema == {**frame.select("unique_id", "ds", "y").schema}
 
+    def test_steps_that_were_cut_off_count(self):
+        panel = read_panel([np.arange(5.0), np.arange(3.0)], PLAIN)
+        end = panel.last(2).take(np.array([0, 1])).first([2, 1])
+        assert end.lengths.tolist() == [2, 1]
+        assert end.last_times().tolist() == [4, 1]
+        assert end.future_times(2).tolist() == [[5, 6], [2, 3]]
+        longer = end.followed_by(np.zeros((2, 2, 1)), np.zeros((2, 2, 0)))
+        assert longer.future_times(1).tolist() == [[7], [4]]
+        assert longer.last(1).last_times().tolist() == [6, 3]
+
     def test_times_after_one_step_are_not_known(self):
         panel = read_panel(pd.Series([1], dates(1)), PLAIN)
         assert panel.frequency is None
