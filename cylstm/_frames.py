@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from narwhals.exceptions import DuplicateError
 
 from ._arguments import as_array, check_numeric, reading_numbers, shown
-from ._dates import check_zone, shown_time, standard_times
+from ._dates import check_zone, looks_like_date, shown_time, standard_times
 
 
 def as_narwhals(x: Any, name: str) -> nw.DataFrame[Any] | nw.Series[Any] | None:
@@ -159,15 +160,33 @@ def index_of(table: nw.DataFrame[Any] | nw.Series[Any]) -> tuple[bool, Any]:
 
 
 def times_of_index(table: Any, name: str) -> tuple[np.ndarray, TimeType] | tuple[None, None]:
-    """The times of rows whose labels are dates, periods or integers."""
+    """The times of rows whose labels are dates, periods or integers; None where they are
+    nothing of the kind. Several levels, and what only stands for dates, are refused."""
     if not index_of(table)[0]:
         return None, None
     labels = nw.to_native(table).index
+    if labels.nlevels > 1:
+        raise ValueError(
+            f"the index of {name} has {labels.nlevels} levels, {shown([*labels.names])}. Make "
+            "columns of them with reset_index(), and name these as id_column and time_column."
+        )
     column = nw.from_native(labels.to_series(), series_only=True)
     is_time = column.dtype.is_integer() or column.dtype in (nw.Datetime, nw.Date)
     if not is_time and _zone_of(column) is None and _period_of(column) is None:
+        _check_no_dates(column, f"the index of {name}")
         return None, None
     return read_times(column, f"the index of {name}")
+
+
+def _check_no_dates(labels, name):
+    """Refuse labels of rows that are no times, but were meant as such."""
+    for label in labels.drop_nulls().head(1).to_list():
+        if isinstance(label, (date, timedelta)) or looks_like_date(label):
+            raise ValueError(
+                f"{name} holds {type(label).__name__} values such as {shown(label)}, but dates "
+                "or integers are expected. Convert it with pandas.to_datetime, or leave it out "
+                "with reset_index(drop=True)."
+            )
 
 
 def order_of_index(

@@ -576,6 +576,19 @@ BAD = [
         "y is not .*number the steps without gaps",
     ),
     (
+        long().set_index(["unique_id", "ds"])["y"],
+        PLAIN,
+        r"index of y has 2 levels, \['unique_id', 'ds'\].* reset_index\(\), .* id_column",
+    ),
+    (
+        pd.Series([1, 2], ["2010-01-01", "2010-01-02"]),
+        PLAIN,
+        r"index of y holds str values such as '2010-01-01'.*to_datetime, or .*drop=True",
+    ),
+    (pd.Series([1, 2], dates(2).date), PLAIN, "index of y holds date values"),
+    (pd.Series([1, 2], dates(2) - dates(1)[0]), PLAIN, "index of y holds Timedelta"),
+    (wide(A, dates(4).strftime("%d.%m.%Y").astype("category")), ROLES, "such as '30.01.2024'"),
+    (
         pd.Series([1, 2], dates(2, tz=timezone(timedelta(hours=9), "Here"))),
         PLAIN,
         "the index of y has the time zone .* not known",
