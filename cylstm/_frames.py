@@ -183,9 +183,9 @@ def _check_no_dates(labels, name):
     for label in labels.drop_nulls().head(1).to_list():
         if isinstance(label, (date, timedelta)) or looks_like_date(label):
             raise ValueError(
-                f"{name} holds {type(label).__name__} values such as {shown(label)}, but dates "
-                "or integers are expected. Convert it with pandas.to_datetime, or leave it out "
-                "with reset_index(drop=True)."
+                f"{name} holds {type(label).__name__} values such as {shown(label)}, but "
+                "dates or integers are expected. Convert it with pandas.to_datetime, or leave "
+                "it out with reset_index(drop=True)."
             )
 
 

@@ -627,8 +627,7 @@ class TestFuture:
 
     def test_arrays(self):
         panel = read_panel([A, B], INDICES)
-        longer = np.r_[FUTURE[1], FUTURE[1]]
-        future = [FUTURE[0][:, 0].tolist(), longer]  # of one column it may be 1-D
+        future = [FUTURE[0][:, 0].tolist(), FUTURE[1]]  # of one column it may be 1-D
         np.testing.assert_array_equal(read_future(future, panel, INDICES, 2), FUTURE)
         one = read_panel(A, INDICES)
         np.testing.assert_array_equal(read_future(FUTURE[0], one, INDICES, 2), FUTURE[:1])
@@ -694,8 +693,17 @@ class TestFuture:
     def test_frames_without_index(self):
         polars = pytest.importorskip("polars")
         panel = read_panel(polars.DataFrame(A, schema=NAMES), ROLES)
-        future = polars.DataFrame({"x": [1, 2, 3], "promo": [7, 8, 9]})
+        future = polars.DataFrame({"x": [1, 2], "promo": [7, 8]})
         assert read_future(future, panel, ROLES, 2).tolist() == [[[7], [8]]]
+        assert read_future(future["promo"], panel, ROLES, 2).tolist() == [[[7], [8]]]
+
+    def test_a_series_of_the_one_known_column(self):
+        panel = read_panel(wide(A, dates(4)), ROLES)
+        promo = pd.Series(np.arange(6.0), dates(6), name="promo")
+        for series in (promo, promo[::-1], promo.rename(None)):
+            assert read_future(series, panel, ROLES, 2).tolist() == [[[4], [5]]]
+        panel = read_panel([wide(A, dates(4)), wide(B, dates(3))], ROLES)
+        assert read_future([promo] * 2, panel, ROLES, 2).tolist() == [[[4], [5]], [[3], [4]]]
 
 
 def missing_value(frame, row):
@@ -704,7 +712,10 @@ def missing_value(frame, row):
 
 INDEXED = wide(A, dates(4))
 BAD_FUTURES = [
-    (A, [[1.0]], r"future has the shape \(1, 1\); expected at least 2 rows .*known=\(1,\)"),
+    (A, [[1.0]], r"future has the shape \(1, 1\); expected 2 rows, .*known=\(1,\)"),
+    (A, np.r_[FUTURE[0], FUTURE[0]], r"future has the shape \(4, 1\); expected 2 rows"),
+    (wide(A, dates(4)), pd.Series([1, 2], name="price"), "named 'price', but known=.'promo'"),
+    (wide(A, dates(4)), pd.Series([1, 2]), "future has integers, but the series have dates"),
     (A, [[1.0, 2], [3, 4]], r"future has the shape \(2, 2\)"),
     (A, [1, np.nan], "future has no finite value in column 1 for y at step 5"),
     (A, [np.inf, np.nan], "future has no .* for y at step 4, and 1 more"),
