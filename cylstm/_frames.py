@@ -17,6 +17,12 @@ from narwhals.exceptions import DuplicateError
 from ._arguments import as_array, check_numeric, reading_numbers, shown
 from ._dates import check_zone, looks_like_date, shown_time, standard_times
 
+# What fits into integers of fewer bits than times have.
+SMALL_INTEGERS = {
+    getattr(nw, name): np.iinfo(name.lower())
+    for name in ("Int8", "Int16", "Int32", "UInt8", "UInt16", "UInt32")
+}
+
 
 def as_narwhals(x: Any, name: str) -> nw.DataFrame[Any] | nw.Series[Any] | None:
     """A data frame or series through narwhals; None if x is neither."""
@@ -92,13 +98,15 @@ class TimeType:
         return "integers" if self.dtype.is_integer() else "dates"
 
     def restore(self, times: np.ndarray, name: Any, library: Any) -> nw.Series[Any]:
-        """Standard times as the user's."""
+        """Standard times as the user's; integers that do not fit into the user's in 64 bits."""
         if self.period is not None:
             pandas = import_module("pandas")
             periods = pandas.PeriodIndex(pandas.DatetimeIndex(times), freq=self.period)
             return nw.from_native(pandas.Series(periods, name=name), series_only=True)
         series = nw.new_series(name, times, backend=library)
-        if series.dtype != self.dtype:
+        limits = SMALL_INTEGERS.get(self.dtype)
+        fits = limits is None or (limits.min <= times.min() and times.max() <= limits.max)
+        if series.dtype != self.dtype and fits:
             series = series.cast(self.dtype)
         if self.zone is not None:
             series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)

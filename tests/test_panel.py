@@ -307,6 +307,18 @@ class TestForms:
         assert out["ds"].dtype == frame["ds"].dtype
         assert out["ds"].iloc[0] == frame["ds"].iloc[3] + 1
 
+    @pytest.mark.parametrize("library", ["pandas", "polars"])
+    @pytest.mark.parametrize(
+        ("dtype", "start", "after"),
+        [("int8", 123, "int8"), ("int8", 124, "int64"), ("uint16", 65_533, "int64")],
+    )
+    def test_times_that_grow_out_of_small_integers(self, library, dtype, start, after):
+        times = pd.Series(np.arange(3) + start).astype(dtype)
+        frame = as_library(pd.DataFrame({"ds": times, "y": 1.0}), library)
+        out = wrapped(read_panel(frame, PLAIN))["ds"]
+        assert out.to_list() == [start + 3, start + 4]
+        assert str(out.dtype).lower() == after
+
     def test_dates_without_time(self):
         polars = pytest.importorskip("polars")
         day = polars.Series([0, 1, 2]).cast(polars.Date)
