@@ -5,6 +5,7 @@ zone, else as they were given."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,6 +32,20 @@ MONTHS = {"year": 12, "quarter": 3, "month": 1}
 SHORTEST_MONTH = 28 * UNITS["day"]
 
 DAY = np.timedelta64(1, "D")
+
+# How strings begin that are written for dates: 2024, 20240131, 2024-01, 2024Q1, 2024-W05;
+# 31.1.24, 1/31/2024, 1/2024; 31 Jan 2024, Jan-24.
+_YEAR = r"(1[5-9]|2[01])\d\d"
+_MONTH = (
+    "(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sep(t|tember)?"
+    "|oct(ober)?|nov(ember)?|dec(ember)?)"
+)
+DATE = re.compile(
+    rf"{_YEAR}($|(0[1-9]|1[0-2])[0-3]\d\b|[-/. ]\d\d?\b|[- ]?(Q[1-4]|W\d\d))"
+    rf"|(\d\d?[-/.]){{2}}(\d\d|{_YEAR})\b|\d\d?[-/.]{_YEAR}\b"
+    rf"|(\d\d?[-. ]+)?{_MONTH}[-., ]+\d",
+    re.IGNORECASE,
+)
 
 # Offsets of time zones are looked up once for all times of a quarter of an hour, in which
 # none of them changes.
@@ -184,6 +199,11 @@ def _zone(name):
     if name.removeprefix("UTC")[:1] in ("+", "-"):
         return datetime.strptime(name.removeprefix("UTC"), "%z").tzinfo
     return ZoneInfo(name)
+
+
+def looks_like_date(value: object) -> bool:
+    """Whether this is a string that someone wrote for a date."""
+    return isinstance(value, str) and DATE.match(value.strip()) is not None
 
 
 def shown_time(time: np.generic, zone: str | None = None) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +15,13 @@ import numpy as np
 from narwhals.exceptions import DuplicateError
 
 from ._arguments import as_array, check_numeric, reading_numbers, shown
-from ._dates import check_zone, shown_time, standard_times
+from ._dates import check_zone, looks_like_date, shown_time, standard_times
+
+# What fits into integers of fewer bits than times have.
+SMALL_INTEGERS = {
+    getattr(nw, name): np.iinfo(name.lower())
+    for name in ("Int8", "Int16", "Int32", "UInt8", "UInt16", "UInt32")
+}
 
 
 def as_narwhals(x: Any, name: str) -> nw.DataFrame[Any] | nw.Series[Any] | None:
@@ -91,13 +98,15 @@ class TimeType:
         return "integers" if self.dtype.is_integer() else "dates"
 
     def restore(self, times: np.ndarray, name: Any, library: Any) -> nw.Series[Any]:
-        """Standard times as the user's."""
+        """Standard times as the user's; integers that do not fit into the user's in 64 bits."""
         if self.period is not None:
             pandas = import_module("pandas")
             periods = pandas.PeriodIndex(pandas.DatetimeIndex(times), freq=self.period)
             return nw.from_native(pandas.Series(periods, name=name), series_only=True)
         series = nw.new_series(name, times, backend=library)
-        if series.dtype != self.dtype:
+        limits = SMALL_INTEGERS.get(self.dtype)
+        fits = limits is None or (limits.min <= times.min() and times.max() <= limits.max)
+        if series.dtype != self.dtype and fits:
             series = series.cast(self.dtype)
         if self.zone is not None:
             series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
@@ -159,15 +168,33 @@ def index_of(table: nw.DataFrame[Any] | nw.Series[Any]) -> tuple[bool, Any]:
 
 
 def times_of_index(table: Any, name: str) -> tuple[np.ndarray, TimeType] | tuple[None, None]:
-    """The times of rows whose labels are dates, periods or integers."""
+    """The times of rows whose labels are dates, periods or integers; None where they are
+    nothing of the kind. Several levels, and what only stands for dates, are refused."""
     if not index_of(table)[0]:
         return None, None
     labels = nw.to_native(table).index
+    if labels.nlevels > 1:
+        raise ValueError(
+            f"the index of {name} has {labels.nlevels} levels, {shown([*labels.names])}. Make "
+            "columns of them with reset_index(), and name these as id_column and time_column."
+        )
     column = nw.from_native(labels.to_series(), series_only=True)
     is_time = column.dtype.is_integer() or column.dtype in (nw.Datetime, nw.Date)
     if not is_time and _zone_of(column) is None and _period_of(column) is None:
+        _check_no_dates(column, f"the index of {name}")
         return None, None
     return read_times(column, f"the index of {name}")
+
+
+def _check_no_dates(labels, name):
+    """Refuse labels of rows that are no times, but were meant as such."""
+    for label in labels.drop_nulls().head(1).to_list():
+        if isinstance(label, (date, timedelta)) or looks_like_date(label):
+            raise ValueError(
+                f"{name} holds {type(label).__name__} values such as {shown(label)}, but "
+                "dates or integers are expected. Convert it with pandas.to_datetime, or leave "
+                "it out with reset_index(drop=True)."
+            )
 
 
 def order_of_index(

@@ -28,8 +28,9 @@ def read_future(future: Any, panel: Panel, roles: ColumnRoles, horizon: int) -> 
     future : array, data frame, or list of these; None if no columns are known
         For a long frame with ids: a frame with its columns of ids, times and known values.
         Else for each series a frame with the known columns, or an array (n_steps, n_known) of
-        them in the order of `known`. Rows with times are looked up, whatever their order;
-        without them they are those from the end of the series on. There may be more.
+        them in the order of `known`. Rows with times are looked up, whatever their order, and
+        there may be more; without them they are the `horizon` ones after the series. Of one
+        known column it may be a Series.
     panel : Panel
     roles : ColumnRoles
         Those of the panel.
@@ -126,6 +127,8 @@ def _future_of_one(future, form, roles, times, name):
     """(values, whether there is a row for them) of one series."""
     check_collection(future, name, "the known columns of the steps to forecast")
     frame = None if isinstance(form, ArrayForm) else frame_of(future, name)
+    if frame is not None and not hasattr(frame, "columns") and len(roles.known) == 1:
+        frame = _as_known(frame, roles.known[0], name)
     if hasattr(frame, "columns"):
         from . import _frames
 
@@ -138,12 +141,21 @@ def _future_of_one(future, form, roles, times, name):
     else:
         values = numbers_of_array(future, name)
         values = values[:, None] if values.ndim == 1 else values
-    if values.shape[1] != len(roles.known) or len(values) < len(times):
+    if values.shape != (len(times), len(roles.known)):
         raise ValueError(
-            f"{name} has the shape {values.shape}; expected at least {len(times)} rows of the "
-            f"columns known={shown(roles.known)}."
+            f"{name} has the shape {values.shape}; expected {len(times)} rows, those after the "
+            f"end of the series, of the columns known={shown(roles.known)}."
         )
-    return values[: len(times)], np.ones(len(times), dtype=bool)
+    return values, np.ones(len(times), dtype=bool)
+
+
+def _as_known(series, column, name):
+    """A series as a frame of the one known column."""
+    if series.name not in (None, "", column):
+        raise ValueError(
+            f"{name} is a series named {shown(series.name)}, but known={shown((column,))}."
+        )
+    return series.alias(column).to_frame()
 
 
 def _is_numbered(frame, form, horizon):

@@ -64,6 +64,8 @@ class Panel:
         Integers or datetime64, the latter in UTC if they had a time zone.
     frequency : Frequency, or None without times or where no series has two steps
     starts, lengths : int64 arrays of shape (n_series,)
+    offsets : int64 array of shape (n_series,)
+        Steps of each series that were before these: without times, they count.
     form : Form
         How results are given back.
     ids : list
@@ -81,6 +83,7 @@ class Panel:
     frequency: Frequency | None
     starts: np.ndarray
     lengths: np.ndarray
+    offsets: np.ndarray
     form: Form
     ids: list[Any]
     changes: tuple[np.ndarray, np.ndarray] | None = None
@@ -125,6 +128,7 @@ class Panel:
             times=None if self.times is None else self.times[rows],
             starts=np.cumsum(lengths) - lengths,
             lengths=lengths,
+            offsets=self.offsets + self.lengths - lengths,
         )
 
     def followed_by(self, targets: np.ndarray, known: np.ndarray) -> Panel:
@@ -160,6 +164,7 @@ class Panel:
             static=self.static[indices],
             starts=self.starts[indices],
             lengths=self.lengths[indices],
+            offsets=self.offsets[indices],
             form=self.form.take(indices),
             ids=[self.ids[k] for k in indices],
             changes=self.changes and tuple(of[indices] for of in self.changes),
@@ -169,14 +174,14 @@ class Panel:
         """The last time of each series, of shape (n_series,); without times the number of the
         last step."""
         if self.times is None:
-            return self.lengths - 1
+            return self.offsets + self.lengths - 1
         return self.times[self.starts + self.lengths - 1]
 
     def future_times(self, horizon: int) -> np.ndarray:
         """The times after each series, of shape (n_series, horizon); without times the numbers
         of the steps."""
         if self.times is None:
-            return self.lengths[:, None] + np.arange(horizon)
+            return (self.offsets + self.lengths)[:, None] + np.arange(horizon)
         if self.frequency is None:
             raise ValueError(
                 f"The times after {self.show_time(self.last_times()[0])}, the end of "
@@ -517,6 +522,7 @@ def _checked(columns, values, times, lengths, form, ids):
         frequency=None,
         starts=starts,
         lengths=lengths,
+        offsets=np.zeros_like(starts),
         form=form,
         ids=ids,
     )

@@ -12,6 +12,7 @@ from cylstm._dates import (
     calendar_columns,
     check_zone,
     find_frequency,
+    looks_like_date,
     shown_time,
     standard_times,
     to_local,
@@ -269,3 +270,23 @@ def test_calendar_errors():
         calendar_columns(utc(dates("2020", 3, "D")), ["hour", "weekday"])
     with pytest.raises(ValueError, match=r"calendar=\('hour',\) needs dates, .* integers"):
         calendar_columns(np.arange(3), ["hour"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["2024", "20240131", "2024-01", "2024-1-5", "2024/01/31", "2024-01-31T12:00"],
+        *["2024Q1", "2024-Q4", "2024-W05", "31.1.24", "1/31/2024", "01/2024", "31 January 2024"],
+        *["Jan 2024", "jan-24", "January 5, 2024", " 1999-12-31 23:59"],
+    ],
+)
+def test_strings_that_are_dates(text):
+    assert looks_like_date(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "week 3", "1", "12", "1.5", "-1", "120.5", "20249999", "mark 1", "x2024", 2024],
+)
+def test_strings_that_are_none(text):
+    assert not looks_like_date(text)

@@ -92,6 +92,33 @@ class TestForms:
             wanted = long_future()[["unique_id", "ds"]]
             pd.testing.assert_frame_equal(found[["unique_id", "ds"]], wanted)
 
+    @pytest.mark.parametrize(
+        "form",
+        [
+            lambda y: pd.Series(y, [f"week {k}" for k in range(len(y))]),
+            lambda y: pd.DataFrame({"sales": y}, ["x"] * len(y)),
+            lambda y: pd.Series(y),
+            lambda y: pd.Series(y, dates(len(y))),
+            lambda y: pd.DataFrame({"ds": dates(len(y)), "y": y}),
+            lambda y: pd.DataFrame({"ds": dates(len(y)), "y": y, "unique_id": "a"}),
+        ],
+        ids=["labels", "wide", "numbers", "dates", "one long", "long"],
+    )
+    def test_labels_after_fit_are_those_of_the_series(self, form):
+        y = form(Y)
+        model = forecaster().fit(y)
+        forecast = model.predict()
+        assert forecast.equals(model.predict(y))
+        if "unique_id" not in y:
+            of_list = forecaster().fit([y, y[10:]])
+            after, expected = of_list.predict(), of_list.predict([y, y[10:]])
+            assert all(one.equals(other) for one, other in zip(after, expected, strict=True))
+
+    def test_steps_in_messages_are_those_of_the_series(self):
+        model = forecaster(known=(1,)).fit(SERIES[0][:, :2])
+        with pytest.raises(ValueError, match="no finite value in column 1 for y at step 71"):
+            model.predict(future=[1, np.nan, 2])
+
     def test_several_targets(self):
         both = [x[:, :2] for x in SERIES]
         model = forecaster(level=80).fit(both)

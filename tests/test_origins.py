@@ -168,6 +168,7 @@ def test_repr_and_clone():
             pd.concat([long([9])] * 2),
             "X has two rows of series 's0' at 0, and 8 more",
         ),
+        (long([9]).set_index(["unique_id", "ds"])["y"], "the index of X has 2 levels"),
     ],
 )
 def test_bad_series(X, message):

@@ -307,6 +307,18 @@ class TestForms:
         assert out["ds"].dtype == frame["ds"].dtype
         assert out["ds"].iloc[0] == frame["ds"].iloc[3] + 1
 
+    @pytest.mark.parametrize("library", ["pandas", "polars"])
+    @pytest.mark.parametrize(
+        ("dtype", "start", "after"),
+        [("int8", 123, "int8"), ("int8", 124, "int64"), ("uint16", 65_533, "int64")],
+    )
+    def test_times_that_grow_out_of_small_integers(self, library, dtype, start, after):
+        times = pd.Series(np.arange(3) + start).astype(dtype)
+        frame = as_library(pd.DataFrame({"ds": times, "y": 1.0}), library)
+        out = wrapped(read_panel(frame, PLAIN))["ds"]
+        assert out.to_list() == [start + 3, start + 4]
+        assert str(out.dtype).lower() == after
+
     def test_dates_without_time(self):
         polars = pytest.importorskip("polars")
         day = polars.Series([0, 1, 2]).cast(polars.Date)
@@ -409,6 +421,16 @@ class TestPanel:
         panel = read_panel(frame, ROLES)
         out = panel.to_frame([1, 0], {"ds": panel.last_times()}, {"y": np.zeros(2)})
         assert out.schema == {**frame.select("unique_id", "ds", "y").schema}
+
+    def test_steps_that_were_cut_off_count(self):
+        panel = read_panel([np.arange(5.0), np.arange(3.0)], PLAIN)
+        end = panel.last(2).take(np.array([0, 1])).first([2, 1])
+        assert end.lengths.tolist() == [2, 1]
+        assert end.last_times().tolist() == [4, 1]
+        assert end.future_times(2).tolist() == [[5, 6], [2, 3]]
+        longer = end.followed_by(np.zeros((2, 2, 1)), np.zeros((2, 2, 0)))
+        assert longer.future_times(1).tolist() == [[7], [4]]
+        assert longer.last(1).last_times().tolist() == [6, 3]
 
     def test_times_after_one_step_are_not_known(self):
         panel = read_panel(pd.Series([1], dates(1)), PLAIN)
@@ -566,6 +588,19 @@ BAD = [
         "y is not .*number the steps without gaps",
     ),
     (
+        long().set_index(["unique_id", "ds"])["y"],
+        PLAIN,
+        r"index of y has 2 levels, \['unique_id', 'ds'\].* reset_index\(\), .* id_column",
+    ),
+    (
+        pd.Series([1, 2], ["2010-01-01", "2010-01-02"]),
+        PLAIN,
+        r"index of y holds str values such as '2010-01-01'.*to_datetime, or .*drop=True",
+    ),
+    (pd.Series([1, 2], dates(2).date), PLAIN, "index of y holds date values"),
+    (pd.Series([1, 2], dates(2) - dates(1)[0]), PLAIN, "index of y holds Timedelta"),
+    (wide(A, dates(4).strftime("%d.%m.%Y").astype("category")), ROLES, "such as '30.01.2024'"),
+    (
         pd.Series([1, 2], dates(2, tz=timezone(timedelta(hours=9), "Here"))),
         PLAIN,
         "the index of y has the time zone .* not known",
@@ -604,8 +639,7 @@ class TestFuture:
 
     def test_arrays(self):
         panel = read_panel([A, B], INDICES)
-        longer = np.r_[FUTURE[1], FUTURE[1]]
-        future = [FUTURE[0][:, 0].tolist(), longer]  # of one column it may be 1-D
+        future = [FUTURE[0][:, 0].tolist(), FUTURE[1]]  # of one column it may be 1-D
         np.testing.assert_array_equal(read_future(future, panel, INDICES, 2), FUTURE)
         one = read_panel(A, INDICES)
         np.testing.assert_array_equal(read_future(FUTURE[0], one, INDICES, 2), FUTURE[:1])
@@ -671,8 +705,17 @@ class TestFuture:
     def test_frames_without_index(self):
         polars = pytest.importorskip("polars")
         panel = read_panel(polars.DataFrame(A, schema=NAMES), ROLES)
-        future = polars.DataFrame({"x": [1, 2, 3], "promo": [7, 8, 9]})
+        future = polars.DataFrame({"x": [1, 2], "promo": [7, 8]})
         assert read_future(future, panel, ROLES, 2).tolist() == [[[7], [8]]]
+        assert read_future(future["promo"], panel, ROLES, 2).tolist() == [[[7], [8]]]
+
+    def test_a_series_of_the_one_known_column(self):
+        panel = read_panel(wide(A, dates(4)), ROLES)
+        promo = pd.Series(np.arange(6.0), dates(6), name="promo")
+        for series in (promo, promo[::-1], promo.rename(None)):
+            assert read_future(series, panel, ROLES, 2).tolist() == [[[4], [5]]]
+        panel = read_panel([wide(A, dates(4)), wide(B, dates(3))], ROLES)
+        assert read_future([promo] * 2, panel, ROLES, 2).tolist() == [[[4], [5]], [[3], [4]]]
 
 
 def missing_value(frame, row):
@@ -681,7 +724,10 @@ def missing_value(frame, row):
 
 INDEXED = wide(A, dates(4))
 BAD_FUTURES = [
-    (A, [[1.0]], r"future has the shape \(1, 1\); expected at least 2 rows .*known=\(1,\)"),
+    (A, [[1.0]], r"future has the shape \(1, 1\); expected 2 rows, .*known=\(1,\)"),
+    (A, np.r_[FUTURE[0], FUTURE[0]], r"future has the shape \(4, 1\); expected 2 rows"),
+    (wide(A, dates(4)), pd.Series([1, 2], name="price"), "named 'price', but known=.'promo'"),
+    (wide(A, dates(4)), pd.Series([1, 2]), "future has integers, but the series have dates"),
     (A, [[1.0, 2], [3, 4]], r"future has the shape \(2, 2\)"),
     (A, [1, np.nan], "future has no finite value in column 1 for y at step 5"),
     (A, [np.inf, np.nan], "future has no .* for y at step 4, and 1 more"),
