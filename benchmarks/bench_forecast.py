@@ -126,7 +126,8 @@ def rolling(y, n_train, first, end, step, season, horizon, lags, measures):
 def transformer(path, columns, horizon):
     y = datasets.etth1(path)[:, columns]
     y = (y - y[:8640].mean(axis=0)) / y[:8640].std(axis=0)
-    return rolling(y, 8640, 11520, 14400, 3, 24, horizon, 168, ("MSE", "MAE"))
+    lags = max(168, 3 * horizon)
+    return rolling(y, 8640, 11520, 14400, 3, 24, horizon, lags, ("MSE", "MAE"))
 
 
 def airline(path):
@@ -146,7 +147,7 @@ def make_tasks(folder):
     if folder is None:
         return tasks
     files = {
-        "M4 hourly": ("m4_hourly/m4_hourly.npz", lambda path: competition(path, 24, 144)),
+        "M4 hourly": ("m4_hourly/m4_hourly.npz", lambda path: competition(path, 24, 168)),
         "M3 monthly": ("m3_monthly/m3_monthly.npz", lambda path: competition(path, 12, 24)),
         "airline": ("airline/airline-passengers.csv", airline),
     }
