@@ -32,6 +32,7 @@ MONTHS = {"year": 12, "quarter": 3, "month": 1}
 SHORTEST_MONTH = 28 * UNITS["day"]
 
 DAY = np.timedelta64(1, "D")
+NO_TIME = np.timedelta64(0, "D")
 
 # How strings begin that are written for dates: 2024, 20240131, 2024-01, 2024Q1, 2024-W05;
 # 31.1.24, 1/31/2024, 1/2024; 31 Jan 2024, Jan-24.
@@ -285,14 +286,14 @@ def _frequency_of_dates(times, inside):
     if in_fixed.step < SHORTEST_MONTH and (fixed == in_fixed.step).all():
         return in_fixed, fixed
     day = times.astype("M8[D]")
-    if not (np.diff(times - day) != 0)[inside].any():  # all at one time of the day
+    if not (np.diff(times - day) != NO_TIME)[inside].any():  # all at one time of the day
         in_pair = np.zeros(len(times), dtype=bool)
         in_pair[:-1] |= inside
         in_pair[1:] |= inside
         month = times.astype("M8[M]")
         months = np.diff(month.astype(np.int64))[inside]
         month_end = bool(is_month_end(times[in_pair]).all())
-        same_day = not (np.diff(day - month.astype("M8[D]")) != 0)[inside].any()
+        same_day = not (np.diff(day - month.astype("M8[D]")) != NO_TIME)[inside].any()
         if (months > 0).all() and (month_end or same_day):
             return Frequency("months", _most_common(months), month_end), months
         if np.is_busday(day[in_pair]).all():
