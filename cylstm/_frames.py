@@ -198,15 +198,26 @@ def _check_no_dates(labels, name):
 
 
 def order_of_index(
-    table: Any, name: str
+    table: Any, name: str, id_column: Any
 ) -> tuple[np.ndarray | slice, np.ndarray | None, TimeType | None]:
     """(order of the rows by time, the times in it, what they were), where the labels of rows
-    are times; else they are in order."""
+    are times; else they are in order. The table has no column of ids."""
     times, time_type = times_of_index(table, name)
     if times is None or time_type is None:
         return slice(None), None, None
-    order = in_time_order(times, time_type, name)
+    order = in_time_order(times, time_type, name, hint=_no_ids(table, id_column))
     return order, times[order], time_type
+
+
+def _no_ids(table, id_column):
+    """What to say where the rows of a table seem to be of several series."""
+    columns = getattr(table, "columns", None)
+    if columns is None:
+        return ""
+    return (
+        f" It has no column {shown(id_column)} of ids (it has "
+        f"{', '.join(map(shown, columns))}): name yours by id_column."
+    )
 
 
 def in_time_order(
@@ -215,6 +226,7 @@ def in_time_order(
     name: str,
     codes: np.ndarray | None = None,
     ids: list[Any] | None = None,
+    hint: str = "",
 ) -> np.ndarray | slice:
     """Where rows go by series and time, of which no two may be of one series and time.
 
@@ -227,6 +239,8 @@ def in_time_order(
         The number of each row's series; None: all are of one.
     ids : list or None
         Of the series by number.
+    hint : str
+        For the error.
 
     Returns
     -------
@@ -246,7 +260,7 @@ def in_time_order(
         )
         more = f", and {same.sum() - 1} more such rows" if same.sum() > 1 else ""
         raise ValueError(
-            f"{name} has two rows{of} at {shown_time(times[row], time_type.zone)}{more}."
+            f"{name} has two rows{of} at {shown_time(times[row], time_type.zone)}{more}.{hint}"
         )
     return order
 
@@ -288,21 +302,21 @@ class LongRows:
 def read_long(
     frame: nw.DataFrame[Any], id_column: Any, time_column: Any, name: str
 ) -> LongRows:
-    """Sort the rows of a long frame. With id_column=None it is one series."""
-    check_columns(
-        [time_column] if id_column is None else [id_column, time_column], frame, name
-    )
+    """Sort the rows of a long frame, which without a column of ids is one series."""
+    check_columns([time_column], frame, name)
     if len(frame) == 0:
         raise ValueError(f"{name} has no rows; at least one series of one step is required.")
     times, time_type = read_times(
         frame.get_column(time_column), f"column {shown(time_column)} of {name}"
     )
     codes, ids, id_rows = None, [None], np.zeros(1, dtype=np.int64)
-    if id_column is not None:
+    hint = _no_ids(frame, id_column)
+    if id_column in frame.columns:
+        hint = ""
         codes, ids, id_rows = number_ids(
             frame.get_column(id_column), f"column {shown(id_column)} of {name}"
         )
-    order = in_time_order(times, time_type, name, codes, ids)
+    order = in_time_order(times, time_type, name, codes, ids, hint)
     lengths = np.array([len(times)]) if codes is None else np.bincount(codes)
     return LongRows(order, ids, id_rows, times[order], time_type, lengths.astype(np.int64))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -229,6 +230,7 @@ def read_panel(y: Any, roles: ColumnRoles, name: str = "y") -> Panel:
     if is_list_of_series(y):
         return _read_list(y, roles, name)
     frame = frame_of(y, name)
+    check_named_columns(frame, vars(roles), name)
     if _has_column(frame, roles.id_column):
         return _read_long(frame, roles, name)
     return _panel_of([_read_one(y, frame, roles, name)], [name], None)
@@ -256,6 +258,35 @@ def frame_of(y: Any, name: str) -> Any:
 def _has_column(frame, column):
     """Whether this is a data frame with the column."""
     return column in getattr(frame, "columns", ())
+
+
+def check_named_columns(frame: Any, settings: Mapping[str, Any], name: str) -> None:
+    """Refuse a data frame without a column that the user named.
+
+    Parameters
+    ----------
+    frame : narwhals.DataFrame, or anything else, of which nothing is asked
+    settings : mapping
+        "id_column", "time_column" and "target_column", or some of them. Their defaults need
+        not be there. The time may also be the name of labels of rows.
+    name : str
+    """
+    if not hasattr(frame, "columns"):
+        return
+    from . import _frames
+
+    index_name = _frames.index_of(frame)[1]
+    for parameter in ("id_column", "time_column", "target_column"):
+        column = settings.get(parameter)
+        default = getattr(ColumnRoles, parameter)
+        if column in (None, default) or column in frame.columns:
+            continue
+        if parameter == "time_column" and column == index_name:
+            continue
+        raise ValueError(
+            f"{name} has no column {shown(column)}, which is {parameter}. It has "
+            f"{', '.join(map(shown, frame.columns))}."
+        )
 
 
 @dataclass
@@ -289,6 +320,8 @@ def _read_list(y, roles, name):
                 f"{of} has a column {shown(roles.id_column)} of ids: give one long data frame "
                 "of all series instead of a list."
             )
+        # The id is a name for results alone.
+        check_named_columns(frame, vars(roles) | {"id_column": ColumnRoles.id_column}, of)
         items.append(_read_one(x, frame, roles, of))
     first = items[0]
     for k, item in enumerate(items):
@@ -338,7 +371,7 @@ def _read_one(y, frame, roles, name):
     from . import _frames
 
     if _has_column(frame, roles.time_column):
-        rows = _frames.read_long(frame, None, roles.time_column, name)
+        rows = _frames.read_long(frame, roles.id_column, roles.time_column, name)
         form = LongForm(
             roles.id_column, roles.time_column, frame.implementation, rows.time_type
         )
@@ -346,7 +379,7 @@ def _read_one(y, frame, roles, name):
         return _Series(
             columns, read_columns(frame, columns, rows.order, name), form, rows.times
         )
-    order, times, time_type = _frames.order_of_index(frame, name)
+    order, times, time_type = _frames.order_of_index(frame, name, roles.id_column)
     is_series = not hasattr(frame, "columns")
     if is_series:
         columns = _split_columns([0], roles, name)

@@ -350,6 +350,7 @@ def from_long(
         )
     from . import _frames
 
+    _frames.check_columns([id], table, "frame")
     rows = _frames.read_long(table, id, time, "frame")
     if features is None:
         features = [name for name in table.columns if name not in (id, time, target)]

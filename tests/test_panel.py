@@ -281,6 +281,12 @@ class TestForms:
         np.testing.assert_array_equal(panel.targets, np.r_[A, B][:, :1])
         assert wrapped(panel).columns.tolist() == ["shop", "day", "y_hat"]
 
+    def test_names_of_columns_that_need_not_be_there(self):
+        roles = ColumnRoles(id_column="shop", time_column="day")
+        for y in (A, pd.Series([1, 2.0]), wide(A, dates(4, name="day"))):
+            assert len(read_panel([y, y], roles)) == 2
+        assert len(read_panel(y, ColumnRoles(time_column="day"))) == 1
+
     @pytest.mark.parametrize(
         "ids", [(3, 1), ("b", 1), (("x", 1), ("x", 2)), (2.5, 1.5), (True, False)]
     )
@@ -571,7 +577,23 @@ BAD = [
         ROLES,
         "y has two rows of series 'a' at 2024-01-30, and 1 more such rows",
     ),
-    (pd.Series([1, 2], dates(1).repeat(2)), PLAIN, "y has two rows at 2024-01-30"),
+    (pd.Series([1, 2], dates(1).repeat(2)), PLAIN, r"y has two rows at 2024-01-30\.$"),
+    (
+        long().rename(columns={"unique_id": "shop"}),
+        ROLES,
+        "at 2024-01-30, and 2 more such rows. It has no column 'unique_id' of ids .it has 'y', "
+        ".* 'shop', 'ds'.: name yours by id_column",
+    ),
+    (
+        long().set_index("ds").drop(columns="unique_id"),
+        ROLES,
+        "at 2024-01-30.* 'unique_id' of ids .* by id_column",
+    ),
+    (long(), ColumnRoles(id_column="shop"), "y has no column 'shop', which is id_column. It"),
+    (long(), ColumnRoles(time_column="day"), "y has no column 'day', which is time"),
+    (wide(A), ColumnRoles(time_column="day"), "no column 'day', which is time_column. It has"),
+    ([wide(A)], ColumnRoles(time_column="day"), r"y\[0\] has no column 'day', which is time"),
+    (wide(A), ColumnRoles(target_column="sales"), "no column 'sales', which is target_column"),
     (
         long().drop(index=1),
         ROLES,
