@@ -101,6 +101,22 @@ class Frequency:
             times = np.busday_offset(day, steps, roll="backward") + (last - day)
         return times if self.zone is None else to_utc(times, self.zone)
 
+    def fits(self, times: np.ndarray, lengths: np.ndarray) -> bool:
+        """Whether it is the step of all series, which may be too short to tell it.
+
+        Parameters
+        ----------
+        times : array of shape (n_rows,)
+            Those of one series after the other, each in increasing order.
+        lengths : array of shape (n_series,)
+        """
+        if (times.dtype.kind == "i") != (self.kind == "integers"):
+            return False
+        if self.kind == "business days" and not np.is_busday(times.astype("M8[D]")).all():
+            return False
+        follow = self.after(times[:-1], 1)[:, 0] == times[1:]
+        return bool(follow[_inside(lengths)].all())
+
     @property
     def season(self) -> int:
         """Steps of one season: a day for steps of a minute to hours (an hour for seconds), a
@@ -129,6 +145,11 @@ class Frequency:
         unit = next(unit for unit, n in units.items() if self.step % n == 0)
         n = self.step // units[unit]
         return unit if n == 1 else f"{n} {unit}s"
+
+    @property
+    def in_words(self) -> str:
+        """The same with its number: "one hour", "15 minutes", "one quarter"."""
+        return self.name if self.name[0].isdigit() else f"one {self.name}"
 
 
 def _times_in(whole, part):
@@ -241,8 +262,7 @@ def find_frequency(
     ValueError
         If the times of a series are not equally spaced, or not as those of others.
     """
-    inside = np.ones(max(len(times) - 1, 0), dtype=bool)  # both times are of one series
-    inside[np.cumsum(lengths)[:-1] - 1] = False
+    inside = _inside(lengths)
     if not inside.any():
         return None
     if times.dtype.kind == "i":
@@ -262,9 +282,16 @@ def find_frequency(
             fix = "number the steps without gaps"
         raise ValueError(
             f"{series_name(k)} is not equally spaced: {after} follows {before}, but the most "
-            f"common step is {frequency.name}. Give the missing rows with y NaN, or {fix}."
+            f"common step is {frequency.in_words}. Give the missing rows with y NaN, or {fix}."
         )
     return frequency
+
+
+def _inside(lengths):
+    """Whether each row and the next are of one series."""
+    inside = np.ones(max(int(lengths.sum()) - 1, 0), dtype=bool)
+    inside[np.cumsum(lengths)[:-1] - 1] = False
+    return inside
 
 
 def _frequency_of_zoned(times, inside, zone):

@@ -98,7 +98,7 @@ class TimeType:
         return "integers" if self.dtype.is_integer() else "dates"
 
     def restore(self, times: np.ndarray, name: Any, library: Any) -> nw.Series[Any]:
-        """Standard times as the user's; integers that do not fit into the user's in 64 bits."""
+        """Standard times as the user's; integers of 64 bits where they do not fit there."""
         if self.period is not None:
             pandas = import_module("pandas")
             periods = pandas.PeriodIndex(pandas.DatetimeIndex(times), freq=self.period)

@@ -143,8 +143,8 @@ def _future_of_one(future, form, roles, times, name):
         values = values[:, None] if values.ndim == 1 else values
     if values.shape != (len(times), len(roles.known)):
         raise ValueError(
-            f"{name} has the shape {values.shape}; expected {len(times)} rows, those after the "
-            f"end of the series, of the columns known={shown(roles.known)}."
+            f"{name} has the shape {values.shape}; expected {len(times)} rows, those after "
+            f"the end of the series, of the columns known={shown(roles.known)}."
         )
     return values, np.ones(len(times), dtype=bool)
 

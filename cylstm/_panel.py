@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -477,8 +478,10 @@ def _split_columns(there, roles, name):
     for role in ROLES:
         columns[role] = []
         for column in getattr(roles, role):
-            index = column + len(there) if is_array and _is_negative(column) else column
-            if index not in there:
+            index = column
+            if is_array and _is_index(column) and column < 0:
+                index = column + len(there)
+            if index not in there or (is_array and not _is_index(column)):
                 raise ValueError(
                     f"{role} has {shown(column)}, but the columns of {name} are "
                     f"{', '.join(map(shown, there))}."
@@ -495,8 +498,8 @@ def _split_columns(there, roles, name):
     return columns
 
 
-def _is_negative(column):
-    return isinstance(column, (int, np.integer)) and column < 0
+def _is_index(column):
+    return isinstance(column, Integral) and not isinstance(column, bool)
 
 
 def _check_once(columns, taken):

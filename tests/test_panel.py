@@ -508,6 +508,9 @@ BAD = [
     (A, ColumnRoles(known=(4,)), "known has 4, but the columns of y are 0, 1, 2, 3"),
     (A, ColumnRoles(known=(-5,)), "known has -5, but"),
     (A, ROLES, "known has 'promo', but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(known=(True,)), "known has True, but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(past=(1.0,)), "past has 1.0, but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(static=(np.float64(1),)), "static has .*1.0.*, but the columns of y are"),
     (wide(A), ColumnRoles(past=("x",)), "past has 'x', but the columns of y are 'y', 'promo'"),
     (
         A,
@@ -581,8 +584,8 @@ BAD = [
     (
         long().rename(columns={"unique_id": "shop"}),
         ROLES,
-        "at 2024-01-30, and 2 more such rows. It has no column 'unique_id' of ids .it has 'y', "
-        ".* 'shop', 'ds'.: name yours by id_column",
+        "at 2024-01-30, and 2 more such rows. It has no column 'unique_id' of ids .it has "
+        "'y', .* 'shop', 'ds'.: name yours by id_column",
     ),
     (
         long().set_index("ds").drop(columns="unique_id"),
