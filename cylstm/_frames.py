@@ -43,8 +43,8 @@ def check_columns(columns: Iterable[Any], frame: nw.DataFrame[Any], name: str) -
             )
 
 
-def numbers(column: nw.Series[Any], name: str) -> np.ndarray:
-    """A column as float64, NaN where it is missing."""
+def numbers(column: nw.Series[Any], name: str, is_target: bool = False) -> np.ndarray:
+    """A column as float64, NaN where it is missing; for messages, whether it is forecast."""
     dtype = column.dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
         return column.cast(nw.Float64).to_numpy()
@@ -54,10 +54,10 @@ def numbers(column: nw.Series[Any], name: str) -> np.ndarray:
             "the time of each step, name it as time_column."
         )
     if dtype in (nw.String, nw.Categorical, nw.Enum):
-        check_no_strings(column.drop_nulls().head(1).to_list(), name)
+        check_no_strings(column.drop_nulls().head(1).to_list(), name, is_target)
     native = nw.to_native(column)
     if hasattr(native, "iloc") and dtype == nw.Object:
-        check_no_strings(native, name)
+        check_no_strings(native, name, is_target)
         with reading_numbers(name):  # pandas.NA is not a number
             return native.to_numpy(np.float64, na_value=np.nan)
     values = as_array(column.to_numpy(), name)
@@ -66,14 +66,32 @@ def numbers(column: nw.Series[Any], name: str) -> np.ndarray:
         return values.astype(np.float64)
 
 
-def check_no_strings(values: Iterable[Any], name: str) -> None:
-    """Refuse strings among objects."""
+def check_no_strings(values: Iterable[Any], name: str, is_target: bool) -> None:
+    """Refuse strings among objects; categories may be of columns that are not forecast."""
     for value in values:
-        if isinstance(value, (str, bytes)):
-            raise ValueError(
-                f"{name} holds strings, such as {shown(value)}. Encode them as numbers first, "
-                "for example with OneHotEncoder or OrdinalEncoder of scikit-learn."
+        if not isinstance(value, (str, bytes)):
+            continue
+        if looks_like_date(value) and not _is_number(value):
+            advice = (
+                "If they are the time of each step, convert them with pandas.to_datetime (in "
+                "polars str.to_datetime), and name the column as time_column."
             )
+        elif is_target or _is_number(value):
+            advice = "Convert them with pandas.to_numeric (in polars cast to Float64)."
+        else:
+            advice = (
+                "Encode them as numbers first, for example with OneHotEncoder or "
+                "OrdinalEncoder of scikit-learn."
+            )
+        raise ValueError(f"{name} holds strings, such as {shown(value)}. {advice}")
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -130,7 +148,8 @@ def read_times(column: nw.Series[Any], name: str) -> tuple[np.ndarray, TimeType]
     elif dtype.is_integer() or dtype in (nw.Datetime, nw.Date):
         values = column.to_numpy()
     else:
-        hint = "" if dtype.is_numeric() else " Convert them with pandas.to_datetime."
+        hint = " Convert them with pandas.to_datetime (in polars str.to_datetime)."
+        hint = "" if dtype.is_numeric() else hint
         what = "numbers" if dtype.is_numeric() else f"{dtype} values"
         raise ValueError(
             f"{name} holds {what} such as {shown(column.head(1).to_list()[0])}, but dates or "

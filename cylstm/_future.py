@@ -139,7 +139,7 @@ def _future_of_one(future, form, roles, times, name):
             return values[0], there[0]
         values = read_columns(frame, {"known": [*roles.known]}, slice(None), name)["known"]
     else:
-        values = numbers_of_array(future, name)
+        values = numbers_of_array(future, name, are_targets=False)
         values = values[:, None] if values.ndim == 1 else values
     if values.shape != (len(times), len(roles.known)):
         raise ValueError(

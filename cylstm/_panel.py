@@ -385,7 +385,9 @@ def _read_one(y, frame, roles, name):
     if is_series:
         columns = _split_columns([0], roles, name)
         values = {
-            role: _frames.numbers(frame, name)[order][:, None][:, : len(columns[role])]
+            role: _frames.numbers(frame, name, is_target=True)[order][:, None][
+                :, : len(columns[role])
+            ]
             for role in columns
         }
     else:
@@ -404,7 +406,7 @@ def _read_one(y, frame, roles, name):
 
 
 def _read_array(y, roles, name):
-    array = numbers_of_array(y, name)
+    array = numbers_of_array(y, name, not any(getattr(roles, role) for role in ROLES))
     form = ArrayForm(roles.id_column, roles.time_column, array.ndim)
     array = array[:, None] if array.ndim == 1 else array
     columns = _split_columns(range(array.shape[1]), roles, name)
@@ -415,7 +417,7 @@ def _read_array(y, roles, name):
     return _Series(columns, values, form)
 
 
-def numbers_of_array(y: Any, name: str) -> np.ndarray:
+def numbers_of_array(y: Any, name: str, are_targets: bool) -> np.ndarray:
     """One series of numbers as a float64 array of one or two dimensions."""
     check_numeric(y, name)
     array = as_array(y, name)
@@ -429,7 +431,7 @@ def numbers_of_array(y: Any, name: str) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         from . import _frames
 
-        _frames.check_no_strings(array.ravel().tolist(), name)
+        _frames.check_no_strings(array.ravel().tolist(), name, are_targets)
     with reading_numbers(name):
         array = array.astype(np.float64, copy=False)
     if len(array) == 0:
@@ -525,7 +527,9 @@ def read_columns(
         out = np.empty((len(frame), len(of_role)))
         for k, column in enumerate(of_role):
             of = f"column {shown(column)} of {name}"
-            out[:, k] = _frames.numbers(frame.get_column(column), of)[order]
+            out[:, k] = _frames.numbers(
+                frame.get_column(column), of, is_target=role == "targets"
+            )[order]
         values[role] = out
     return values
 
