@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -187,7 +187,11 @@ def standard_times(times: np.ndarray, name: str) -> np.ndarray:
 def to_local(times: np.ndarray, zone: str) -> np.ndarray:
     """Times in UTC -> what clocks show there."""
     where = _zone(zone)
-    return times + _offsets(times, lambda s: datetime.fromtimestamp(s, where).utcoffset())
+    # On Windows datetime.fromtimestamp knows nothing before 1970.
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return times + _offsets(
+        times, lambda s: (epoch + timedelta(seconds=s)).astimezone(where).utcoffset()
+    )
 
 
 def to_utc(times: np.ndarray, zone: str) -> np.ndarray:
@@ -212,7 +216,8 @@ def check_zone(name: str, argument: str) -> None:
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(
             f"{argument} has the time zone {name!r}, which is not known. Convert the times to "
-            "UTC or to a zone with a name, such as Europe/Berlin."
+            "UTC or to a zone with a name, such as Europe/Berlin. Where the system has no "
+            "database of time zones: pip install tzdata."
         ) from error
 
 

@@ -384,12 +384,8 @@ def _read_one(y, frame, roles, name):
     is_series = not hasattr(frame, "columns")
     if is_series:
         columns = _split_columns([0], roles, name)
-        values = {
-            role: _frames.numbers(frame, name, is_target=True)[order][:, None][
-                :, : len(columns[role])
-            ]
-            for role in columns
-        }
+        column = _frames.numbers(frame, name, is_target=True)[order][:, None]
+        values = {role: column[:, : len(columns[role])] for role in columns}
     else:
         columns = _split_columns(frame.columns, roles, name)
         values = read_columns(frame, columns, order, name)

@@ -1,11 +1,14 @@
 """The step of equally spaced times, the times after them, and columns of the calendar."""
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cylstm import _dates
 from cylstm._dates import (
     CALENDAR,
     Frequency,
@@ -206,10 +209,23 @@ def test_zones_that_are_a_difference_from_utc():
         np.testing.assert_array_equal(frequency.after(times[3], 5), times[4:])
 
 
+def test_times_before_1970_where_the_system_knows_none(monkeypatch):
+    class OnWindows(datetime):
+        @classmethod
+        def fromtimestamp(cls, seconds, tz=None):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(_dates, "datetime", OnWindows)
+    times = utc(dates("1965-07-01 12:00", 3, "D"))
+    assert shown_time(to_local(times, "America/New_York")[0]) == "1965-07-01 08:00"
+
+
 def test_unknown_zones():
     check_zone(ZONE, "ds")
     for zone in ("Europe/Ghent", "UTC+1:xx", "../etc", "", "tzfile('/x')"):
-        with pytest.raises(ValueError, match="ds has the time zone .* to UTC"):
+        with pytest.raises(
+            ValueError, match="ds has the time zone .* to UTC .* install tzdata"
+        ):
             check_zone(zone, "ds")
 
 
