@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arguments import as_array, check_collection, check_numeric, reading_numbers, shown
+from ._arguments import (
+    as_array,
+    check_collection,
+    check_numeric,
+    reading_numbers,
+    shown,
+    warn_caller,
+)
 from ._dates import Frequency, find_frequency, shown_time
 from ._forms import ArrayForm, Form, ListForm, LongForm, OneSeries, TableForm
 
@@ -406,6 +413,11 @@ def _read_array(y, roles, name):
     form = ArrayForm(roles.id_column, roles.time_column, array.ndim)
     array = array[:, None] if array.ndim == 1 else array
     columns = _split_columns(range(array.shape[1]), roles, name)
+    if len(columns["targets"]) > len(array) > 1:
+        warn_caller(
+            f"{name} has {len(columns['targets'])} columns to forecast, of {len(array)} steps. "
+            "If it has a row for each of them, pass the transpose."
+        )
     values = {
         role: array if len(chosen) == array.shape[1] else array[:, chosen]
         for role, chosen in columns.items()

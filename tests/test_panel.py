@@ -111,6 +111,10 @@ class TestForms:
         assert wrapped(panel, THREE).shape == (2, 1, 3)
         assert wrapped(read_panel(A, PLAIN)).shape == (2, 4)
 
+    def test_an_array_with_more_columns_than_steps(self):
+        with pytest.warns(UserWarning, match="y has 4 columns .*, of 3 steps. .* transpose"):
+            read_panel(B, PLAIN)
+
     def test_a_list_of_arrays(self):
         panel = read_panel([A, B], INDICES)
         np.testing.assert_array_equal(panel.targets[panel.series(1)], B[:, :1])
@@ -767,7 +771,11 @@ BAD_FUTURES = [
     (A, 3.0, "future is of type float; expected the known columns"),
     (A, ["a", "b"], "future holds strings"),
     ([A, B], FUTURE[0], "future is of type ndarray, but y is a list of 2 series"),
-    ([A, B], [FUTURE[0]], "future is of 1, but y is a list of 2 series; expected a list"),
+    (
+        [A, B],
+        [FUTURE[0]],
+        "future is a list of 1, but y is a list of 2 series; expected a list",
+    ),
     ([A, B], [FUTURE[0], 3], r"future\[1\] is of type int"),
     ([A, B], [FUTURE[0], FUTURE[1][:1]], r"future\[1\] has the shape \(1, 1\)"),
     ([A, B], [FUTURE[0], [3, np.nan]], "for series 1 at step 4"),
@@ -788,7 +796,7 @@ BAD_FUTURES = [
     (long(), long_future(ids=["B", "A"]), r"no row of any series: its ids are \['B', 'A'\]"),
     (long(), missing_value(long_future(), 2), "'promo' for series 'a' at 2024-02-02\\."),
     (long(), long_future(np.arange), "future has integers, but the series have dates"),
-    (long(), pd.concat([long_future()] * 2), "future has 2 rows for 2024-02-03"),
+    (long(), pd.concat([long_future()] * 2), "2 rows for series 'b' at 2024-02-03"),
     (long(np.arange), long_future(np.arange).drop(index=0), "series 'b' at 4\\."),
 ]
 
