@@ -155,6 +155,8 @@ class ForecastingMixin(BacktestMixin, _Base):
         return panel
 
     def _check_like_fitted(self, panel, name):
+        """Refuse other targets and steps of time. Where those of a short series also fit the
+        fitted step, as Monday to Friday business days, the panel gets that."""
         n_targets = panel.targets.shape[1]
         if n_targets != self._layout.n_targets:
             raise ValueError(
@@ -166,11 +168,14 @@ class ForecastingMixin(BacktestMixin, _Base):
             return
         if (now.kind == "integers") != (was.kind == "integers"):
             return  # dates in one, numbered steps in the other
-        if now.name != was.name:
+        if now.name == was.name:
+            return
+        if not was.fits(panel.times[panel.rows()], panel.lengths):
             raise ValueError(
-                f"{name} has a step of one {now.name} between its times, but "
-                f"{type(self).__name__} was fitted with one of {was.name}."
+                f"{name} has a step of {now.in_words} between its times, but "
+                f"{type(self).__name__} was fitted with {was.in_words}."
             )
+        panel.frequency = was
 
     def _check_long_enough(self, panel):
         """Refuse series from which nothing can be forecast."""

@@ -63,7 +63,9 @@ def read_future(future: Any, panel: Panel, roles: ColumnRoles, horizon: int) -> 
     elif isinstance(form, ListForm):
         is_list = is_list_of_series(future)
         if not is_list or len(future) != len(panel):
-            what = f"of {len(future)}" if is_list else f"of type {type(future).__name__}"
+            what = (
+                f"a list of {len(future)}" if is_list else f"of type {type(future).__name__}"
+            )
             raise ValueError(
                 f"future is {what}, but y is a list of {len(panel)} series; expected a list "
                 "with an array or data frame for each."
@@ -120,7 +122,7 @@ def _future_of_long(future, panel, roles, times):
         )
     codes = np.array([number_of.get(an_id, -1) for an_id in ids])[numbers]
     needed = np.array([number_of[an_id] for an_id in panel.ids])
-    return _look_up(frame, roles, panel.form, codes, needed, times, "future")
+    return _look_up(frame, roles, panel.form, codes, needed, times, "future", panel.name)
 
 
 def _future_of_one(future, form, roles, times, name):
@@ -139,12 +141,12 @@ def _future_of_one(future, form, roles, times, name):
             return values[0], there[0]
         values = read_columns(frame, {"known": [*roles.known]}, slice(None), name)["known"]
     else:
-        values = numbers_of_array(future, name)
+        values = numbers_of_array(future, name, are_targets=False)
         values = values[:, None] if values.ndim == 1 else values
     if values.shape != (len(times), len(roles.known)):
         raise ValueError(
-            f"{name} has the shape {values.shape}; expected {len(times)} rows, those after the "
-            f"end of the series, of the columns known={shown(roles.known)}."
+            f"{name} has the shape {values.shape}; expected {len(times)} rows, those after "
+            f"the end of the series, of the columns known={shown(roles.known)}."
         )
     return values, np.ones(len(times), dtype=bool)
 
@@ -169,7 +171,7 @@ def _is_numbered(frame, form, horizon):
     return times is not None and np.array_equal(times, np.arange(horizon))
 
 
-def _look_up(frame, roles, form, codes, needed, times, name):
+def _look_up(frame, roles, form, codes, needed, times, name, series_name=None):
     """The known columns of a frame at times of series.
 
     Parameters
@@ -184,6 +186,8 @@ def _look_up(frame, roles, form, codes, needed, times, name):
         The numbers of the series.
     times : array of shape (n_series, horizon)
     name : str
+    series_name : callable(k) -> str, or None if there is one
+        For messages.
 
     Returns
     -------
@@ -215,7 +219,8 @@ def _look_up(frame, roles, form, codes, needed, times, name):
     if (end - first > 1).any():
         k, step = np.argwhere(end - first > 1)[0]
         when = shown_time(times[k, step], form.time_type.zone)
-        raise ValueError(f"{name} has {end[k, step] - first[k, step]} rows for {when}.")
+        of = "" if series_name is None else f"{series_name(k)} at "
+        raise ValueError(f"{name} has {end[k, step] - first[k, step]} rows for {of}{when}.")
     there = end > first
     values = np.full((*times.shape, len(roles.known)), np.nan)
     known = read_columns(frame, {"known": [*roles.known]}, slice(None), name)["known"]

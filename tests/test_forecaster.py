@@ -350,8 +350,18 @@ class TestSeries:
         with pytest.raises(ValueError, match="series 'c' is not equally spaced: .* 06:00 fol"):
             forecaster().fit(gap)
         model = forecaster().fit(frame)
-        with pytest.raises(ValueError, match="step of one 2 hours .* fitted with one of hour"):
+        with pytest.raises(ValueError, match="step of 2 hours .* fitted with one hour"):
             model.predict(long(freq="2h"))
+
+    def test_days_that_are_business_days(self):
+        days = pd.date_range("2024-01-01", periods=len(Y), freq="B")
+        model = forecaster(season=1).fit(pd.Series(Y, days))
+        week = pd.Series(Y[:5], days[:5])  # Monday to Friday
+        assert [*model.predict(week).index] == [*days[5:8]]
+        model.partial_fit(week)
+        assert [*model.predict().index] == [*days[5:8]]
+        with pytest.raises(ValueError, match="step of one day .* with one business day"):
+            model.predict(week.set_axis(days[:5] + pd.Timedelta("1D")))
 
     def test_static_columns_are_constant(self):
         frame = long()

@@ -111,6 +111,10 @@ class TestForms:
         assert wrapped(panel, THREE).shape == (2, 1, 3)
         assert wrapped(read_panel(A, PLAIN)).shape == (2, 4)
 
+    def test_an_array_with_more_columns_than_steps(self):
+        with pytest.warns(UserWarning, match="y has 4 columns .*, of 3 steps. .* transpose"):
+            read_panel(B, PLAIN)
+
     def test_a_list_of_arrays(self):
         panel = read_panel([A, B], INDICES)
         np.testing.assert_array_equal(panel.targets[panel.series(1)], B[:, :1])
@@ -280,6 +284,12 @@ class TestForms:
         panel = read_panel(long().rename(columns=names).assign(note="text"), roles)
         np.testing.assert_array_equal(panel.targets, np.r_[A, B][:, :1])
         assert wrapped(panel).columns.tolist() == ["shop", "day", "y_hat"]
+
+    def test_names_of_columns_that_need_not_be_there(self):
+        roles = ColumnRoles(id_column="shop", time_column="day")
+        for y in (A, pd.Series([1, 2.0]), wide(A, dates(4, name="day"))):
+            assert len(read_panel([y, y], roles)) == 2
+        assert len(read_panel(y, ColumnRoles(time_column="day"))) == 1
 
     @pytest.mark.parametrize(
         "ids", [(3, 1), ("b", 1), (("x", 1), ("x", 2)), (2.5, 1.5), (True, False)]
@@ -477,8 +487,16 @@ BAD = [
     ([[1.0], "ab"], PLAIN, r"y\[1\] is of type str"),
     ([[1j, 2]], PLAIN, r"y\[0\] has dtype complex128: Complex data not supported"),
     (np.ma.array([1.0], mask=[True]), PLAIN, "y is a MaskedArray .* Use NaN"),
-    (["a", "b"], PLAIN, "y holds strings, such as 'a'. Encode .* OneHotEncoder"),
+    (["a", "b"], PLAIN, "y holds strings, such as 'a'. Convert .* pandas.to_numeric"),
     (np.array([1, "b"], dtype=object), PLAIN, "y holds strings, such as 'b'"),
+    (np.array([[1, "b"]], dtype=object), ColumnRoles(past=(1,)), "'b'. .* OneHotEncoder"),
+    (["1,5", "2,5"], PLAIN, "such as '1,5'. Convert .* pandas.to_numeric"),
+    (["2020-01-01"], PLAIN, "If they are the time .* pandas.to_datetime .* as time_column"),
+    (long().assign(promo="red"), ROLES, "column 'promo' .* 'red'. Encode .* OneHotEncoder"),
+    (long().assign(promo="2020.5"), ROLES, "such as '2020.5'. Convert .* pandas.to_numeric"),
+    (wide(A).assign(month="2020-01"), ROLES, "column 'month' .* as time_column"),
+    (long().assign(y="a"), ROLES, "column 'y' of y .* 'a'. Convert .* pandas.to_numeric"),
+    (long().assign(ds="2020"), ROLES, "pandas.to_datetime .in polars str.to_datetime"),
     (np.array(["2020"], dtype="M8[D]"), PLAIN, "y is an array of datetime64"),
     ([object()], PLAIN, "y must hold numbers"),
     ([10**400], PLAIN, "y has a number beyond the range of float64"),
@@ -502,6 +520,9 @@ BAD = [
     (A, ColumnRoles(known=(4,)), "known has 4, but the columns of y are 0, 1, 2, 3"),
     (A, ColumnRoles(known=(-5,)), "known has -5, but"),
     (A, ROLES, "known has 'promo', but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(known=(True,)), "known has True, but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(past=(1.0,)), "past has 1.0, but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(static=(np.float64(1),)), "static has .*1.0.*, but the columns of y are"),
     (wide(A), ColumnRoles(past=("x",)), "past has 'x', but the columns of y are 'y', 'promo'"),
     (
         A,
@@ -571,7 +592,23 @@ BAD = [
         ROLES,
         "y has two rows of series 'a' at 2024-01-30, and 1 more such rows",
     ),
-    (pd.Series([1, 2], dates(1).repeat(2)), PLAIN, "y has two rows at 2024-01-30"),
+    (pd.Series([1, 2], dates(1).repeat(2)), PLAIN, r"y has two rows at 2024-01-30\.$"),
+    (
+        long().rename(columns={"unique_id": "shop"}),
+        ROLES,
+        "at 2024-01-30, and 2 more such rows. It has no column 'unique_id' of ids .it has "
+        "'y', .* 'shop', 'ds'.: name yours by id_column",
+    ),
+    (
+        long().set_index("ds").drop(columns="unique_id"),
+        ROLES,
+        "at 2024-01-30.* 'unique_id' of ids .* by id_column",
+    ),
+    (long(), ColumnRoles(id_column="shop"), "y has no column 'shop', which is id_column. It"),
+    (long(), ColumnRoles(time_column="day"), "y has no column 'day', which is time"),
+    (wide(A), ColumnRoles(time_column="day"), "no column 'day', which is time_column. It has"),
+    ([wide(A)], ColumnRoles(time_column="day"), r"y\[0\] has no column 'day', which is time"),
+    (wide(A), ColumnRoles(target_column="sales"), "no column 'sales', which is target_column"),
     (
         long().drop(index=1),
         ROLES,
@@ -734,7 +771,11 @@ BAD_FUTURES = [
     (A, 3.0, "future is of type float; expected the known columns"),
     (A, ["a", "b"], "future holds strings"),
     ([A, B], FUTURE[0], "future is of type ndarray, but y is a list of 2 series"),
-    ([A, B], [FUTURE[0]], "future is of 1, but y is a list of 2 series; expected a list"),
+    (
+        [A, B],
+        [FUTURE[0]],
+        "future is a list of 1, but y is a list of 2 series; expected a list",
+    ),
     ([A, B], [FUTURE[0], 3], r"future\[1\] is of type int"),
     ([A, B], [FUTURE[0], FUTURE[1][:1]], r"future\[1\] has the shape \(1, 1\)"),
     ([A, B], [FUTURE[0], [3, np.nan]], "for series 1 at step 4"),
@@ -755,7 +796,7 @@ BAD_FUTURES = [
     (long(), long_future(ids=["B", "A"]), r"no row of any series: its ids are \['B', 'A'\]"),
     (long(), missing_value(long_future(), 2), "'promo' for series 'a' at 2024-02-02\\."),
     (long(), long_future(np.arange), "future has integers, but the series have dates"),
-    (long(), pd.concat([long_future()] * 2), "future has 2 rows for 2024-02-03"),
+    (long(), pd.concat([long_future()] * 2), "2 rows for series 'b' at 2024-02-03"),
     (long(np.arange), long_future(np.arange).drop(index=0), "series 'b' at 4\\."),
 ]
 
