@@ -97,6 +97,18 @@ def as_numbers(x: Any, name: str) -> np.ndarray:
     return array
 
 
+def numbers_as_named(x: Any) -> np.ndarray:
+    """Numbers of a column's name, such as levels: with the six digits that are shown there, so
+    that different ones have different names. NaN if x is something else."""
+    try:
+        values = np.atleast_1d(np.asarray(x, dtype=object)).ravel()
+        if any(isinstance(value, (bool, np.bool_)) for value in values):
+            raise TypeError
+        return np.array([float(f"{float(value):g}") for value in values])
+    except (TypeError, ValueError, OverflowError):
+        return np.array([np.nan])
+
+
 def check_64_bits(settings: dict[str, Any]) -> None:
     """Refuse integers that scikit-learn's intervals and the kernels cannot handle."""
     for name, value in settings.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from bisect import bisect_left
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -13,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from ._arguments import shown
+from ._arguments import numbers_as_named, shown, warn_caller
 from ._base import NetworkEstimator, rollback_on_error
 from ._callbacks import with_callbacks
 from ._checks import check_dropout
@@ -480,7 +481,19 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             raise
         del pool, make_trainer
         self._calibrate(panel)
+        self._warn_of_infinite_intervals()
         return self
+
+    def _warn_of_infinite_intervals(self):
+        n, counts = len(self._errors["model"]), self._count_errors().min(axis=1)
+        for level in self._levels:
+            steps = np.flatnonzero(np.isinf(self._radius("model", level)).any(axis=1))
+            if len(steps):
+                warn_caller(
+                    f"Intervals of {level:g}% are infinite at step {steps[0] + 1} ahead: too "
+                    "few windows kept for calibration have a finite error there "
+                    f"({counts[steps[0]]} of {n})."
+                )
 
     def _make_pool(self, panel):
         """The windows to train on."""
@@ -504,12 +517,7 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
 
     def _check_quantiles(self):
         """All levels that the network learns, from 0 to 1; the median among them."""
-        given = () if self.quantiles is None else self.quantiles
-        try:
-            # Rounded, since 0.5 in np.linspace(0.05, 0.95, 19) is another number.
-            levels = np.round(np.asarray(given, dtype=np.float64).reshape(-1), 9)
-        except (TypeError, ValueError, OverflowError):
-            levels = np.array([np.nan])
+        levels = numbers_as_named(() if self.quantiles is None else self.quantiles)
         if not ((levels > 0) & (levels < 1)).all():
             raise ValueError(
                 f"quantiles={shown(self.quantiles)} must be numbers between 0 and 1."
@@ -593,8 +601,14 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         if not self._levels:
             return panel.lengths, 0
         layout, needed = self._layout, errors_needed(self._levels)
+        windows = np.maximum(self._seen_steps(panel) - layout.horizon - layout.least + 1, 0)
         for times in range(ERRORS_PER_LEAST, 0, -1):
-            n = max(int(self.calibration_windows), -(-times * needed // len(panel)))
+            least = 1 + bisect_left(
+                range(1, times * needed),
+                times * needed,
+                key=lambda n: np.minimum(windows, n).sum(),
+            )
+            n = max(int(self.calibration_windows), least)
             left = np.maximum(panel.lengths - layout.horizon - n + 1, 0)
             if left.max() > layout.least + layout.horizon:
                 break

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._arguments import check_64_bits, shown
+from ._arguments import check_64_bits, numbers_as_named, shown
 from ._backtest import NAIVE, BacktestMixin
 from ._conformal import distances, errors_needed, radii
 from ._docs import fill_docstrings
@@ -47,8 +48,9 @@ class ForecastingMixin(BacktestMixin, _Base):
         horizon : int, default=None
             Number of steps. If None, that of the forecaster. More than it learnt are forecast
             block by block, each from the forecasts (the medians) of those before it; intervals
-            widen with each block as if the errors of blocks were independent, which is not
-            calibrated. Not with columns in `past`, whose future is not known.
+            and quantiles move away from the median with each block as if the errors of blocks
+            were independent, which is not calibrated. Not with columns in `past`, whose future
+            is not known.
         future : array, data frame, or list of these, default=None
             Values of the columns in `known` for these steps. For a long data frame one with
             its columns of ids and times; else an array (horizon, n_known) or data frame for
@@ -56,7 +58,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         level : sequence of float, default=None
             Which intervals to give, in percent: those of the parameter `level` if None, none
             if (). Others are possible too, up to the level of n / (n + 1) that the n windows
-            kept for calibration reach.
+            kept for calibration reach. Each contains those of lower levels.
 
         Returns
         -------
@@ -79,7 +81,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         panel = self._panel if y is None else self._read(y, "y")
         self._check_long_enough(panel)
         future = read_future(future, panel, self._roles, horizon)
-        forecasts = self._forecasts_after(panel, future, levels)
+        forecasts = self._widened(self._forecasts_after(panel, future, levels), levels)
         return panel.form.wrap(panel, forecasts, self._output_names(levels), horizon)
 
     def _forecasts_after(self, panel, future, levels):
@@ -177,12 +179,17 @@ class ForecastingMixin(BacktestMixin, _Base):
             )
         panel.frequency = was
 
+    def _seen_steps(self, panel):
+        """(n_series,) steps of each series from its first value of any target on."""
+        known = ~np.isnan(panel.targets[panel.rows()])
+        return panel.lengths - first_seen(known.any(axis=1), panel.lengths)
+
     def _check_long_enough(self, panel):
         """Refuse series from which nothing can be forecast."""
         least = self._layout.least
         known = ~np.isnan(panel.targets[panel.rows()])
-        first = first_seen(known.any(axis=1), panel.lengths)
-        seen = panel.lengths - first
+        seen = self._seen_steps(panel)
+        first = panel.lengths - seen
         short = np.flatnonzero(seen < least)
         if len(short):
             k = short[0]
@@ -221,10 +228,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         """Levels in percent, in the order given."""
         if level is None:
             return ()
-        try:
-            levels = np.asarray(level, dtype=np.float64).reshape(-1)
-        except (TypeError, ValueError, OverflowError):
-            levels = np.array([np.nan])
+        levels = numbers_as_named(level)
         if not ((levels >= 1) & (levels < 100)).all():
             raise ValueError(
                 f"{name}={shown(level)} must be percents from 1 to below 100, as in (80, 95)."
@@ -235,7 +239,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         if level is None:
             return self._levels
         levels = self._check_levels(level, "level")
-        n_errors = len(self._errors["model"])
+        n_errors = int(self._count_errors().min())
         needed = errors_needed(levels) if levels else 0
         if needed > n_errors:
             raise ValueError(
@@ -244,6 +248,10 @@ class ForecastingMixin(BacktestMixin, _Base):
                 f"level={max(levels):g}; it was {shown(self.level)}."
             )
         return levels
+
+    def _count_errors(self):
+        """(horizon, n_targets) how many finite errors there are to calibrate intervals on."""
+        return np.isfinite(self._errors["model"][..., 0]).sum(axis=0)
 
     # Forecasting
 
@@ -314,18 +322,37 @@ class ForecastingMixin(BacktestMixin, _Base):
         median = self._median(values)
         columns = [median]
         for level in levels:
-            lower, upper = self._ends(values, level)
-            columns += self._interval("model", level, lower, upper, scale, block)
-            columns[-2] = np.minimum(columns[-2], median)
-            columns[-1] = np.maximum(columns[-1], median)
+            lower, upper = self._interval("model", level, *self._ends(values, level), scale)
+            columns += [np.minimum(lower, median), np.maximum(upper, median)]
+        # Of levels around quantiles and others around the median a higher one may be narrower.
+        rising = [1 + 2 * k for k in np.argsort(levels, kind="stable")]
+        for inner, outer in pairwise(rising):
+            columns[outer] = np.minimum(columns[outer], columns[inner])
+            columns[outer + 1] = np.maximum(columns[outer + 1], columns[inner + 1])
         columns += [values[..., k] for k, q in enumerate(self._quantile_levels) if q != 0.5]
         return np.stack(columns, axis=-1)
 
-    def _interval(self, name, level, lower, upper, scale, block=0):
+    def _widened(self, forecasts, levels):
+        """(n, steps, n_targets, n_names) forecasts whose ends of intervals and quantiles in
+        later blocks are as far from the median as if the errors of blocks were independent:
+        variances add up, to that of a step in its block that of the last step of the first
+        block for each block before."""
+        n = self._layout.horizon
+        if forecasts.shape[1] <= n:
+            return forecasts
+        signs = [-1.0, 1.0] * len(levels)
+        signs += [np.sign(q - 0.5) for q in self._quantile_levels if q != 0.5]
+        median = forecasts[..., :1]
+        distances = forecasts[..., 1:] - median
+        blocks = np.arange(n, forecasts.shape[1])[:, None, None] // n
+        variances = distances[:, n:] ** 2 + blocks * distances[:, n - 1 : n] ** 2
+        out = forecasts.copy()
+        out[:, n:, :, 1:] = median[:, n:] + signs * np.sqrt(variances)
+        return out
+
+    def _interval(self, name, level, lower, upper, scale):
         """Both ends, widened by the calibrated radius."""
         radius = self._radius(name, level)
-        if block:
-            radius = np.sqrt(np.square(radius) + block * np.square(radius[-1]))
         # A constant window's scale is 0, and its interval is of no width.
         with np.errstate(invalid="ignore"):
             reach = np.where(scale[:, None] > 0, radius * scale[:, None], 0)

@@ -262,6 +262,7 @@ class TestSeries:
             found = forecaster(level=80).fit(Y + shift).predict() - shift
             np.testing.assert_allclose(found, expected, atol=0.3)
 
+    @pytest.mark.filterwarnings("ignore:Intervals of 80% are infinite")  # of other series
     @pytest.mark.parametrize("value", [0.0, 5.0, -1e9, 1e-300])
     def test_a_constant_series_goes_on(self, value):
         for settings in ({}, {"linear": False}, {"quantiles": (0.1, 0.9)}):
@@ -518,33 +519,138 @@ class TestIntervals:
 
     def test_too_few_errors_give_infinite_intervals(self):
         y = np.r_[Y[:60], np.full(10, np.nan)]  # none of the last windows is followed by any
-        forecast = forecaster(level=80, context=16).fit(y).predict()
+        model = forecaster(level=80, context=16)
+        with pytest.warns(UserWarning, match=r"80% are infinite at step 1 .* \(0 of 8\)"):
+            forecast = model.fit(y).predict()
         assert np.isfinite(forecast[:, 0]).all()
         assert (forecast[:, 1:] == [-np.inf, np.inf]).all()
+        with pytest.raises(ValueError, match="50% needs 1 windows .* but fit kept 0"):
+            model.predict(level=50)
+
+    def test_steps_at_which_intervals_are_infinite(self):
+        y = Y.copy()
+        y[-6:] = np.nan  # of 8 windows 4 are followed by one value, 3 by two, 2 by three
+        with pytest.warns(UserWarning, match=r"80% are infinite at step 2 .* \(3 of 8\)"):
+            forecast = forecaster(level=80).fit(y).predict()
+        infinite = [[False] * 3, *[[False, True, True]] * 2]
+        assert np.isinf(forecast).tolist() == infinite
+
+    def test_short_series_keep_no_windows(self):
+        series = [Y, *[Y[:7]] * 30]
+        model = forecaster(level=80).fit(series)
+        assert model.calibration_windows_ == 8
+        assert np.isfinite(model.predict()).all()
+        # With 8 steps they have a window each.
+        assert forecaster(level=80).fit([Y, *[Y[:8]] * 3]).calibration_windows_ == 5
+        late = [np.r_[np.full(60, np.nan), Y[:7]]] * 30
+        assert forecaster(level=80).fit([Y, *late]).calibration_windows_ == 8
+
+    def test_higher_levels_contain_lower_ones(self):
+        series = [columns(400, k)[:, 0] for k in range(4)]
+        settings = {"quantiles": (0.1, 0.9), "calibration_windows": 20, "linear": False}
+        model = forecaster(level=(95, 80), **settings).fit(series)
+        model._errors["model"][..., 1] *= 0.01  # of the median, which that of 95% is around
+        windows = [y[:n] for y in series for n in range(20, 400, 20)]
+        forecasts = np.array(model.predict(windows))
+        low_95, high_95, low_80, high_80 = (forecasts[..., k] for k in range(1, 5))
+        assert (low_95 <= low_80).all()
+        assert (high_80 <= high_95).all()
+        alone = np.array(model.predict(windows, level=95))
+        assert (alone[..., 1] > low_80).all()
+
+    def test_an_interval_contains_the_median(self):
+        model = forecaster(level=80, quantiles=(0.1, 0.9), calibration_windows=9).fit(PANEL)
+        model._errors["model"] *= 1e-6  # so that ends move by as much as quantiles are apart
+        model._errors["model"][..., 0] += 50
+        model._errors["model"][..., -1] -= 50
+        forecast = model.predict(Y)
+        np.testing.assert_array_equal(forecast[:, 1], forecast[:, 0])
+        np.testing.assert_array_equal(forecast[:, 2], forecast[:, 0])
+
+    def test_levels_of_one_name_are_one(self):
+        forecast = forecaster(level=(50, 50.0000001)).fit(PANEL).predict()[0]
+        assert forecast.shape == (3, 3)
+        quantiles = (0.1, 0.1000000001, 0.5)
+        assert forecaster(quantiles=quantiles).fit(PANEL).predict()[0].shape == (3, 2)
+
+    def test_variances_of_blocks_add_up(self):
+        settings = {"level": (50, 80), "quantiles": (0.1, 0.3, 0.9), "calibration_windows": 9}
+        model = forecaster(**settings).fit(PANEL)
+        signs = np.array([-1, 1, -1, 1, -1, -1, 1])
+
+        def distances(y):
+            forecast = model.predict(y)
+            return (forecast[:, 1:] - forecast[:, :1]) * signs
+
+        found = model.predict(Y, horizon=9)
+        np.testing.assert_array_equal(found[:3], model.predict(Y))
+        first = distances(Y)
+        assert (first > 0).all()
+        assert (first[:, 2:4] > first[:, :2]).all()
+        reach_50, reach_80 = first[:, :2], first[:, 2:4] - first[:, [4, 6]]
+        for block in (1, 2):
+            steps = slice(3 * block, 3 * block + 3)
+            alone = distances(np.r_[Y, found[: 3 * block, 0]])
+            # In units of the first window's scale.
+            alone[:, :2] = reach_50
+            alone[:, 2:4] = np.maximum(alone[:, [4, 6]] + reach_80, reach_50)
+            expected = np.sqrt(alone**2 + block * first[-1] ** 2)
+            np.testing.assert_allclose((found[steps, 1:] - found[steps, :1]) * signs, expected)
+
+    def test_coverage_of_later_blocks(self):
+        rng = np.random.default_rng(0)
+        walks = rng.normal(size=(300, 120)).cumsum(axis=1)
+        model = LSTMForecaster(
+            4,
+            context=8,
+            hidden_layer_sizes=4,
+            max_iter=3,
+            level=80,
+            quantiles=(0.1, 0.9),
+            learning_rate_init=0.01,
+            random_state=0,
+        )
+        forecast = np.array(model.fit([*walks[:, :100]]).predict(horizon=20))
+        _, lower, upper, q10, q90 = np.moveaxis(forecast, 2, 0)
+        for low, high in ((lower, upper), (q10, q90)):
+            covered = ((low <= walks[:, 100:]) & (walks[:, 100:] <= high)).mean(axis=0)
+            assert (covered.reshape(5, 4).mean(axis=1) > 0.72).all()
 
 
 class TestTraining:
-    def test_what_is_kept_for_calibration_does_not_change_the_weights(self):
+    @pytest.mark.filterwarnings("ignore:Intervals of 80% are infinite")
+    @pytest.mark.parametrize(
+        "settings", [{}, {"linear": False}, {"early_stopping": True, "max_iter": 3}]
+    )
+    @pytest.mark.parametrize("roles", [{}, {"known": (1,), "past": (2,)}])
+    def test_what_is_kept_for_calibration_does_not_change_the_weights(self, settings, roles):
         n = 3 + 8 - 1
-        for tail in (np.full(n, 1e6), -Y[-n:], np.full(n, np.nan)):
-            other = np.r_[Y[:-n], tail]
-            for linear in (True, False):
-                models = [forecaster(level=80, linear=linear).fit(y) for y in (Y, other)]
-                assert training_of(models[0]) == training_of(models[1])
-                assert_same(*(m.predict(Y[:20], level=()) for m in models))
+        x = SERIES[0][:, : 3 if roles else 1]
+        future = {"future": FUTURE[0]} if roles else {}
+        one = forecaster(level=80, **settings, **roles).fit(x)
+        assert one.calibration_windows_ == 8
+        for tail in (np.full((n, 1), 1e6), -x[-n:], np.full((n, 1), np.nan)):
+            y = x.copy()
+            y[-n:] = tail
+            other = forecaster(level=80, **settings, **roles).fit(y)
+            assert training_of(one) == training_of(other)
+            assert one.validation_scores_ == other.validation_scores_
+            assert_same(*(m.predict(x[:20], level=(), **future) for m in (one, other)))
 
-    def test_what_is_held_out_does_not_change_the_weights(self):
-        settings = {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 3}
-        one = forecaster(**settings).fit(Y)
+    @pytest.mark.parametrize("roles", [{}, {"known": (1,), "past": (2,)}])
+    def test_what_is_held_out_does_not_change_the_weights(self, roles):
+        settings = {"early_stopping": True, "validation_fraction": 0.2, "max_iter": 3, **roles}
+        x = SERIES[0][:, : 3 if roles else 1]
+        one = forecaster(**settings).fit(x)
         # 63 windows, of which the last 13 are held out.
         n = 13 + 3 - 1
-        other = forecaster(**settings).fit(np.r_[Y[:-n], -100 * Y[-n:]])
+        other = forecaster(**settings).fit(np.r_[x[:-n], -100 * x[-n:]])
         assert len(one.validation_scores_) == 3
         assert one.loss_curve_ == other.loss_curve_
         assert one.validation_scores_ != other.validation_scores_
         assert one.best_validation_score_ == max(one.validation_scores_)
-        y = Y.copy()
-        y[-n - 1] += 1  # the last one that is trained on
+        y = x.copy()
+        y[-n - 1, 0] += 1  # the last one that is trained on
         assert forecaster(**settings).fit(y).loss_curve_ != one.loss_curve_
 
     def test_validation_score_is_the_loss_in_units_of_the_windows(self):
@@ -761,7 +867,7 @@ BAD = {
     "scaling": ["minmax", None],
     "linear": ["yes", 2, None],
     "quantiles": [0.1, (0,), (0.1, 1), ("a",), [[None]], (np.nan,), "0.1"],
-    "level": [0, 100, (80, 100), 0.8, (-1,), ("a",), np.nan, "80%"],
+    "level": [0, 100, (80, 100), 0.8, (-1,), ("a",), np.nan, "80%", True, (80, True)],
     "calibration_windows": [0, 1.5, None],
     "known": [1, ("nothing",), ([1],), (0, 0), (9,), None],
     "past": [1, ("nothing",), ([1],), (9,)],
