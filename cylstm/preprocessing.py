@@ -370,12 +370,12 @@ def from_long(
         X = _frames.split(table.select(*features), rows.order, ends)
     if target is not None:
         column = table.get_column(target)
-        gaps = column.dtype.is_numeric() and column.null_count()
-        if gaps or column.dtype.is_temporal():  # the latter is refused
-            values = _frames.numbers(column, f"column {shown(target)} of frame", True)
-        else:
-            values = column.to_numpy()
-        y = np.split(values[rows.order], ends[:-1])
+        if column.dtype.is_temporal():
+            raise ValueError(
+                f"column {shown(target)} of frame holds dates or durations ({column.dtype}), "
+                "but a target is expected."
+            )
+        y = np.split(column.to_numpy()[rows.order], ends[:-1])
     return X, y, rows.ids
 
 
