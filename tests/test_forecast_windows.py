@@ -39,6 +39,7 @@ class TestNoLeak:
     @pytest.mark.parametrize("scaling", ["differences", "standard", "mean_abs", "none"])
     def test_forecasts(self, baseline, scaling):
         settings = {"baseline": baseline, "scaling": scaling, **INDICES}
+        settings["calibration_windows"] = 20
         model = forecaster(level=80, quantiles=(0.1, 0.9), **settings).fit(
             [holes(x) for x in SERIES]
         )
