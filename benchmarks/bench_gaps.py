@@ -24,7 +24,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from datasets import indoor_movement
+from datasets import etth1, indoor_movement
 from scipy.signal import lfilter
 from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
@@ -149,7 +149,7 @@ class Transformers(Forecasting):
     parts = (0, 8640, 11520, 14400)
 
     def __init__(self, path):
-        values = np.loadtxt(path, delimiter=",", skiprows=1, usecols=range(1, 8))
+        values = etth1(path)
         train = values[: self.parts[1]]
         self.values = (values - train.mean(axis=0)) / train.std(axis=0)
 

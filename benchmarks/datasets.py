@@ -1,4 +1,4 @@
-"""The classified sequences that several benchmarks read."""
+"""The data that several benchmarks read."""
 
 from pathlib import Path
 
@@ -42,3 +42,24 @@ def indoor_movement(directory):
         for k in targets[:, 0].astype(int)
     ]
     return X, targets[:, 1]
+
+
+def panel(path):
+    """Series of a competition and what follows them, (n, horizon): an .npz with `train`, all
+    series one after the other, `lengths` and `test`, as made of M4 hourly (M4-methods of
+    github.com/Mcompetitions) or M3 monthly (the R package Mcomp)."""
+    arrays = np.load(path)
+    ends = np.cumsum(arrays["lengths"])
+    train = np.split(arrays["train"].astype(np.float64), ends[:-1])
+    return train, arrays["test"].astype(np.float64)
+
+
+def airline(path):
+    """Passengers of an airline, 144 months from 1949 on (Box & Jenkins)."""
+    return np.loadtxt(path, delimiter=",", skiprows=1, usecols=1)
+
+
+def etth1(path):
+    """Hours of a transformer, (17420, 7): six loads and, last, the temperature of its oil
+    (Zhou et al., arXiv:2012.07436)."""
+    return np.loadtxt(path, delimiter=",", skiprows=1, usecols=range(1, 8))

@@ -25,7 +25,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from datasets import digits, indoor_movement, pendigits
+from datasets import airline, digits, etth1, indoor_movement, pendigits
 from labelling import read_sentences
 from measure import geometric_mean, table_head, table_row
 from scipy.stats import rankdata
@@ -125,16 +125,14 @@ def mackey_glass(seed):
     return split_in_time(X, y[:, -1])
 
 
-def airline(folder):
-    table = (folder / "airline" / "airline-passengers.csv").read_text().split()[1:]
-    counts = np.array([float(line.rsplit(",", 1)[1]) for line in table if "," in line])
-    return split_in_time(*make_windows(counts, 12))
+def passengers(folder):
+    path = folder / "airline" / "airline-passengers.csv"
+    return split_in_time(*make_windows(airline(path), 12))
 
 
 def oil_temperature(folder, stride):
     """ETTh1: the change over the next day, from two days relative to their last hour."""
-    path = folder / "ett" / "ETTh1.csv"
-    temperature = np.loadtxt(path, delimiter=",", skiprows=1, usecols=7)
+    temperature = etth1(folder / "ett" / "ETTh1.csv")[:, -1]
     X, y = make_windows(temperature, 48, horizon=24, stride=stride)
     last = X[:, -1, 0]
     return split_in_time(X - last[:, None, None], y[:, -1] - last)
@@ -201,7 +199,7 @@ def make_sets(folder):
             {},
             lambda seed: split(*indoor_movement(folder / "indoor_movement"), seed),
         ),
-        "airline": (REGRESSION, {}, lambda seed: airline(folder)),
+        "airline": (REGRESSION, {}, lambda seed: passengers(folder)),
         **token_sets(folder, " (part)", 2000, 3000),
         "oil temperature (part)": (
             REGRESSION,

@@ -5,9 +5,10 @@ zone, else as they were given."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,21 @@ MONTHS = {"year": 12, "quarter": 3, "month": 1}
 SHORTEST_MONTH = 28 * UNITS["day"]
 
 DAY = np.timedelta64(1, "D")
+NO_TIME = np.timedelta64(0, "D")
+
+# How strings begin that are written for dates: 2024, 20240131, 2024-01, 2024Q1, 2024-W05;
+# 31.1.24, 1/31/2024, 1/2024; 31 Jan 2024, Jan-24.
+_YEAR = r"(1[5-9]|2[01])\d\d"
+_MONTH = (
+    "(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?|sep(t|tember)?"
+    "|oct(ober)?|nov(ember)?|dec(ember)?)"
+)
+DATE = re.compile(
+    rf"{_YEAR}($|(0[1-9]|1[0-2])[0-3]\d\b|[-/. ]\d\d?\b|[- ]?(Q[1-4]|W\d\d))"
+    rf"|(\d\d?[-/.]){{2}}(\d\d|{_YEAR})\b|\d\d?[-/.]{_YEAR}\b"
+    rf"|(\d\d?[-. ]+)?{_MONTH}[-., ]+\d",
+    re.IGNORECASE,
+)
 
 # Offsets of time zones are looked up once for all times of a quarter of an hour, in which
 # none of them changes.
@@ -86,6 +102,22 @@ class Frequency:
             times = np.busday_offset(day, steps, roll="backward") + (last - day)
         return times if self.zone is None else to_utc(times, self.zone)
 
+    def fits(self, times: np.ndarray, lengths: np.ndarray) -> bool:
+        """Whether it is the step of all series, which may be too short to tell it.
+
+        Parameters
+        ----------
+        times : array of shape (n_rows,)
+            Those of one series after the other, each in increasing order.
+        lengths : array of shape (n_series,)
+        """
+        if (times.dtype.kind == "i") != (self.kind == "integers"):
+            return False
+        if self.kind == "business days" and not np.is_busday(times.astype("M8[D]")).all():
+            return False
+        follow = self.after(times[:-1], 1)[:, 0] == times[1:]
+        return bool(follow[_inside(lengths)].all())
+
     @property
     def season(self) -> int:
         """Steps of one season: a day for steps of a minute to hours (an hour for seconds), a
@@ -114,6 +146,11 @@ class Frequency:
         unit = next(unit for unit, n in units.items() if self.step % n == 0)
         n = self.step // units[unit]
         return unit if n == 1 else f"{n} {unit}s"
+
+    @property
+    def in_words(self) -> str:
+        """The same with its number: "one hour", "15 minutes", "one quarter"."""
+        return self.name if self.name[0].isdigit() else f"one {self.name}"
 
 
 def _times_in(whole, part):
@@ -151,7 +188,11 @@ def standard_times(times: np.ndarray, name: str) -> np.ndarray:
 def to_local(times: np.ndarray, zone: str) -> np.ndarray:
     """Times in UTC -> what clocks show there."""
     where = _zone(zone)
-    return times + _offsets(times, lambda s: datetime.fromtimestamp(s, where).utcoffset())
+    # On Windows datetime.fromtimestamp knows nothing before 1970.
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return times + _offsets(
+        times, lambda s: (epoch + timedelta(seconds=s)).astimezone(where).utcoffset()
+    )
 
 
 def to_utc(times: np.ndarray, zone: str) -> np.ndarray:
@@ -176,7 +217,8 @@ def check_zone(name: str, argument: str) -> None:
     except (KeyError, ValueError, OSError) as error:
         raise ValueError(
             f"{argument} has the time zone {name!r}, which is not known. Convert the times to "
-            "UTC or to a zone with a name, such as Europe/Berlin."
+            "UTC or to a zone with a name, such as Europe/Berlin. Where the system has no "
+            "database of time zones: pip install tzdata."
         ) from error
 
 
@@ -184,6 +226,11 @@ def _zone(name):
     if name.removeprefix("UTC")[:1] in ("+", "-"):
         return datetime.strptime(name.removeprefix("UTC"), "%z").tzinfo
     return ZoneInfo(name)
+
+
+def looks_like_date(value: object) -> bool:
+    """Whether this is a string that someone wrote for a date."""
+    return isinstance(value, str) and DATE.match(value.strip()) is not None
 
 
 def shown_time(time: np.generic, zone: str | None = None) -> str:
@@ -221,8 +268,7 @@ def find_frequency(
     ValueError
         If the times of a series are not equally spaced, or not as those of others.
     """
-    inside = np.ones(max(len(times) - 1, 0), dtype=bool)  # both times are of one series
-    inside[np.cumsum(lengths)[:-1] - 1] = False
+    inside = _inside(lengths)
     if not inside.any():
         return None
     if times.dtype.kind == "i":
@@ -242,9 +288,16 @@ def find_frequency(
             fix = "number the steps without gaps"
         raise ValueError(
             f"{series_name(k)} is not equally spaced: {after} follows {before}, but the most "
-            f"common step is {frequency.name}. Give the missing rows with y NaN, or {fix}."
+            f"common step is {frequency.in_words}. Give the missing rows with y NaN, or {fix}."
         )
     return frequency
+
+
+def _inside(lengths):
+    """Whether each row and the next are of one series."""
+    inside = np.ones(max(int(lengths.sum()) - 1, 0), dtype=bool)
+    inside[np.cumsum(lengths)[:-1] - 1] = False
+    return inside
 
 
 def _frequency_of_zoned(times, inside, zone):
@@ -265,14 +318,14 @@ def _frequency_of_dates(times, inside):
     if in_fixed.step < SHORTEST_MONTH and (fixed == in_fixed.step).all():
         return in_fixed, fixed
     day = times.astype("M8[D]")
-    if not (np.diff(times - day) != 0)[inside].any():  # all at one time of the day
+    if not (np.diff(times - day) != NO_TIME)[inside].any():  # all at one time of the day
         in_pair = np.zeros(len(times), dtype=bool)
         in_pair[:-1] |= inside
         in_pair[1:] |= inside
         month = times.astype("M8[M]")
         months = np.diff(month.astype(np.int64))[inside]
         month_end = bool(is_month_end(times[in_pair]).all())
-        same_day = not (np.diff(day - month.astype("M8[D]")) != 0)[inside].any()
+        same_day = not (np.diff(day - month.astype("M8[D]")) != NO_TIME)[inside].any()
         if (months > 0).all() and (month_end or same_day):
             return Frequency("months", _most_common(months), month_end), months
         if np.is_busday(day[in_pair]).all():

@@ -90,13 +90,14 @@ class ForecastingMixin(BacktestMixin, _Base):
         layout, horizon = self._layout, future.shape[1]
         ahead = bool(self._roles.known or layout.calendar)
         blocks = -(-horizon // layout.horizon)
-        future = np.concatenate(
-            [future, np.repeat(future[:, -1:], blocks * layout.horizon - horizon, axis=1)],
-            axis=1,
+        # Of the steps beyond, which are forecast with the last block, nothing is known.
+        beyond = np.full(
+            (len(panel), blocks * layout.horizon - horizon, future.shape[2]), np.nan
         )
+        future = np.concatenate([future, beyond], axis=1)
         n_names = len(self._output_names(levels))
         out = np.empty((len(panel), blocks * layout.horizon, layout.n_targets, n_names))
-        rest, scale = panel, None
+        rest, scale = panel if blocks == 1 else self._end_of(panel), None
         for block in range(blocks):
             steps = slice(block * layout.horizon, (block + 1) * layout.horizon)
             inputs = SeriesInputs(layout, rest, future[:, steps] if ahead else None)
@@ -162,6 +163,8 @@ class ForecastingMixin(BacktestMixin, _Base):
         return panel
 
     def _check_like_fitted(self, panel, name):
+        """Refuse other targets and steps of time. Where those of a short series also fit the
+        fitted step, as Monday to Friday business days, the panel gets that."""
         n_targets = panel.targets.shape[1]
         if n_targets != self._layout.n_targets:
             raise ValueError(
@@ -173,11 +176,14 @@ class ForecastingMixin(BacktestMixin, _Base):
             return
         if (now.kind == "integers") != (was.kind == "integers"):
             return  # dates in one, numbered steps in the other
-        if now.name != was.name:
+        if now.name == was.name:
+            return
+        if not was.fits(panel.times[panel.rows()], panel.lengths):
             raise ValueError(
-                f"{name} has a step of one {now.name} between its times, but "
-                f"{type(self).__name__} was fitted with one of {was.name}."
+                f"{name} has a step of {now.in_words} between its times, but "
+                f"{type(self).__name__} was fitted with {was.in_words}."
             )
+        panel.frequency = was
 
     def _seen_steps(self, panel):
         """(n_series,) steps of each series from its first value of any target on."""
@@ -309,19 +315,19 @@ class ForecastingMixin(BacktestMixin, _Base):
 
     def _calibrate(self, panel):
         """Errors on the last windows, of each quantile and of naive forecasts, in units of the
-        scale; NaN where that is 0. Of them the radii of all intervals follow."""
+        scale; infinite where that is 0 and there is an error. Of them the radii of all
+        intervals follow."""
         self._errors = self._no_errors()
         if not self._levels:
             return
         counts = panel.lengths - self._layout.horizon - self._trained_lengths + 1
         inputs, windows = self._last_windows(panel, counts)
         followed, scale = inputs.followed(windows), windows.scale[:, None]
-        scale = np.where(scale > 0, scale, np.nan)
         values = self._forecast(inputs, windows)
-        self._errors["model"] = (followed[..., None] - values) / scale[..., None]
+        self._errors["model"] = _in_scales(followed[..., None] - values, scale[..., None])
         for name, baseline in NAIVE.items():
             forecast = inputs.baseline(baseline, windows.series, windows.origins)
-            self._errors[name] = (followed - forecast) / scale
+            self._errors[name] = _in_scales(followed - forecast, scale)
 
     def _radius(self, name, level):
         """(horizon, n_targets) by how many scales an interval of the model, or of a naive
@@ -382,4 +388,21 @@ class ForecastingMixin(BacktestMixin, _Base):
         if any(np.isnan(array).any() for array in columns):
             # What is missing now may have been there long ago.
             return panel.last(int(panel.lengths.max()))
-        return panel.last(self._layout.context + self._layout.season + 1 + n)
+        season = self._layout.season
+        end = panel.last(self._layout.context + season + n)
+        n_cut = panel.lengths - end.lengths
+        sums, counts = np.zeros((len(panel), panel.targets.shape[1])), np.zeros_like(n_cut)
+        if panel.changes is not None:
+            sums, counts = (of.copy() for of in panel.changes)
+        for k in np.flatnonzero(n_cut):
+            y = panel.targets[panel.series(k)]
+            changes = np.abs(y[season : season + n_cut[k]] - y[: n_cut[k]])
+            sums[k] = np.cumsum(np.concatenate([sums[k : k + 1], changes]), axis=0)[-1]
+        return replace(end, changes=(sums, counts + n_cut))
+
+
+def _in_scales(errors, scale):
+    """Errors over scales; infinite where a scale is 0, but there is an error."""
+    without = np.where(errors == 0, 0, np.copysign(np.inf, errors))
+    without[np.isnan(errors)] = np.nan
+    return np.divide(errors, scale, out=without, where=scale > 0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +15,13 @@ import numpy as np
 from narwhals.exceptions import DuplicateError
 
 from ._arguments import as_array, check_numeric, reading_numbers, shown
-from ._dates import check_zone, shown_time, standard_times
+from ._dates import check_zone, looks_like_date, shown_time, standard_times
+
+# What fits into integers of fewer bits than times have.
+SMALL_INTEGERS = {
+    getattr(nw, name): np.iinfo(name.lower())
+    for name in ("Int8", "Int16", "Int32", "UInt8", "UInt16", "UInt32")
+}
 
 
 def as_narwhals(x: Any, name: str) -> nw.DataFrame[Any] | nw.Series[Any] | None:
@@ -36,8 +43,8 @@ def check_columns(columns: Iterable[Any], frame: nw.DataFrame[Any], name: str) -
             )
 
 
-def numbers(column: nw.Series[Any], name: str) -> np.ndarray:
-    """A column as float64, NaN where it is missing."""
+def numbers(column: nw.Series[Any], name: str, is_target: bool = False) -> np.ndarray:
+    """A column as float64, NaN where it is missing; for messages, whether it is forecast."""
     dtype = column.dtype
     if dtype.is_numeric() or dtype == nw.Boolean:
         return column.cast(nw.Float64).to_numpy()
@@ -47,10 +54,10 @@ def numbers(column: nw.Series[Any], name: str) -> np.ndarray:
             "the time of each step, name it as time_column."
         )
     if dtype in (nw.String, nw.Categorical, nw.Enum):
-        check_no_strings(column.drop_nulls().head(1).to_list(), name)
+        check_no_strings(column.drop_nulls().head(1).to_list(), name, is_target)
     native = nw.to_native(column)
     if hasattr(native, "iloc") and dtype == nw.Object:
-        check_no_strings(native, name)
+        check_no_strings(native, name, is_target)
         with reading_numbers(name):  # pandas.NA is not a number
             return native.to_numpy(np.float64, na_value=np.nan)
     values = as_array(column.to_numpy(), name)
@@ -59,14 +66,32 @@ def numbers(column: nw.Series[Any], name: str) -> np.ndarray:
         return values.astype(np.float64)
 
 
-def check_no_strings(values: Iterable[Any], name: str) -> None:
-    """Refuse strings among objects."""
+def check_no_strings(values: Iterable[Any], name: str, is_target: bool) -> None:
+    """Refuse strings among objects; categories may be of columns that are not forecast."""
     for value in values:
-        if isinstance(value, (str, bytes)):
-            raise ValueError(
-                f"{name} holds strings, such as {shown(value)}. Encode them as numbers first, "
-                "for example with OneHotEncoder or OrdinalEncoder of scikit-learn."
+        if not isinstance(value, (str, bytes)):
+            continue
+        if looks_like_date(value) and not _is_number(value):
+            advice = (
+                "If they are the time of each step, convert them with pandas.to_datetime (in "
+                "polars str.to_datetime), and name the column as time_column."
             )
+        elif is_target or _is_number(value):
+            advice = "Convert them with pandas.to_numeric (in polars cast to Float64)."
+        else:
+            advice = (
+                "Encode them as numbers first, for example with OneHotEncoder or "
+                "OrdinalEncoder of scikit-learn."
+            )
+        raise ValueError(f"{name} holds strings, such as {shown(value)}. {advice}")
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -91,13 +116,15 @@ class TimeType:
         return "integers" if self.dtype.is_integer() else "dates"
 
     def restore(self, times: np.ndarray, name: Any, library: Any) -> nw.Series[Any]:
-        """Standard times as the user's."""
+        """Standard times as the user's; integers of 64 bits where they do not fit there."""
         if self.period is not None:
             pandas = import_module("pandas")
             periods = pandas.PeriodIndex(pandas.DatetimeIndex(times), freq=self.period)
             return nw.from_native(pandas.Series(periods, name=name), series_only=True)
         series = nw.new_series(name, times, backend=library)
-        if series.dtype != self.dtype:
+        limits = SMALL_INTEGERS.get(self.dtype)
+        fits = limits is None or (limits.min <= times.min() and times.max() <= limits.max)
+        if series.dtype != self.dtype and fits:
             series = series.cast(self.dtype)
         if self.zone is not None:
             series = series.dt.replace_time_zone("UTC").dt.convert_time_zone(self.zone)
@@ -121,7 +148,8 @@ def read_times(column: nw.Series[Any], name: str) -> tuple[np.ndarray, TimeType]
     elif dtype.is_integer() or dtype in (nw.Datetime, nw.Date):
         values = column.to_numpy()
     else:
-        hint = "" if dtype.is_numeric() else " Convert them with pandas.to_datetime."
+        hint = " Convert them with pandas.to_datetime (in polars str.to_datetime)."
+        hint = "" if dtype.is_numeric() else hint
         what = "numbers" if dtype.is_numeric() else f"{dtype} values"
         raise ValueError(
             f"{name} holds {what} such as {shown(column.head(1).to_list()[0])}, but dates or "
@@ -159,27 +187,56 @@ def index_of(table: nw.DataFrame[Any] | nw.Series[Any]) -> tuple[bool, Any]:
 
 
 def times_of_index(table: Any, name: str) -> tuple[np.ndarray, TimeType] | tuple[None, None]:
-    """The times of rows whose labels are dates, periods or integers."""
+    """The times of rows whose labels are dates, periods or integers; None where they are
+    nothing of the kind. Several levels, and what only stands for dates, are refused."""
     if not index_of(table)[0]:
         return None, None
     labels = nw.to_native(table).index
+    if labels.nlevels > 1:
+        raise ValueError(
+            f"the index of {name} has {labels.nlevels} levels, {shown([*labels.names])}. Make "
+            "columns of them with reset_index(), and name these as id_column and time_column."
+        )
     column = nw.from_native(labels.to_series(), series_only=True)
     is_time = column.dtype.is_integer() or column.dtype in (nw.Datetime, nw.Date)
     if not is_time and _zone_of(column) is None and _period_of(column) is None:
+        _check_no_dates(column, f"the index of {name}")
         return None, None
     return read_times(column, f"the index of {name}")
 
 
+def _check_no_dates(labels, name):
+    """Refuse labels of rows that are no times, but were meant as such."""
+    for label in labels.drop_nulls().head(1).to_list():
+        if isinstance(label, (date, timedelta)) or looks_like_date(label):
+            raise ValueError(
+                f"{name} holds {type(label).__name__} values such as {shown(label)}, but "
+                "dates or integers are expected. Convert it with pandas.to_datetime, or leave "
+                "it out with reset_index(drop=True)."
+            )
+
+
 def order_of_index(
-    table: Any, name: str
+    table: Any, name: str, id_column: Any
 ) -> tuple[np.ndarray | slice, np.ndarray | None, TimeType | None]:
     """(order of the rows by time, the times in it, what they were), where the labels of rows
-    are times; else they are in order."""
+    are times; else they are in order. The table has no column of ids."""
     times, time_type = times_of_index(table, name)
     if times is None or time_type is None:
         return slice(None), None, None
-    order = in_time_order(times, time_type, name)
+    order = in_time_order(times, time_type, name, hint=_no_ids(table, id_column))
     return order, times[order], time_type
+
+
+def _no_ids(table, id_column):
+    """What to say where the rows of a table seem to be of several series."""
+    columns = getattr(table, "columns", None)
+    if columns is None:
+        return ""
+    return (
+        f" It has no column {shown(id_column)} of ids (it has "
+        f"{', '.join(map(shown, columns))}): name yours by id_column."
+    )
 
 
 def in_time_order(
@@ -188,6 +245,7 @@ def in_time_order(
     name: str,
     codes: np.ndarray | None = None,
     ids: list[Any] | None = None,
+    hint: str = "",
 ) -> np.ndarray | slice:
     """Where rows go by series and time, of which no two may be of one series and time.
 
@@ -200,6 +258,8 @@ def in_time_order(
         The number of each row's series; None: all are of one.
     ids : list or None
         Of the series by number.
+    hint : str
+        For the error.
 
     Returns
     -------
@@ -219,7 +279,7 @@ def in_time_order(
         )
         more = f", and {same.sum() - 1} more such rows" if same.sum() > 1 else ""
         raise ValueError(
-            f"{name} has two rows{of} at {shown_time(times[row], time_type.zone)}{more}."
+            f"{name} has two rows{of} at {shown_time(times[row], time_type.zone)}{more}.{hint}"
         )
     return order
 
@@ -261,21 +321,21 @@ class LongRows:
 def read_long(
     frame: nw.DataFrame[Any], id_column: Any, time_column: Any, name: str
 ) -> LongRows:
-    """Sort the rows of a long frame. With id_column=None it is one series."""
-    check_columns(
-        [time_column] if id_column is None else [id_column, time_column], frame, name
-    )
+    """Sort the rows of a long frame, which without a column of ids is one series."""
+    check_columns([time_column], frame, name)
     if len(frame) == 0:
         raise ValueError(f"{name} has no rows; at least one series of one step is required.")
     times, time_type = read_times(
         frame.get_column(time_column), f"column {shown(time_column)} of {name}"
     )
     codes, ids, id_rows = None, [None], np.zeros(1, dtype=np.int64)
-    if id_column is not None:
+    hint = _no_ids(frame, id_column)
+    if id_column in frame.columns:
+        hint = ""
         codes, ids, id_rows = number_ids(
             frame.get_column(id_column), f"column {shown(id_column)} of {name}"
         )
-    order = in_time_order(times, time_type, name, codes, ids)
+    order = in_time_order(times, time_type, name, codes, ids, hint)
     lengths = np.array([len(times)]) if codes is None else np.bincount(codes)
     return LongRows(order, ids, id_rows, times[order], time_type, lengths.astype(np.int64))
 

@@ -28,8 +28,9 @@ def read_future(future: Any, panel: Panel, roles: ColumnRoles, horizon: int) -> 
     future : array, data frame, or list of these; None if no columns are known
         For a long frame with ids: a frame with its columns of ids, times and known values.
         Else for each series a frame with the known columns, or an array (n_steps, n_known) of
-        them in the order of `known`. Rows with times are looked up, whatever their order;
-        without them they are those from the end of the series on. There may be more.
+        them in the order of `known`. Rows with times are looked up, whatever their order, and
+        there may be more; without them they are the `horizon` ones after the series. Of one
+        known column it may be a Series.
     panel : Panel
     roles : ColumnRoles
         Those of the panel.
@@ -62,7 +63,9 @@ def read_future(future: Any, panel: Panel, roles: ColumnRoles, horizon: int) -> 
     elif isinstance(form, ListForm):
         is_list = is_list_of_series(future)
         if not is_list or len(future) != len(panel):
-            what = f"of {len(future)}" if is_list else f"of type {type(future).__name__}"
+            what = (
+                f"a list of {len(future)}" if is_list else f"of type {type(future).__name__}"
+            )
             raise ValueError(
                 f"future is {what}, but y is a list of {len(panel)} series; expected a list "
                 "with an array or data frame for each."
@@ -119,13 +122,15 @@ def _future_of_long(future, panel, roles, times):
         )
     codes = np.array([number_of.get(an_id, -1) for an_id in ids])[numbers]
     needed = np.array([number_of[an_id] for an_id in panel.ids])
-    return _look_up(frame, roles, panel.form, codes, needed, times, "future")
+    return _look_up(frame, roles, panel.form, codes, needed, times, "future", panel.name)
 
 
 def _future_of_one(future, form, roles, times, name):
     """(values, whether there is a row for them) of one series."""
     check_collection(future, name, "the known columns of the steps to forecast")
     frame = None if isinstance(form, ArrayForm) else frame_of(future, name)
+    if frame is not None and not hasattr(frame, "columns") and len(roles.known) == 1:
+        frame = _as_known(frame, roles.known[0], name)
     if hasattr(frame, "columns"):
         from . import _frames
 
@@ -136,14 +141,23 @@ def _future_of_one(future, form, roles, times, name):
             return values[0], there[0]
         values = read_columns(frame, {"known": [*roles.known]}, slice(None), name)["known"]
     else:
-        values = numbers_of_array(future, name)
+        values = numbers_of_array(future, name, are_targets=False)
         values = values[:, None] if values.ndim == 1 else values
-    if values.shape[1] != len(roles.known) or len(values) < len(times):
+    if values.shape != (len(times), len(roles.known)):
         raise ValueError(
-            f"{name} has the shape {values.shape}; expected at least {len(times)} rows of the "
-            f"columns known={shown(roles.known)}."
+            f"{name} has the shape {values.shape}; expected {len(times)} rows, those after "
+            f"the end of the series, of the columns known={shown(roles.known)}."
         )
-    return values[: len(times)], np.ones(len(times), dtype=bool)
+    return values, np.ones(len(times), dtype=bool)
+
+
+def _as_known(series, column, name):
+    """A series as a frame of the one known column."""
+    if series.name not in (None, "", column):
+        raise ValueError(
+            f"{name} is a series named {shown(series.name)}, but known={shown((column,))}."
+        )
+    return series.alias(column).to_frame()
 
 
 def _is_numbered(frame, form, horizon):
@@ -157,7 +171,7 @@ def _is_numbered(frame, form, horizon):
     return times is not None and np.array_equal(times, np.arange(horizon))
 
 
-def _look_up(frame, roles, form, codes, needed, times, name):
+def _look_up(frame, roles, form, codes, needed, times, name, series_name=None):
     """The known columns of a frame at times of series.
 
     Parameters
@@ -172,6 +186,8 @@ def _look_up(frame, roles, form, codes, needed, times, name):
         The numbers of the series.
     times : array of shape (n_series, horizon)
     name : str
+    series_name : callable(k) -> str, or None if there is one
+        For messages.
 
     Returns
     -------
@@ -203,7 +219,8 @@ def _look_up(frame, roles, form, codes, needed, times, name):
     if (end - first > 1).any():
         k, step = np.argwhere(end - first > 1)[0]
         when = shown_time(times[k, step], form.time_type.zone)
-        raise ValueError(f"{name} has {end[k, step] - first[k, step]} rows for {when}.")
+        of = "" if series_name is None else f"{series_name(k)} at "
+        raise ValueError(f"{name} has {end[k, step] - first[k, step]} rows for {of}{when}.")
     there = end > first
     values = np.full((*times.shape, len(roles.known)), np.nan)
     known = read_columns(frame, {"known": [*roles.known]}, slice(None), name)["known"]

@@ -10,14 +10,14 @@ import numpy as np
 from scipy.linalg import solve
 
 from ._threads import single_threaded_blas
-from ._windows import WINDOWS_AT_ONCE, SeriesInputs, Windows
+from ._windows import FARTHEST, WINDOWS_AT_ONCE, SeriesInputs, Windows
 
 # Penalty on the squared coefficients, in units of one window.
-RIDGE = 1.0
+RIDGE = 100.0
 
-# What is followed by numbers beyond so many scales, as windows that happen to be almost constant
-# are, is not learnt from. Values of the windows themselves are cut off there.
-FARTHEST = 30.0
+# Times that the regressions are solved where targets are missing: these are the baseline's at
+# first, then what has been learnt.
+PASSES = 4
 
 # Rows of a product.
 ROWS_AT_ONCE = 64
@@ -49,33 +49,37 @@ class LinearPart:
         The latter come first: what is left of them, and of the targets, by a regression on the
         former, step by step, has all their moments (Frisch & Waugh 1933).
         """
-        moments = _Moments()
-        for start in range(0, len(windows), WINDOWS_AT_ONCE):
-            part = windows.take(slice(start, start + WINDOWS_AT_ONCE))
-            y = inputs.targets_of(part)[:, :, target]
-            x, z = self._read(inputs, part, target)
-            near = _are_near(y) & _are_near(z)
-            moments.add(y[near], x[near], z[near])
-        with single_threaded_blas():  # whose sums depend on the number of threads
-            return moments.solve()
+        fit = None
+        for _ in range(PASSES):
+            moments, missing = _Moments(), False
+            for start in range(0, len(windows), WINDOWS_AT_ONCE):
+                part = windows.take(slice(start, start + WINDOWS_AT_ONCE))
+                y = inputs.targets_of(part)[:, :, target]
+                x, z = self._read(inputs, part, target)
+                holes = np.isnan(y)
+                use = ~(holes.all(axis=1) | (np.abs(y) > FARTHEST).any(axis=1))
+                missing |= bool(holes[use].any())
+                y = np.where(holes, 0 if fit is None else _predict(fit, x, z), y)
+                moments.add(y[use], x[use], z[use])
+            with single_threaded_blas():  # whose sums depend on the number of threads
+                fit = moments.solve()
+            if not missing:
+                break
+        return fit
 
     def _read(self, inputs, windows, target):
         """(n, p) and (n, horizon, q) what the regressions see of windows."""
-        of_window = inputs.linear_inputs(windows, target)
         of_steps = inputs.known_of_steps(windows, target, self._units[target])
-        return np.clip(of_window, -FARTHEST, FARTHEST), of_steps
+        return inputs.linear_inputs(windows, target), of_steps
 
     def predict(self, inputs: SeriesInputs, windows: Windows) -> np.ndarray:
         """(n, horizon, n_targets) in units of the windows' scales."""
         out = np.empty((len(windows), inputs.layout.horizon, inputs.layout.n_targets))
         for start in range(0, len(windows), WINDOWS_AT_ONCE):
             part = slice(start, start + WINDOWS_AT_ONCE)
-            for j, (of_window, of_step, intercepts) in enumerate(self._fits):
+            for j, fit in enumerate(self._fits):
                 x, z = self._read(inputs, windows.take(part), j)
-                of_window = _product(x, of_window) + intercepts
-                n, h, q = z.shape
-                of_steps = _product(z.reshape(n * h, q), of_step[:, None]).reshape(n, h)
-                out[part, :, j] = of_window + of_steps
+                out[part, :, j] = _predict(fit, x, z)
         return out
 
 
@@ -119,6 +123,14 @@ class _Moments:
         return of_window, of_step, means - mean_x @ of_window
 
 
+def _predict(fit, x, z):
+    """(n, horizon) of coefficients and intercepts."""
+    of_window, of_step, intercepts = fit
+    n, h, q = z.shape
+    of_steps = _product(z.reshape(n * h, q), of_step[:, None]).reshape(n, h)
+    return _product(x, of_window) + of_steps + intercepts
+
+
 def _product(x, coefficients):
     """x @ coefficients, in blocks of the same number of rows: BLAS then treats each row alike,
     and a forecast has the same bits beside any others."""
@@ -128,8 +140,3 @@ def _product(x, coefficients):
     with single_threaded_blas():
         out = blocks.reshape(len(blocks) // ROWS_AT_ONCE, ROWS_AT_ONCE, p) @ coefficients
     return out.reshape(len(blocks), coefficients.shape[1])[:n]
-
-
-def _are_near(array):
-    """Which windows have nothing missing and nothing far out."""
-    return (np.abs(array) <= FARTHEST).reshape(len(array), -1).all(axis=1)

@@ -11,7 +11,7 @@ from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 
 from ._arguments import check_64_bits, check_collection, shown
-from ._panel import FORMS, frame_of, is_list_of_series
+from ._panel import FORMS, check_named_columns, frame_of, is_list_of_series
 
 
 class TimeSeriesOrigins(BaseCrossValidator):
@@ -155,12 +155,15 @@ class TimeSeriesOrigins(BaseCrossValidator):
             return places, np.array([len(places)]), lambda k: "X"
         from . import _frames
 
+        check_named_columns(
+            frame, {"id_column": self.id_column, "time_column": self.time_column}, "X"
+        )
         columns = getattr(frame, "columns", ())
         if self.id_column in columns:
             rows = _frames.read_long(frame, self.id_column, self.time_column, "X")
             return places[rows.order], rows.lengths, lambda k: f"series {shown(rows.ids[k])}"
         if self.time_column in columns:
-            order = _frames.read_long(frame, None, self.time_column, "X").order
+            order = _frames.read_long(frame, self.id_column, self.time_column, "X").order
         else:
-            order = _frames.order_of_index(frame, "X")[0]
+            order = _frames.order_of_index(frame, "X", self.id_column)[0]
         return places[order], np.array([len(places)]), lambda k: "X"

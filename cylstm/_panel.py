@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._arguments import as_array, check_collection, check_numeric, reading_numbers, shown
+from ._arguments import (
+    as_array,
+    check_collection,
+    check_numeric,
+    reading_numbers,
+    shown,
+    warn_caller,
+)
 from ._dates import Frequency, find_frequency, shown_time
 from ._forms import ArrayForm, Form, ListForm, LongForm, OneSeries, TableForm
 
@@ -64,10 +73,15 @@ class Panel:
         Integers or datetime64, the latter in UTC if they had a time zone.
     frequency : Frequency, or None without times or where no series has two steps
     starts, lengths : int64 arrays of shape (n_series,)
+    offsets : int64 array of shape (n_series,)
+        Steps of each series that were before these: without times, they count.
     form : Form
         How results are given back.
     ids : list
         Those of a long frame; "series 3", ... of a list; the name of a single series.
+    changes : (array of shape (n_series, n_targets), int array of shape (n_series,)), or None
+        Of series whose first steps were left out, the sum and the number of the absolute
+        seasonal differences that they had.
     """
 
     targets: np.ndarray
@@ -78,8 +92,10 @@ class Panel:
     frequency: Frequency | None
     starts: np.ndarray
     lengths: np.ndarray
+    offsets: np.ndarray
     form: Form
     ids: list[Any]
+    changes: tuple[np.ndarray, np.ndarray] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -121,6 +137,7 @@ class Panel:
             times=None if self.times is None else self.times[rows],
             starts=np.cumsum(lengths) - lengths,
             lengths=lengths,
+            offsets=self.offsets + self.lengths - lengths,
         )
 
     def followed_by(self, targets: np.ndarray, known: np.ndarray) -> Panel:
@@ -156,22 +173,24 @@ class Panel:
             static=self.static[indices],
             starts=self.starts[indices],
             lengths=self.lengths[indices],
+            offsets=self.offsets[indices],
             form=self.form.take(indices),
             ids=[self.ids[k] for k in indices],
+            changes=self.changes and tuple(of[indices] for of in self.changes),
         )
 
     def last_times(self) -> np.ndarray:
         """The last time of each series, of shape (n_series,); without times the number of the
         last step."""
         if self.times is None:
-            return self.lengths - 1
+            return self.offsets + self.lengths - 1
         return self.times[self.starts + self.lengths - 1]
 
     def future_times(self, horizon: int) -> np.ndarray:
         """The times after each series, of shape (n_series, horizon); without times the numbers
         of the steps."""
         if self.times is None:
-            return self.lengths[:, None] + np.arange(horizon)
+            return (self.offsets + self.lengths)[:, None] + np.arange(horizon)
         if self.frequency is None:
             raise ValueError(
                 f"The times after {self.show_time(self.last_times()[0])}, the end of "
@@ -224,6 +243,7 @@ def read_panel(y: Any, roles: ColumnRoles, name: str = "y") -> Panel:
     if is_list_of_series(y):
         return _read_list(y, roles, name)
     frame = frame_of(y, name)
+    check_named_columns(frame, vars(roles), name)
     if _has_column(frame, roles.id_column):
         return _read_long(frame, roles, name)
     return _panel_of([_read_one(y, frame, roles, name)], [name], None)
@@ -251,6 +271,35 @@ def frame_of(y: Any, name: str) -> Any:
 def _has_column(frame, column):
     """Whether this is a data frame with the column."""
     return column in getattr(frame, "columns", ())
+
+
+def check_named_columns(frame: Any, settings: Mapping[str, Any], name: str) -> None:
+    """Refuse a data frame without a column that the user named.
+
+    Parameters
+    ----------
+    frame : narwhals.DataFrame, or anything else, of which nothing is asked
+    settings : mapping
+        "id_column", "time_column" and "target_column", or some of them. Their defaults need
+        not be there. The time may also be the name of labels of rows.
+    name : str
+    """
+    if not hasattr(frame, "columns"):
+        return
+    from . import _frames
+
+    index_name = _frames.index_of(frame)[1]
+    for parameter in ("id_column", "time_column", "target_column"):
+        column = settings.get(parameter)
+        default = getattr(ColumnRoles, parameter)
+        if column in (None, default) or column in frame.columns:
+            continue
+        if parameter == "time_column" and column == index_name:
+            continue
+        raise ValueError(
+            f"{name} has no column {shown(column)}, which is {parameter}. It has "
+            f"{', '.join(map(shown, frame.columns))}."
+        )
 
 
 @dataclass
@@ -284,6 +333,8 @@ def _read_list(y, roles, name):
                 f"{of} has a column {shown(roles.id_column)} of ids: give one long data frame "
                 "of all series instead of a list."
             )
+        # The id is a name for results alone.
+        check_named_columns(frame, vars(roles) | {"id_column": ColumnRoles.id_column}, of)
         items.append(_read_one(x, frame, roles, of))
     first = items[0]
     for k, item in enumerate(items):
@@ -333,7 +384,7 @@ def _read_one(y, frame, roles, name):
     from . import _frames
 
     if _has_column(frame, roles.time_column):
-        rows = _frames.read_long(frame, None, roles.time_column, name)
+        rows = _frames.read_long(frame, roles.id_column, roles.time_column, name)
         form = LongForm(
             roles.id_column, roles.time_column, frame.implementation, rows.time_type
         )
@@ -341,14 +392,12 @@ def _read_one(y, frame, roles, name):
         return _Series(
             columns, read_columns(frame, columns, rows.order, name), form, rows.times
         )
-    order, times, time_type = _frames.order_of_index(frame, name)
+    order, times, time_type = _frames.order_of_index(frame, name, roles.id_column)
     is_series = not hasattr(frame, "columns")
     if is_series:
         columns = _split_columns([0], roles, name)
-        values = {
-            role: _frames.numbers(frame, name)[order][:, None][:, : len(columns[role])]
-            for role in columns
-        }
+        column = _frames.numbers(frame, name, is_target=True)[order][:, None]
+        values = {role: column[:, : len(columns[role])] for role in columns}
     else:
         columns = _split_columns(frame.columns, roles, name)
         values = read_columns(frame, columns, order, name)
@@ -365,10 +414,15 @@ def _read_one(y, frame, roles, name):
 
 
 def _read_array(y, roles, name):
-    array = numbers_of_array(y, name)
+    array = numbers_of_array(y, name, not any(getattr(roles, role) for role in ROLES))
     form = ArrayForm(roles.id_column, roles.time_column, array.ndim)
     array = array[:, None] if array.ndim == 1 else array
     columns = _split_columns(range(array.shape[1]), roles, name)
+    if len(columns["targets"]) > len(array) > 1:
+        warn_caller(
+            f"{name} has {len(columns['targets'])} columns to forecast, of {len(array)} steps. "
+            "If it has a row for each of them, pass the transpose."
+        )
     values = {
         role: array if len(chosen) == array.shape[1] else array[:, chosen]
         for role, chosen in columns.items()
@@ -376,7 +430,7 @@ def _read_array(y, roles, name):
     return _Series(columns, values, form)
 
 
-def numbers_of_array(y: Any, name: str) -> np.ndarray:
+def numbers_of_array(y: Any, name: str, are_targets: bool) -> np.ndarray:
     """One series of numbers as a float64 array of one or two dimensions."""
     check_numeric(y, name)
     array = as_array(y, name)
@@ -390,7 +444,7 @@ def numbers_of_array(y: Any, name: str) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         from . import _frames
 
-        _frames.check_no_strings(array.ravel().tolist(), name)
+        _frames.check_no_strings(array.ravel().tolist(), name, are_targets)
     with reading_numbers(name):
         array = array.astype(np.float64, copy=False)
     if len(array) == 0:
@@ -439,8 +493,10 @@ def _split_columns(there, roles, name):
     for role in ROLES:
         columns[role] = []
         for column in getattr(roles, role):
-            index = column + len(there) if is_array and _is_negative(column) else column
-            if index not in there:
+            index = column
+            if is_array and _is_index(column) and column < 0:
+                index = column + len(there)
+            if index not in there or (is_array and not _is_index(column)):
                 raise ValueError(
                     f"{role} has {shown(column)}, but the columns of {name} are "
                     f"{', '.join(map(shown, there))}."
@@ -457,8 +513,8 @@ def _split_columns(there, roles, name):
     return columns
 
 
-def _is_negative(column):
-    return isinstance(column, (int, np.integer)) and column < 0
+def _is_index(column):
+    return isinstance(column, Integral) and not isinstance(column, bool)
 
 
 def _check_once(columns, taken):
@@ -484,7 +540,9 @@ def read_columns(
         out = np.empty((len(frame), len(of_role)))
         for k, column in enumerate(of_role):
             of = f"column {shown(column)} of {name}"
-            out[:, k] = _frames.numbers(frame.get_column(column), of)[order]
+            out[:, k] = _frames.numbers(
+                frame.get_column(column), of, is_target=role == "targets"
+            )[order]
         values[role] = out
     return values
 
@@ -512,6 +570,7 @@ def _checked(columns, values, times, lengths, form, ids):
         frequency=None,
         starts=starts,
         lengths=lengths,
+        offsets=np.zeros_like(starts),
         form=form,
         ids=ids,
     )

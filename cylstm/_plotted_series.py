@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._arguments import check_64_bits, shown
+from ._dates import standard_times, to_utc
 from ._forms import ListForm, LongForm
 from ._future import read_future
 from ._panel import ColumnRoles, Panel, frame_of, kind_of_times, read_panel
@@ -73,13 +74,14 @@ def of_forecaster(
     plotted = PlottedSeries(
         time_zone=panel.zone, time_label="steps after the last" if numbered else None
     )
+    names_of = _distinct(panel.ids)
     for k in range(len(panel)):
         rows = history.series(k)
         if numbered:
             before, steps = np.arange(rows.start - rows.stop, 0) + 1, np.arange(horizon) + 1
         else:
             before, steps = history.times[rows], after[k]
-        for j, title in enumerate(_titles(panel, k)):
+        for j, title in enumerate(_titles(panel, k, names_of[k])):
             plotted.histories[title] = before, history.targets[rows, j]
             columns = {name: forecasts[k, :, j, i] for i, name in enumerate(names)}
             plotted.forecasts[title] = {"time": steps, **columns}
@@ -88,7 +90,13 @@ def of_forecaster(
     return plotted
 
 
-def _titles(panel, k):
+def _distinct(labels):
+    """Texts of labels, of which no two are the same."""
+    names = [str(label) for label in labels]
+    return names if len({*names}) == len({*labels}) else [repr(label) for label in labels]
+
+
+def _titles(panel, k, name):
     """What to call the targets of a series; a single array has nothing to be called by."""
     form = panel.form.forms[k] if isinstance(panel.form, ListForm) else panel.form
     several = isinstance(panel.form, ListForm) or getattr(form, "has_ids", False)
@@ -98,8 +106,9 @@ def _titles(panel, k):
         targets = [f"column {j}" if n_targets > 1 else None for j in range(n_targets)]
     elif several and n_targets == 1:
         targets = [None]
-    names = [panel.ids[k]] if several else []
-    return [", ".join(str(x) for x in [*names, t] if x is not None) for t in targets]
+    names = [name] if several else []
+    targets = [None] if targets == [None] else _distinct(targets)
+    return [", ".join(x for x in [*names, t] if x is not None) for t in targets]
 
 
 def _choose(ids, known, n_targets):
@@ -235,11 +244,12 @@ def of_backtest(
     if history is not None:
         past = _read_targets(history, "history", roles, n_targets)
     plotted = PlottedSeries(time_zone=time_type.zone)
+    names_of = _distinct(known)
     for k in _choose(ids, known, n_targets):
         for j, target in enumerate(np.unique(targets)):
             rows = np.flatnonzero((codes == k) & (targets == target))
             rows = _apart(rows[np.lexsort((times[rows], cutoffs[rows]))], times, cutoffs)
-            title = f"{known[k]}, column {target}" if n_targets > 1 else str(known[k])
+            title = f"{names_of[k]}, column {target}" if n_targets > 1 else names_of[k]
             columns = {name: column[rows] for name, column in values.items()}
             plotted.forecasts[title] = {
                 "time": times[rows],
@@ -254,8 +264,14 @@ def of_backtest(
 
 
 def _at_cutoff(table, cutoff):
+    from . import _frames
+
     column = table.get_column("cutoff")
-    chosen = (column == cutoff).to_numpy()
+    if isinstance(cutoff, str):
+        times, time_type = _frames.read_times(column, "column 'cutoff'")
+        chosen = times == _time_of(cutoff, time_type)
+    else:
+        chosen = (column == cutoff).to_numpy()
     if not chosen.any():
         there = [str(x) for x in column.unique().sort().to_list()]
         raise ValueError(
@@ -263,6 +279,15 @@ def _at_cutoff(table, cutoff):
             f"{shown(there)}."
         )
     return table.filter(chosen.tolist())
+
+
+def _time_of(text, time_type):
+    """The time that a string says, as standard times are, in the zone of these."""
+    try:
+        time = standard_times(np.array([text], "M8"), "cutoff")
+    except ValueError as error:
+        raise ValueError(f"cutoff={shown(text)} is no time: {error}") from error
+    return time if time_type.zone is None else to_utc(time, time_type.zone)
 
 
 def _interval_columns(columns, level):

@@ -50,8 +50,9 @@ def make_windows(
     ----------
     series : array-like of shape (n_steps,) or (n_steps, n_features), data frame, or list
         A series; or a list or tuple of arrays or data frames, whose windows follow one
-        another. Those too short for a window and what follows it contribute none. Windows
-        with NaN are returned like others.
+        another. A list of lists of one length is one series of shape (n_steps, n_features),
+        not, as LSTMForecaster reads it, several. Those too short for a window and what follows
+        it contribute none. Windows with NaN are returned like others.
     window : int
         Number of steps of an input window.
     horizon : int, default=1
@@ -220,7 +221,7 @@ def _read_series(series, label):
     names = None if isinstance(series, (list, tuple)) else _get_feature_names(series)
     if names is not None:
         names = [*map(str, names)]
-        _check_distinct(names)
+        _check_distinct(names, f"{label} has")
         columns = [as_numbers(series[name], f"column {name!r} of {label}") for name in names]
         return _Series(label, np.column_stack(columns), series, names)
     values = as_numbers(series, label)
@@ -237,10 +238,10 @@ def _columns_in_words(one):
     return "no column names" if one.names is None else f"the columns {shown(one.names)}"
 
 
-def _check_distinct(names):
+def _check_distinct(names, where):
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ValueError(f"X would have several columns of the names {shown(twice)}.")
+        raise ValueError(f"{where} several columns of the names {shown(twice)}.")
 
 
 def _make_plan(first, settings):
@@ -257,7 +258,7 @@ def _make_plan(first, settings):
         _check_known(known, targets, names, sizes["window"], sizes["horizon"])
     if names is not None:
         names = [*names, *(f"{names[k]}+{sizes['horizon']}" for k in known)]
-        _check_distinct(names)
+        _check_distinct(names, "X would have")
     return _Plan(
         **sizes,
         targets=targets,

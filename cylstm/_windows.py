@@ -31,6 +31,10 @@ FEW = 0.01
 # The logarithm of scale over level in windows that hardly change.
 LEAST_CHANGE = -8.0
 
+# What is followed by numbers beyond so many scales, as windows that happen to be almost
+# constant are, is not learnt from by the linear part. It sees values cut off there.
+FARTHEST = 30.0
+
 BASELINES = ("zero", "last", "seasonal")
 SCALINGS = {
     "differences": "the mean absolute difference of values a season apart (the scale of MASE)",
@@ -90,9 +94,14 @@ class WindowLayout:
         for name in ("targets", "past", "known"):
             self.gaps[name] = np.isnan(getattr(panel, name)[rows]).any(axis=0)
         self.ratios = np.logical_not((panel.targets[rows] < 0).any(axis=0))
-        for name in ("past", "known", "static"):
-            columns = getattr(panel, name)
-            columns = columns if name == "static" else columns[rows]
+        of_rows = {
+            "past": panel.past[rows],
+            "known": panel.known[rows],
+            "static": panel.static,
+        }
+        if "year" in self.calendar and panel.times is not None:
+            of_rows["year"], _ = calendar_columns(panel.times[rows], ["year"], panel.zone)
+        for name, columns in of_rows.items():
             seen = ~np.isnan(columns)
             count = np.maximum(seen.sum(axis=0), 1)
             mean = np.where(seen, columns, 0).sum(axis=0) / count
@@ -198,6 +207,8 @@ class SeriesInputs:
             ahead = self._steps(np.full(len(panel), layout.horizon), panel.lengths)
             known[ahead] = future.reshape(len(ahead), known.shape[1])
         known = layout.standardized("known", known)
+        if ahead is not None:  # the mean where nothing is known of a step
+            known[ahead] = np.nan_to_num(known[ahead])
         if not layout.calendar:
             return known
         if panel.times is None:
@@ -210,7 +221,10 @@ class SeriesInputs:
             times = np.empty(self.n_rows, panel.times.dtype)
             times[self._steps(self.lengths)] = panel.times[panel.rows()]
             times[ahead] = panel.future_times(layout.horizon).ravel()
-        columns, _ = calendar_columns(times, layout.calendar, panel.zone)
+        columns, names = calendar_columns(times, layout.calendar, panel.zone)
+        if "year" in names:
+            year = [names.index("year")]
+            columns[:, year] = layout.standardized("year", columns[:, year])
         return np.hstack([known, columns])
 
     def _fill(self):
@@ -378,10 +392,13 @@ class SeriesInputs:
         for k in np.unique(series):
             first = self.first[k] + self.layout.season
             rows = slice(self.starts[k] + first, self.starts[k] + self.lengths[k])
-            sums = np.cumsum(np.abs(self._differences[rows]), axis=0)
+            before, n_before = np.zeros((1, out.shape[1])), 0
+            if self.panel.changes is not None:
+                before, n_before = (of[k : k + 1] for of in self.panel.changes)
+            changes = np.concatenate([before, np.abs(self._differences[rows])])
             which = np.flatnonzero(series == k)
             n = origins[which] - first  # 1 at least
-            out[which] = sums[n - 1] / n[:, None]
+            out[which] = np.cumsum(changes, axis=0)[n] / (n_before + n)[:, None]
         return out
 
     def _rows(self, windows, part):
@@ -428,6 +445,7 @@ class SeriesInputs:
         rows, inside = self._rows(windows, slice(None))
         values = self.filled[rows, target] - windows.center[:, target, None]
         values *= _inverse(windows.scale[:, target, None])
+        np.clip(values, -FARTHEST, FARTHEST, out=values)
         constant = windows.change[:, target, None], self._static[windows.series]
         return np.concatenate([np.where(inside, values, 0), *constant], axis=1)
 

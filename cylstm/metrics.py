@@ -29,6 +29,8 @@ __all__ = [
 
 FORMS = "a series (n_steps,), an array (n_series, n_steps) or a list of 1-D arrays"
 
+TRANSPOSE = " Of several targets, (n_steps, n_targets), pass the transpose."
+
 
 def mase(
     y_true: Any, y_pred: Any, y_train: Any, season: int = 1, *, average: bool = True
@@ -45,7 +47,8 @@ def mase(
     Parameters
     ----------
     y_true : array-like of shape (n_steps,) or (n_series, n_steps), or list of 1-D arrays
-        What was observed. NaN, which is a missing value, is left out.
+        What was observed. NaN, which is a missing value, is left out. Of several targets,
+        (n_steps, n_targets), pass the transpose.
     y_pred : in the form of `y_true`
         The forecasts.
     y_train : array-like of shape (n_train,) or (n_series, n_train), or list of 1-D arrays
@@ -101,7 +104,8 @@ def rmsse(
     Parameters
     ----------
     y_true : array-like of shape (n_steps,) or (n_series, n_steps), or list of 1-D arrays
-        What was observed. NaN, which is a missing value, is left out.
+        What was observed. NaN, which is a missing value, is left out. Of several targets,
+        (n_steps, n_targets), pass the transpose.
     y_pred : in the form of `y_true`
         The forecasts.
     y_train : array-like of shape (n_train,) or (n_series, n_train), or list of 1-D arrays
@@ -127,6 +131,9 @@ def rmsse(
 
     References
     ----------
+    Hyndman & Koehler (2006). Another look at measures of forecast accuracy. International
+    Journal of Forecasting 22, 679-688.
+
     Makridakis, Spiliotis & Assimakopoulos (2022). M5 accuracy competition: Results, findings,
     and conclusions. International Journal of Forecasting 38, 1346-1364.
 
@@ -153,7 +160,8 @@ def smape(y_true: Any, y_pred: Any, *, average: bool = True) -> float | np.ndarr
     Parameters
     ----------
     y_true : array-like of shape (n_steps,) or (n_series, n_steps), or list of 1-D arrays
-        What was observed. NaN, which is a missing value, is left out.
+        What was observed. NaN, which is a missing value, is left out. Of several targets,
+        (n_steps, n_targets), pass the transpose.
     y_pred : in the form of `y_true`
         The forecasts.
     average : bool, default=True
@@ -199,7 +207,8 @@ def nd(y_true: Any, y_pred: Any, *, average: bool = True) -> float | np.ndarray:
     Parameters
     ----------
     y_true : array-like of shape (n_steps,) or (n_series, n_steps), or list of 1-D arrays
-        What was observed. NaN, which is a missing value, is left out.
+        What was observed. NaN, which is a missing value, is left out. Of several targets,
+        (n_steps, n_targets), pass the transpose.
     y_pred : in the form of `y_true`
         The forecasts.
     average : bool, default=True
@@ -248,7 +257,8 @@ def pinball_loss(
     Parameters
     ----------
     y_true : array-like of shape (n_steps,) or (n_series, n_steps), or list of 1-D arrays
-        What was observed. NaN, which is a missing value, is left out.
+        What was observed. NaN, which is a missing value, is left out. Of several targets,
+        (n_steps, n_targets), pass the transpose.
     y_pred : in the form of `y_true`
         The forecasts of the quantile.
     quantile : float
@@ -301,7 +311,8 @@ def interval_score(
     Parameters
     ----------
     y_true : array-like of shape (n_steps,) or (n_series, n_steps), or list of 1-D arrays
-        What was observed. NaN, which is a missing value, is left out.
+        What was observed. NaN, which is a missing value, is left out. Of several targets,
+        (n_steps, n_targets), pass the transpose.
     lower, upper : in the form of `y_true`
         The bounds of the intervals.
     level : float
@@ -327,6 +338,9 @@ def interval_score(
     Gneiting & Raftery (2007). Strictly proper scoring rules, prediction, and estimation.
     Journal of the American Statistical Association 102, 359-378.
 
+    Winkler (1972). A decision-theoretic approach to interval estimation. Journal of the
+    American Statistical Association 67, 187-191.
+
     Examples
     --------
     >>> from cylstm.metrics import interval_score
@@ -351,7 +365,8 @@ def coverage(
     Parameters
     ----------
     y_true : array-like of shape (n_steps,) or (n_series, n_steps), or list of 1-D arrays
-        What was observed. NaN, which is a missing value, is left out.
+        What was observed. NaN, which is a missing value, is left out. Of several targets,
+        (n_steps, n_targets), pass the transpose.
     lower, upper : in the form of `y_true`
         The bounds of the intervals.
     by_step : bool, default=False
@@ -486,6 +501,7 @@ def _read_together(y_true, **forecasts):
         if panel.n_series != y_true.n_series:
             raise ValueError(
                 f"{panel.name} has {panel.n_series} series, but y_true has {y_true.n_series}."
+                + TRANSPOSE
             )
         differ = np.flatnonzero(panel.lengths != y_true.lengths)
         if len(differ):
@@ -520,7 +536,9 @@ def _mean_changes(y_train, season, n_series, power):
     y_train, season = _read(y_train, "y_train"), int(season)
     y_train.refuse(np.isinf(y_train.values), ", but must be finite; NaN is a missing value.")
     if y_train.n_series != n_series:
-        raise ValueError(f"y_train has {y_train.n_series} series, but y_true has {n_series}.")
+        raise ValueError(
+            f"y_train has {y_train.n_series} series, but y_true has {n_series}.{TRANSPOSE}"
+        )
     short = np.flatnonzero(y_train.lengths <= season)
     if len(short):
         series = "y_train" if y_train.one else f"y_train[{short[0]}]"

@@ -19,6 +19,7 @@ from ._arguments import (
     as_array,
     check_collection,
     check_numeric,
+    shown,
 )
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import fill_docstrings
@@ -306,7 +307,8 @@ def from_long(
         The features of each series in the order of time, in frames of the same library; None
         if there are no features.
     y : list of arrays of shape (n_steps_k,), or None
-        The target at the same steps; None if `target` is None.
+        The target at the same steps: numbers, NaN where missing, or labels of classes as they
+        are; None if `target` is None.
     ids : list
         Those of the series, in the order of their first rows.
 
@@ -350,11 +352,16 @@ def from_long(
         )
     from . import _frames
 
+    _frames.check_columns([id], table, "frame")
     rows = _frames.read_long(table, id, time, "frame")
     if features is None:
         features = [name for name in table.columns if name not in (id, time, target)]
     elif isinstance(features, str):
         raise ValueError(f"features={features!r} must be a list of columns: [{features!r}].")
+    features = [*features]
+    twice = [name for name in features if features.count(name) > 1]
+    if twice:
+        raise ValueError(f"features={shown(features)} has {shown(twice[0])} twice.")
     chosen = [*features] if target is None else [*features, target]
     _frames.check_columns(chosen, table, "frame")
     ends = np.cumsum(rows.lengths)
@@ -362,7 +369,13 @@ def from_long(
     if features:
         X = _frames.split(table.select(*features), rows.order, ends)
     if target is not None:
-        y = np.split(table.get_column(target).to_numpy()[rows.order], ends[:-1])
+        column = table.get_column(target)
+        gaps = column.dtype.is_numeric() and column.null_count()
+        if gaps or column.dtype.is_temporal():  # the latter is refused
+            values = _frames.numbers(column, f"column {shown(target)} of frame", True)
+        else:
+            values = column.to_numpy()
+        y = np.split(values[rows.order], ends[:-1])
     return X, y, rows.ids
 
 

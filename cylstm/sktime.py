@@ -204,9 +204,8 @@ def _steps_and_times(fh, cutoff):
 def _long_frame(y, X, model):
     """y and X, or one of them, as a long frame for LSTMForecaster."""
     index = X.index if y is None else y.index
-    columns = {}
-    if isinstance(index, pd.MultiIndex):
-        columns[model.id_column] = index.droplevel(-1).to_flat_index()
+    several = isinstance(index, pd.MultiIndex)
+    columns = {model.id_column: index.droplevel(-1).to_flat_index() if several else "y"}
     columns[model.time_column] = index.get_level_values(-1)
     if y is not None:
         columns[model.target_column] = y.iloc[:, 0].to_numpy()

@@ -1,17 +1,21 @@
 """The step of equally spaced times, the times after them, and columns of the calendar."""
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cylstm import _dates
 from cylstm._dates import (
     CALENDAR,
     Frequency,
     calendar_columns,
     check_zone,
     find_frequency,
+    looks_like_date,
     shown_time,
     standard_times,
     to_local,
@@ -71,6 +75,10 @@ def test_steps_of_pandas_are_found_and_go_on(freq, name, season, start):
     times = utc(dates(start, 40, freq))
     frequency = found(times[:20])
     assert (frequency.name, frequency.season) == (name, season)
+    assert frequency.in_words.removeprefix("one ") == name
+    assert frequency.in_words[0].isdigit() == name[0].isdigit()
+    assert frequency.fits(times, np.array([20, 20]))
+    assert not frequency.fits(np.delete(times, 5), np.array([39]))
     np.testing.assert_array_equal(frequency.after(times[19], 20), times[20:])
 
 
@@ -148,8 +156,8 @@ def test_a_missing_row_is_named(freq, step):
     times = utc(dates("2024-01-01 06:00", 20, freq))
     message = (
         f"series 1 is not equally spaced: {shown_time(times[12])} follows "
-        f"{shown_time(times[10])}, but the most common step is {step}. Give the missing rows "
-        "with y NaN, or resample, or number the steps with integers"
+        f"{shown_time(times[10])}, but the most common step is one {step}. Give the missing "
+        "rows with y NaN, or resample, or number the steps with integers"
     )
     with pytest.raises(ValueError, match=message):
         found(times, np.delete(times, 11), np.delete(times, 3))
@@ -201,10 +209,23 @@ def test_zones_that_are_a_difference_from_utc():
         np.testing.assert_array_equal(frequency.after(times[3], 5), times[4:])
 
 
+def test_times_before_1970_where_the_system_knows_none(monkeypatch):
+    class OnWindows(datetime):
+        @classmethod
+        def fromtimestamp(cls, seconds, tz=None):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(_dates, "datetime", OnWindows)
+    times = utc(dates("1965-07-01 12:00", 3, "D"))
+    assert shown_time(to_local(times, "America/New_York")[0]) == "1965-07-01 08:00"
+
+
 def test_unknown_zones():
     check_zone(ZONE, "ds")
     for zone in ("Europe/Ghent", "UTC+1:xx", "../etc", "", "tzfile('/x')"):
-        with pytest.raises(ValueError, match="ds has the time zone .* to UTC"):
+        with pytest.raises(
+            ValueError, match="ds has the time zone .* to UTC .* install tzdata"
+        ):
             check_zone(zone, "ds")
 
 
@@ -269,3 +290,23 @@ def test_calendar_errors():
         calendar_columns(utc(dates("2020", 3, "D")), ["hour", "weekday"])
     with pytest.raises(ValueError, match=r"calendar=\('hour',\) needs dates, .* integers"):
         calendar_columns(np.arange(3), ["hour"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *["2024", "20240131", "2024-01", "2024-1-5", "2024/01/31", "2024-01-31T12:00"],
+        *["2024Q1", "2024-Q4", "2024-W05", "31.1.24", "1/31/2024", "01/2024"],
+        *["31 January 2024", "Jan 2024", "jan-24", "January 5, 2024", " 1999-12-31 23:59"],
+    ],
+)
+def test_strings_that_are_dates(text):
+    assert looks_like_date(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "week 3", "1", "12", "1.5", "-1", "120.5", "20249999", "mark 1", "x2024", 2024],
+)
+def test_strings_that_are_none(text):
+    assert not looks_like_date(text)

@@ -93,6 +93,33 @@ class TestForms:
             wanted = long_future()[["unique_id", "ds"]]
             pd.testing.assert_frame_equal(found[["unique_id", "ds"]], wanted)
 
+    @pytest.mark.parametrize(
+        "form",
+        [
+            lambda y: pd.Series(y, [f"week {k}" for k in range(len(y))]),
+            lambda y: pd.DataFrame({"sales": y}, ["x"] * len(y)),
+            lambda y: pd.Series(y),
+            lambda y: pd.Series(y, dates(len(y))),
+            lambda y: pd.DataFrame({"ds": dates(len(y)), "y": y}),
+            lambda y: pd.DataFrame({"ds": dates(len(y)), "y": y, "unique_id": "a"}),
+        ],
+        ids=["labels", "wide", "numbers", "dates", "one long", "long"],
+    )
+    def test_labels_after_fit_are_those_of_the_series(self, form):
+        y = form(Y)
+        model = forecaster().fit(y)
+        forecast = model.predict()
+        assert forecast.equals(model.predict(y))
+        if "unique_id" not in y:
+            of_list = forecaster().fit([y, y[10:]])
+            after, expected = of_list.predict(), of_list.predict([y, y[10:]])
+            assert all(one.equals(other) for one, other in zip(after, expected, strict=True))
+
+    def test_steps_in_messages_are_those_of_the_series(self):
+        model = forecaster(known=(1,)).fit(SERIES[0][:, :2])
+        with pytest.raises(ValueError, match="no finite value in column 1 for y at step 71"):
+            model.predict(future=[1, np.nan, 2])
+
     def test_several_targets(self):
         both = [x[:, :2] for x in SERIES]
         model = forecaster(level=80).fit(both)
@@ -161,6 +188,7 @@ class TestSameBits:
             [np.vstack([x, gap(x, (0, 2))]) for x in SERIES],
             [np.vstack([x, gap(x, (1,))]) for x in SERIES],
             [np.vstack([x, gap(x, (2,))]) for x in SERIES],
+            [np.vstack([x, [x[-1]] * 40]) for x in SERIES],
         ],
         ids=[
             "whole",
@@ -171,6 +199,7 @@ class TestSameBits:
             "gap at the end",
             "gap in known",
             "gap in past",
+            "constant at the end",
         ],
     )
     def test_of_the_end_of_the_fitted_series(self, series):
@@ -342,8 +371,18 @@ class TestSeries:
         with pytest.raises(ValueError, match="series 'c' is not equally spaced: .* 06:00 fol"):
             forecaster().fit(gap)
         model = forecaster().fit(frame)
-        with pytest.raises(ValueError, match="step of one 2 hours .* fitted with one of hour"):
+        with pytest.raises(ValueError, match="step of 2 hours .* fitted with one hour"):
             model.predict(long(freq="2h"))
+
+    def test_days_that_are_business_days(self):
+        days = pd.date_range("2024-01-01", periods=len(Y), freq="B")
+        model = forecaster(season=1).fit(pd.Series(Y, days))
+        week = pd.Series(Y[:5], days[:5])  # Monday to Friday
+        assert [*model.predict(week).index] == [*days[5:8]]
+        model.partial_fit(week)
+        assert [*model.predict().index] == [*days[5:8]]
+        with pytest.raises(ValueError, match="step of one day .* with one business day"):
+            model.predict(week.set_axis(days[:5] + pd.Timedelta("1D")))
 
     def test_static_columns_are_constant(self):
         frame = long()
@@ -363,6 +402,23 @@ class TestFuture:
         unknown = forecaster(past=(1,), **settings).fit(x[:-30]).predict()
         errors = [np.abs(f - x[-30:, :1]).mean() for f in (known, unknown)]
         assert errors[0] < 0.3 < 1.5 < errors[1]
+
+    def test_the_effect_of_a_rare_event(self):
+        rng = np.random.default_rng(0)
+        events = np.zeros(4000)
+        events[rng.choice(3900, 4, replace=False) + 50] = 1  # more than 30 deviations
+        x = np.column_stack([rng.normal(size=4000) + 20 * events, events])
+        model = forecaster(known=(1,), season=1, context=16).fit(x)
+        without, there = (model.predict(future=[0.0, flag, 0]) for flag in (0.0, 1.0))
+        assert there[1] - without[1] == pytest.approx(20, abs=2)
+        np.testing.assert_allclose(there[[0, 2]], without[[0, 2]], atol=0.5)
+
+    def test_years_are_standardized(self):
+        y = pd.Series(Y, dates(len(Y)))
+        model = forecaster(season=1, calendar=["year", "month"]).fit(y)
+        panel = model._read(y, "y")
+        values = SeriesInputs(model._layout, panel).values[:, 2:]
+        assert np.abs(values).max() < 5
 
     def test_the_calendar_is_used(self):
         days = dates(400, freq="D")
@@ -642,6 +698,20 @@ class TestTraining:
         for y in (Y[:7], np.ones(60)):
             with pytest.raises(ValueError, match="nothing to validate on: .* season . 1 = 5"):
                 forecaster(early_stopping=True).fit(y)
+
+    def test_missing_targets_leave_the_linear_part(self):
+        """Where hardly any horizon is whole, it is learnt from those with holes."""
+        rng = np.random.default_rng(0)
+        t = np.arange(400)
+        y = np.sin(t * 2 * np.pi / 12 + rng.uniform(0, 6, size=(8, 1))) + 0.1 * rng.normal(
+            size=(8, 400)
+        )
+        seen = np.where(rng.random(y.shape) < 0.15, np.nan, y)
+        errors = []
+        for of_fit in (y, seen):
+            model = forecaster(season=1, context=36, horizon=30).fit(list(of_fit[:, :-30]))
+            errors.append(np.abs(model.predict(list(y[:, :-30])) - y[:, -30:]).mean())
+        assert errors[1] < 1.2 * errors[0] < 0.2
 
     def test_missing_targets_are_not_trained_on(self):
         # Not the value that is carried forward, whatever it is.

@@ -319,11 +319,11 @@ AHEAD = {"window": 3, "horizon": 2, "targets": 0, "known": 1}
         ),
         (
             {"series": pandas_frame(SERIES, ["a", "a"]), "window": 3},
-            "Expected unique column names|several columns",
+            "Expected unique column names|series has several columns",
         ),
         (
             {"series": pandas_frame(SERIES, ["a", "a+1"]), "window": 3, "known": "a"},
-            r"several columns of the names \['a\+1'\]",
+            r"X would have several columns of the names \['a\+1'\]",
         ),
     ],
 )

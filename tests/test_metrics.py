@@ -229,7 +229,10 @@ def test_agreement_with_utilsforecast():
         (lambda: smape([[1], 2], [[1], 2]), r"y_true\[1\] has shape \(\); expected"),
         (lambda: smape(np.zeros((1, 1, 1)), [1]), r"y_true has shape \(1, 1, 1\)"),
         (lambda: smape(pd.DataFrame({"a": [1]}), [1]), "y_true is a data frame; expected"),
-        (lambda: smape(Y, P[:1]), "y_pred has 1 series, but y_true has 2"),
+        (
+            lambda: smape(Y, P[:1]),
+            "y_pred has 1 series, but y_true has 2. Of several .* pass the transpose",
+        ),
         (lambda: smape(Y, P[::-1]), r"y_pred\[0\] has 2 steps, but y_true\[0\] has 3"),
         (lambda: smape([1, 2], [1]), "y_pred has 1 steps, but y_true has 2"),
         (lambda: smape([1, 2], [1, np.nan]), r"y_pred\[1\] is nan, but a value was observed"),
@@ -238,7 +241,10 @@ def test_agreement_with_utilsforecast():
         (lambda: smape([-np.inf, 2], [1, 2]), r"y_true\[0\] is -inf, but must be finite"),
         (lambda: mase([1], [1], [1, np.inf]), r"y_train\[1\] is inf, but must be finite"),
         (lambda: mase([1], [1], None), "y_train is None"),
-        (lambda: mase(Y, P, TRAIN[0]), "y_train has 1 series, but y_true has 2"),
+        (
+            lambda: mase(Y, P, TRAIN[0]),
+            "y_train has 1 series, but y_true has 2. Of several .* pass the transpose",
+        ),
         (lambda: mase(Y, P, TRAIN, 3), r"y_train\[1\] has 3 steps, but season=3 needs at"),
         (lambda: rmsse([1], [1], [1]), "y_train has 1 steps, but season=1 needs at least 2"),
         (lambda: mase(Y, P, TRAIN, 0), "season=0 must be an int of at least 1"),

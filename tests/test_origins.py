@@ -168,11 +168,21 @@ def test_repr_and_clone():
             pd.concat([long([9])] * 2),
             "X has two rows of series 's0' at 0, and 8 more",
         ),
+        (
+            long([9, 9]).rename(columns={"unique_id": "shop"}),
+            "two rows at 1, and 7 more such rows. It has no column 'unique_id' of ids",
+        ),
+        (long([9]).set_index(["unique_id", "ds"])["y"], "the index of X has 2 levels"),
     ],
 )
 def test_bad_series(X, message):
     with pytest.raises(ValueError, match=message):
         next(TimeSeriesOrigins(2, horizon=2).split(X))
+
+
+def test_columns_that_are_named_and_missing():
+    with pytest.raises(ValueError, match="X has no column 'shop', which is id_column"):
+        next(TimeSeriesOrigins(2, horizon=2, id_column="shop").split(long([9])))
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,10 @@ class TestForms:
         assert wrapped(panel, THREE).shape == (2, 1, 3)
         assert wrapped(read_panel(A, PLAIN)).shape == (2, 4)
 
+    def test_an_array_with_more_columns_than_steps(self):
+        with pytest.warns(UserWarning, match="y has 4 columns .*, of 3 steps. .* transpose"):
+            read_panel(B, PLAIN)
+
     def test_a_list_of_arrays(self):
         panel = read_panel([A, B], INDICES)
         np.testing.assert_array_equal(panel.targets[panel.series(1)], B[:, :1])
@@ -281,6 +285,12 @@ class TestForms:
         np.testing.assert_array_equal(panel.targets, np.r_[A, B][:, :1])
         assert wrapped(panel).columns.tolist() == ["shop", "day", "y_hat"]
 
+    def test_names_of_columns_that_need_not_be_there(self):
+        roles = ColumnRoles(id_column="shop", time_column="day")
+        for y in (A, pd.Series([1, 2.0]), wide(A, dates(4, name="day"))):
+            assert len(read_panel([y, y], roles)) == 2
+        assert len(read_panel(y, ColumnRoles(time_column="day"))) == 1
+
     @pytest.mark.parametrize(
         "ids", [(3, 1), ("b", 1), (("x", 1), ("x", 2)), (2.5, 1.5), (True, False)]
     )
@@ -306,6 +316,18 @@ class TestForms:
         out = wrapped(read_panel(frame, PLAIN))
         assert out["ds"].dtype == frame["ds"].dtype
         assert out["ds"].iloc[0] == frame["ds"].iloc[3] + 1
+
+    @pytest.mark.parametrize("library", ["pandas", "polars"])
+    @pytest.mark.parametrize(
+        ("dtype", "start", "after"),
+        [("int8", 123, "int8"), ("int8", 124, "int64"), ("uint16", 65_533, "int64")],
+    )
+    def test_times_that_grow_out_of_small_integers(self, library, dtype, start, after):
+        times = pd.Series(np.arange(3) + start).astype(dtype)
+        frame = as_library(pd.DataFrame({"ds": times, "y": 1.0}), library)
+        out = wrapped(read_panel(frame, PLAIN))["ds"]
+        assert out.to_list() == [start + 3, start + 4]
+        assert str(out.dtype).lower() == after
 
     def test_dates_without_time(self):
         polars = pytest.importorskip("polars")
@@ -410,6 +432,16 @@ class TestPanel:
         out = panel.to_frame([1, 0], {"ds": panel.last_times()}, {"y": np.zeros(2)})
         assert out.schema == {**frame.select("unique_id", "ds", "y").schema}
 
+    def test_steps_that_were_cut_off_count(self):
+        panel = read_panel([np.arange(5.0), np.arange(3.0)], PLAIN)
+        end = panel.last(2).take(np.array([0, 1])).first([2, 1])
+        assert end.lengths.tolist() == [2, 1]
+        assert end.last_times().tolist() == [4, 1]
+        assert end.future_times(2).tolist() == [[5, 6], [2, 3]]
+        longer = end.followed_by(np.zeros((2, 2, 1)), np.zeros((2, 2, 0)))
+        assert longer.future_times(1).tolist() == [[7], [4]]
+        assert longer.last(1).last_times().tolist() == [6, 3]
+
     def test_times_after_one_step_are_not_known(self):
         panel = read_panel(pd.Series([1], dates(1)), PLAIN)
         assert panel.frequency is None
@@ -455,8 +487,16 @@ BAD = [
     ([[1.0], "ab"], PLAIN, r"y\[1\] is of type str"),
     ([[1j, 2]], PLAIN, r"y\[0\] has dtype complex128: Complex data not supported"),
     (np.ma.array([1.0], mask=[True]), PLAIN, "y is a MaskedArray .* Use NaN"),
-    (["a", "b"], PLAIN, "y holds strings, such as 'a'. Encode .* OneHotEncoder"),
+    (["a", "b"], PLAIN, "y holds strings, such as 'a'. Convert .* pandas.to_numeric"),
     (np.array([1, "b"], dtype=object), PLAIN, "y holds strings, such as 'b'"),
+    (np.array([[1, "b"]], dtype=object), ColumnRoles(past=(1,)), "'b'. .* OneHotEncoder"),
+    (["1,5", "2,5"], PLAIN, "such as '1,5'. Convert .* pandas.to_numeric"),
+    (["2020-01-01"], PLAIN, "If they are the time .* pandas.to_datetime .* as time_column"),
+    (long().assign(promo="red"), ROLES, "column 'promo' .* 'red'. Encode .* OneHotEncoder"),
+    (long().assign(promo="2020.5"), ROLES, "such as '2020.5'. Convert .* pandas.to_numeric"),
+    (wide(A).assign(month="2020-01"), ROLES, "column 'month' .* as time_column"),
+    (long().assign(y="a"), ROLES, "column 'y' of y .* 'a'. Convert .* pandas.to_numeric"),
+    (long().assign(ds="2020"), ROLES, "pandas.to_datetime .in polars str.to_datetime"),
     (np.array(["2020"], dtype="M8[D]"), PLAIN, "y is an array of datetime64"),
     ([object()], PLAIN, "y must hold numbers"),
     ([10**400], PLAIN, "y has a number beyond the range of float64"),
@@ -480,6 +520,9 @@ BAD = [
     (A, ColumnRoles(known=(4,)), "known has 4, but the columns of y are 0, 1, 2, 3"),
     (A, ColumnRoles(known=(-5,)), "known has -5, but"),
     (A, ROLES, "known has 'promo', but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(known=(True,)), "known has True, but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(past=(1.0,)), "past has 1.0, but the columns of y are 0, 1, 2, 3"),
+    (A, ColumnRoles(static=(np.float64(1),)), "static has .*1.0.*, but the columns of y are"),
     (wide(A), ColumnRoles(past=("x",)), "past has 'x', but the columns of y are 'y', 'promo'"),
     (
         A,
@@ -549,7 +592,23 @@ BAD = [
         ROLES,
         "y has two rows of series 'a' at 2024-01-30, and 1 more such rows",
     ),
-    (pd.Series([1, 2], dates(1).repeat(2)), PLAIN, "y has two rows at 2024-01-30"),
+    (pd.Series([1, 2], dates(1).repeat(2)), PLAIN, r"y has two rows at 2024-01-30\.$"),
+    (
+        long().rename(columns={"unique_id": "shop"}),
+        ROLES,
+        "at 2024-01-30, and 2 more such rows. It has no column 'unique_id' of ids .it has "
+        "'y', .* 'shop', 'ds'.: name yours by id_column",
+    ),
+    (
+        long().set_index("ds").drop(columns="unique_id"),
+        ROLES,
+        "at 2024-01-30.* 'unique_id' of ids .* by id_column",
+    ),
+    (long(), ColumnRoles(id_column="shop"), "y has no column 'shop', which is id_column. It"),
+    (long(), ColumnRoles(time_column="day"), "y has no column 'day', which is time"),
+    (wide(A), ColumnRoles(time_column="day"), "no column 'day', which is time_column. It has"),
+    ([wide(A)], ColumnRoles(time_column="day"), r"y\[0\] has no column 'day', which is time"),
+    (wide(A), ColumnRoles(target_column="sales"), "no column 'sales', which is target_column"),
     (
         long().drop(index=1),
         ROLES,
@@ -565,6 +624,19 @@ BAD = [
         PLAIN,
         "y is not .*number the steps without gaps",
     ),
+    (
+        long().set_index(["unique_id", "ds"])["y"],
+        PLAIN,
+        r"index of y has 2 levels, \['unique_id', 'ds'\].* reset_index\(\), .* id_column",
+    ),
+    (
+        pd.Series([1, 2], ["2010-01-01", "2010-01-02"]),
+        PLAIN,
+        r"index of y holds str values such as '2010-01-01'.*to_datetime, or .*drop=True",
+    ),
+    (pd.Series([1, 2], dates(2).date), PLAIN, "index of y holds date values"),
+    (pd.Series([1, 2], dates(2) - dates(1)[0]), PLAIN, "index of y holds Timedelta"),
+    (wide(A, dates(4).strftime("%d.%m.%Y").astype("category")), ROLES, "such as '30.01.2024'"),
     (
         pd.Series([1, 2], dates(2, tz=timezone(timedelta(hours=9), "Here"))),
         PLAIN,
@@ -604,8 +676,7 @@ class TestFuture:
 
     def test_arrays(self):
         panel = read_panel([A, B], INDICES)
-        longer = np.r_[FUTURE[1], FUTURE[1]]
-        future = [FUTURE[0][:, 0].tolist(), longer]  # of one column it may be 1-D
+        future = [FUTURE[0][:, 0].tolist(), FUTURE[1]]  # of one column it may be 1-D
         np.testing.assert_array_equal(read_future(future, panel, INDICES, 2), FUTURE)
         one = read_panel(A, INDICES)
         np.testing.assert_array_equal(read_future(FUTURE[0], one, INDICES, 2), FUTURE[:1])
@@ -671,8 +742,17 @@ class TestFuture:
     def test_frames_without_index(self):
         polars = pytest.importorskip("polars")
         panel = read_panel(polars.DataFrame(A, schema=NAMES), ROLES)
-        future = polars.DataFrame({"x": [1, 2, 3], "promo": [7, 8, 9]})
+        future = polars.DataFrame({"x": [1, 2], "promo": [7, 8]})
         assert read_future(future, panel, ROLES, 2).tolist() == [[[7], [8]]]
+        assert read_future(future["promo"], panel, ROLES, 2).tolist() == [[[7], [8]]]
+
+    def test_a_series_of_the_one_known_column(self):
+        panel = read_panel(wide(A, dates(4)), ROLES)
+        promo = pd.Series(np.arange(6.0), dates(6), name="promo")
+        for series in (promo, promo[::-1], promo.rename(None)):
+            assert read_future(series, panel, ROLES, 2).tolist() == [[[4], [5]]]
+        panel = read_panel([wide(A, dates(4)), wide(B, dates(3))], ROLES)
+        assert read_future([promo] * 2, panel, ROLES, 2).tolist() == [[[4], [5]], [[3], [4]]]
 
 
 def missing_value(frame, row):
@@ -681,14 +761,21 @@ def missing_value(frame, row):
 
 INDEXED = wide(A, dates(4))
 BAD_FUTURES = [
-    (A, [[1.0]], r"future has the shape \(1, 1\); expected at least 2 rows .*known=\(1,\)"),
+    (A, [[1.0]], r"future has the shape \(1, 1\); expected 2 rows, .*known=\(1,\)"),
+    (A, np.r_[FUTURE[0], FUTURE[0]], r"future has the shape \(4, 1\); expected 2 rows"),
+    (wide(A, dates(4)), pd.Series([1, 2], name="price"), "named 'price', but known=.'promo'"),
+    (wide(A, dates(4)), pd.Series([1, 2]), "future has integers, but the series have dates"),
     (A, [[1.0, 2], [3, 4]], r"future has the shape \(2, 2\)"),
     (A, [1, np.nan], "future has no finite value in column 1 for y at step 5"),
     (A, [np.inf, np.nan], "future has no .* for y at step 4, and 1 more"),
     (A, 3.0, "future is of type float; expected the known columns"),
     (A, ["a", "b"], "future holds strings"),
     ([A, B], FUTURE[0], "future is of type ndarray, but y is a list of 2 series"),
-    ([A, B], [FUTURE[0]], "future is of 1, but y is a list of 2 series; expected a list"),
+    (
+        [A, B],
+        [FUTURE[0]],
+        "future is a list of 1, but y is a list of 2 series; expected a list",
+    ),
     ([A, B], [FUTURE[0], 3], r"future\[1\] is of type int"),
     ([A, B], [FUTURE[0], FUTURE[1][:1]], r"future\[1\] has the shape \(1, 1\)"),
     ([A, B], [FUTURE[0], [3, np.nan]], "for series 1 at step 4"),
@@ -709,7 +796,7 @@ BAD_FUTURES = [
     (long(), long_future(ids=["B", "A"]), r"no row of any series: its ids are \['B', 'A'\]"),
     (long(), missing_value(long_future(), 2), "'promo' for series 'a' at 2024-02-02\\."),
     (long(), long_future(np.arange), "future has integers, but the series have dates"),
-    (long(), pd.concat([long_future()] * 2), "future has 2 rows for 2024-02-03"),
+    (long(), pd.concat([long_future()] * 2), "2 rows for series 'b' at 2024-02-03"),
     (long(np.arange), long_future(np.arange).drop(index=0), "series 'b' at 4\\."),
 ]
 

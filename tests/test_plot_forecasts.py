@@ -250,6 +250,39 @@ def test_backtest(frame):
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
+@pytest.mark.parametrize("zone", [None, "America/New_York"])
+def test_a_cutoff_may_be_a_string(library, zone):
+    frame = forecaster().backtest(long_frame(1, zone))
+    cutoff = frame.cutoff.unique()[1]
+    display = ForecastDisplay.from_backtest(
+        as_library(frame, library), cutoff=cutoff.strftime("%Y-%m-%d %H:%M")
+    )
+    (lines,) = display.lines_
+    expected = frame[frame.cutoff == cutoff].y_hat
+    np.testing.assert_array_equal(values_of(lines["y_hat"]), expected)
+    with pytest.raises(ValueError, match="frame has no forecasts with cutoff='2020-01-01'"):
+        ForecastDisplay.from_backtest(as_library(frame, library), cutoff="2020-01-01")
+    with pytest.raises(ValueError, match="cutoff='last' is no time"):
+        ForecastDisplay.from_backtest(as_library(frame, library), cutoff="last")
+
+
+def test_ids_that_are_written_alike():
+    y = pd.concat(
+        [long_frame(1).assign(unique_id=pd.Series([an_id] * len(Y))) for an_id in (1, "1")]
+    )
+    model = forecaster().fit(y)
+    frame = model.backtest(y)
+    for display in (
+        ForecastDisplay.from_forecaster(model),
+        ForecastDisplay.from_backtest(frame, history=y),
+    ):
+        assert [ax.get_title() for ax in display.axes_] == ["1", "'1'"]
+    wide = pd.DataFrame({1: Y, "1": 2 * Y})
+    display = ForecastDisplay.from_forecaster(forecaster().fit(wide))
+    assert [ax.get_title() for ax in display.axes_] == ["1", "'1'"]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_part_of_a_backtest(frame, library):
     cutoff = frame.cutoff.unique()[1]
     display = ForecastDisplay.from_backtest(

@@ -485,6 +485,16 @@ def test_columns_of_a_long_frame():
     assert from_long(LONG, features=[])[0] is None
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_target_of_integers_with_gaps(library):
+    frame = LONG.assign(y=pd.array([1, None, 3, 4, 5], dtype="Int64"))
+    if library == "polars":
+        frame = as_library(LONG, library).with_columns(y=as_library(frame, library)["y"])
+    y = from_long(frame)[1]
+    assert [x.dtype for x in y] == [np.float64] * 2
+    np.testing.assert_array_equal(y[1], [4, np.nan])
+
+
 def test_series_of_a_long_frame_are_what_estimators_take():
     X, y, _ = from_long(LONG, features=["price"])
     scaled = StepwiseTransformer(StandardScaler()).fit(X)
@@ -509,6 +519,8 @@ def test_series_of_a_long_frame_are_what_estimators_take():
             {"features": "price"},
             r"features='price' must be a list of col",
         ),
+        (LONG, {"features": ["price", "price"]}, "features=.* has 'price' twice"),
+        (LONG.assign(y=pd.Timestamp(2024, 1, 1)), {}, "column 'y' of frame holds dates"),
         (LONG, {"time": "kind"}, "column 'kind' of frame holds String values such as 'u'"),
         (LONG.iloc[:0], {}, "frame has no rows"),
         (LONG.assign(ds=1), {}, "frame has two rows of series 'b' at 1, and 2 more such rows"),

@@ -18,7 +18,7 @@ def test_examples(tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(README.parent / "examples")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 13
+    assert len(blocks) == 14
     if importlib.util.find_spec("sklearn.callback") is None:  # scikit-learn < 1.9
         blocks = [block for block in blocks if "sklearn.callback" not in block]
     names = {}

@@ -153,10 +153,16 @@ def test_columns_known_ahead():
     more_of_x = SktimeLSTMForecaster(tiny()).fit(Y[5:-4], X=X, fh=[1, 3])
     same = SktimeLSTMForecaster(tiny()).fit(Y[5:-4], X=X[5:-4], fh=[1, 3])
     assert more_of_x.predict(X=X).equals(same.predict(X=X))
-    with pytest.raises(ValueError, match="no row for y at 2024-03-17"):
+    with pytest.raises(ValueError, match="no row for series 'y' at 2024-03-17"):
         forecaster.predict(X=X[-3:])
     with pytest.raises(ValueError, match="future is missing"):
         forecaster.predict()
+
+
+def test_names_of_columns_of_one_series():
+    model = tiny(3, id_column="shop", time_column="day", target_column="sold")
+    forecast = SktimeLSTMForecaster(model).fit(Y, fh=[1, 2, 3]).predict()
+    assert forecast.equals(SktimeLSTMForecaster(tiny(3)).fit(Y, fh=[1, 2, 3]).predict())
 
 
 def test_columns_known_ahead_of_a_hierarchy():
