@@ -163,22 +163,59 @@ OWN_PARAMETERS = {
         is trained on reaches into what they forecast. Of more than {VALIDATION_WINDOWS:,} so
         many are validated on.""",
     ),
+    # As in the table, but for what this class lacks.
+    "alpha": replace(
+        PARAMETERS["alpha"],
+        description="""Strength of the penalty on the weight matrices w of the network (not on
+        biases, peepholes, the query of attention or the linear part): alpha * (l1_ratio *
+        |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2), divided by the number of windows of an epoch, is
+        added to the mean loss.""",
+    ),
+    "dropout": replace(
+        PARAMETERS["dropout"],
+        description="""Fraction of the inputs of every layer but the first, and of the head,
+        that is set to 0 in training (Zaremba et al., arXiv:1409.2329).""",
+    ),
+    "pooling": replace(
+        PARAMETERS["pooling"],
+        description="""How the outputs of the last layer, one for each step of a window, become
+        the one vector that forecasts are made from. "last": the output of the last step (in a
+        bidirectional network, of each direction's last step); "mean" or "max" over all steps;
+        "attention": their weighted mean with a trained weight for each step, softmax of
+        v . tanh(A h + a) (Yang et al. 2016).""",
+    ),
+    "random_state": replace(
+        PARAMETERS["random_state"],
+        description="""Determines the initial weights, dropout, and which windows the linear
+        part and each epoch draw. Pass an int for reproducible results.""",
+    ),
 }
 
 SERIES = """\
 y : array, Series, data frame, or list of these
-    One series: a 1-D array or Series, or a 2-D array or data frame (n_steps, n_columns), whose
-    columns are forecast together unless they are `known`, `past` or `static`. Several series,
-    of any lengths, which share one model: a list of these; or a long data frame (pandas,
-    polars, pyarrow) with a column of ids, a column of times and a column of values
-    (`id_column`, `time_column`, `target_column`), and further ones. Rows with times may be in
-    any order; times must be equally spaced. NaN is a missing value: it is replaced by the last
-    one, with an indicator beside it, and not trained on as a target.
+    One series: a 1-D array or Series, or a 2-D array or data frame (n_steps, n_columns),
+    whose columns are forecast together unless they are `known`, `past` or `static`.
+    Several series, of any lengths, which share one model: a list of these; or
+    a long data frame (pandas, polars, pyarrow) with a column of ids, a column of times and
+    a column of values (`id_column`, `time_column`, `target_column`), and further ones.
+    Rows with times may be in any order; times must be equally spaced. NaN is a missing
+    value: it is replaced by the last one, with an indicator beside it, and not trained on
+    as a target.
+"""
+
+WEIGHTS = """\
+weights_ : dict of str to array
+    Named views of all parameters of the network; writing to them changes the model. Names
+    and shapes are those of LSTMRegressor. ``head.weight`` and ``head.bias`` have a row for
+    each step of the horizon, target and quantile (the median among them, by rising level):
+    all rows of a step follow each other, among them those of a target.
 """
 
 
-@documented(OWN_PARAMETERS, series=SERIES)
-class LSTMForecaster(ForecastingMixin, NetworkEstimator, auto_wrap_output_keys=None):
+@documented(OWN_PARAMETERS, series=SERIES, weights_=WEIGHTS)
+class LSTMForecaster(  # type: ignore[call-arg]
+    ForecastingMixin, NetworkEstimator, auto_wrap_output_keys=None
+):
     """Forecasts time series: one network for one series or many, several steps at once.
 
     A window of each series is read by an LSTM, scaled by itself, and what follows it is

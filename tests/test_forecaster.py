@@ -29,7 +29,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from cylstm import LSTMForecaster, TimeSeriesOrigins
+from cylstm import LSTMForecaster, TimeSeriesOrigins, _forecaster
+from cylstm._linear import LinearPart
 from cylstm._training import NonFiniteLossError
 from cylstm._windows import SeriesInputs
 
@@ -263,7 +264,6 @@ class TestSeries:
             found = forecaster(level=80).fit(Y + shift).predict() - shift
             np.testing.assert_allclose(found, expected, atol=0.3)
 
-    @pytest.mark.filterwarnings("ignore:Intervals of 80% are infinite")  # of other series
     @pytest.mark.parametrize("value", [0.0, 5.0, -1e9, 1e-300])
     def test_a_constant_series_goes_on(self, value):
         for settings in ({}, {"linear": False}, {"quantiles": (0.1, 0.9)}):
@@ -533,7 +533,8 @@ class TestIntervals:
         assert forecaster(level=80, calibration_windows=5).fit(PANEL).calibration_windows_ == 5
         assert forecaster().fit(Y).calibration_windows_ == 0
         # Twice as many as the level needs, or where that leaves nothing just as many.
-        assert forecaster(level=95).fit(Y[:44]).calibration_windows_ == 19
+        assert forecaster(level=95).fit(Y[:49]).calibration_windows_ == 38
+        assert forecaster(level=95).fit(Y[:48]).calibration_windows_ == 19
         with pytest.raises(ValueError, match="level=95 keeps the last 21 steps .*ate.$"):
             forecaster(level=95).fit(Y[:25])
         with pytest.raises(ValueError, match="keeps the last 4.*Or lower calibration_windows"):
@@ -622,6 +623,33 @@ class TestIntervals:
             alone[:, 2:4] = np.maximum(alone[:, [4, 6]] + reach_80, reach_50)
             expected = np.sqrt(alone**2 + block * first[-1] ** 2)
             np.testing.assert_allclose((found[steps, 1:] - found[steps, :1]) * signs, expected)
+
+    def test_coverage_at_each_step(self):
+        """Of random walks, in which windows are exchangeable."""
+        n_fits, n, levels = 8, 1000, (80, 95)
+        covered = np.zeros((2, 4))
+        for seed in range(n_fits):
+            walks = np.random.default_rng(seed).normal(size=(n, 44)).cumsum(axis=1)
+            model = LSTMForecaster(
+                4,
+                context=10,
+                hidden_layer_sizes=2,
+                max_iter=1,
+                max_windows=100,
+                level=levels,
+                calibration_windows=1,
+                random_state=0,
+            )
+            forecast = np.array(model.fit([*walks[:, :40]]).predict())
+            after = walks[:, 40:]
+            for k in range(2):
+                lower, upper = forecast[:, :, 2 * k + 1], forecast[:, :, 2 * k + 2]
+                covered[k] += ((lower <= after) & (after <= upper)).mean(axis=0) / n_fits
+        for level, shares in zip(levels, covered, strict=True):
+            p = level / 100
+            # As much chance is in the windows to calibrate on as in those to come.
+            deviation = np.sqrt(2 * p * (1 - p) / (n_fits * n))
+            assert (np.abs(shares - p) < 4 * deviation).all()
 
     def test_coverage_of_later_blocks(self):
         rng = np.random.default_rng(0)
@@ -721,6 +749,24 @@ class TestTraining:
         y[11::16] = 10
         forecast = forecaster(horizon=4, max_iter=3).fit(y).predict()
         np.testing.assert_allclose(forecast[3], 10, atol=0.5)
+
+    def test_windows_that_the_linear_part_is_learnt_from(self, monkeypatch):
+        monkeypatch.setattr(_forecaster, "LINEAR_WINDOWS", 40)
+        monkeypatch.setattr(_forecaster, "SCALE_WINDOWS", 10)
+        n_windows = []
+
+        class CountedPart(LinearPart):
+            def __init__(self, inputs, windows):
+                n_windows.append(len(windows))
+                super().__init__(inputs, windows)
+
+            def predict(self, inputs, windows):
+                n_windows.append(len(windows))
+                return super().predict(inputs, windows)
+
+        monkeypatch.setattr(_forecaster, "LinearPart", CountedPart)
+        forecaster(max_windows=5).fit(Y)
+        assert n_windows == [40, 10, 5]
 
     def test_windows_of_an_epoch(self):
         assert forecaster().fit(Y).t_ == 70 - 3 - 5 + 1
