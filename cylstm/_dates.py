@@ -283,12 +283,16 @@ def find_frequency(
         row = np.flatnonzero(inside)[wrong.argmax()]
         k = int(np.searchsorted(np.cumsum(lengths), row, side="right"))
         before, after = (shown_time(t, zone) for t in times[row : row + 2])
-        fix = "resample, or number the steps with integers instead"
+        fix = "Give the missing rows with y NaN, or "
         if frequency.kind == "integers":
-            fix = "number the steps without gaps"
+            fix += "number the steps without gaps."
+        elif (np.diff(times.astype("M8[M]").astype(np.int64))[inside] == 1).all():
+            fix = "Each is in the month after: make periods of them with to_period('M')."
+        else:
+            fix += "resample, or number the steps with integers instead."
         raise ValueError(
             f"{series_name(k)} is not equally spaced: {after} follows {before}, but the most "
-            f"common step is {frequency.in_words}. Give the missing rows with y NaN, or {fix}."
+            f"common step is {frequency.in_words}. {fix}"
         )
     return frequency
 

@@ -707,7 +707,7 @@ class LSTMForecaster(  # type: ignore[call-arg]
         raise ValueError(
             f"y leaves nothing to train on: a series needs season + 2 = {layout.season + 2} "
             f"steps at least, of which the last is forecast{kept}."
-            + (" Or lower calibration_windows." if lower else "")
+            + (" Lower calibration_windows." if lower else "")
         )
 
     def _network_of(self, n_inputs):

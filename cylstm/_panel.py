@@ -420,8 +420,8 @@ def _read_array(y, roles, name):
     columns = _split_columns(range(array.shape[1]), roles, name)
     if len(columns["targets"]) > len(array) > 1:
         warn_caller(
-            f"{name} has {len(columns['targets'])} columns to forecast, of {len(array)} steps. "
-            "If it has a row for each of them, pass the transpose."
+            f"{name} has {len(columns['targets'])} columns to forecast, of {len(array)} steps."
+            " If it has a row for each of them, pass the transpose."
         )
     values = {
         role: array if len(chosen) == array.shape[1] else array[:, chosen]

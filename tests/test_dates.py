@@ -163,6 +163,14 @@ def test_a_missing_row_is_named(freq, step):
         found(times, np.delete(times, 11), np.delete(times, 3))
 
 
+@pytest.mark.parametrize("freq", ["BMS", "BME"])
+def test_days_of_months_that_differ(freq):
+    with pytest.raises(
+        ValueError, match=r"31 days. Each is in the month after: .*to_period\('M'\)"
+    ):
+        found(utc(dates("2010-01-01", 60, freq)))
+
+
 def test_a_missing_integer_is_named():
     with pytest.raises(ValueError, match="series 0 is not .* 7 follows 5, .* step is 1"):
         found(np.array([3, 4, 5, 7, 8]))

@@ -39,10 +39,9 @@ class TestNoLeak:
     @pytest.mark.parametrize("scaling", ["differences", "standard", "mean_abs", "none"])
     def test_forecasts(self, baseline, scaling):
         settings = {"baseline": baseline, "scaling": scaling, **INDICES}
-        settings["calibration_windows"] = 20
-        model = forecaster(level=80, quantiles=(0.1, 0.9), **settings).fit(
-            [holes(x) for x in SERIES]
-        )
+        model = forecaster(
+            level=80, quantiles=(0.1, 0.9), calibration_windows=9, **settings
+        ).fit([holes(x) for x in SERIES])
         for x in (SERIES[0], holes(SERIES[0])):
             future = x[CUT : CUT + 3, 1:2] = np.full((3, 1), 0.4)
             expected = forecasts_from(model, x, CUT)

@@ -537,7 +537,7 @@ class TestIntervals:
         assert forecaster(level=95).fit(Y[:48]).calibration_windows_ == 19
         with pytest.raises(ValueError, match="level=95 keeps the last 21 steps .*ate.$"):
             forecaster(level=95).fit(Y[:25])
-        with pytest.raises(ValueError, match="keeps the last 4.*Or lower calibration_windows"):
+        with pytest.raises(ValueError, match="keeps the last 4.*Lower calibration_windows"):
             forecaster(level=80).fit([Y[:9]] * 20)
         with pytest.warns(UserWarning, match="step 2 ahead"):
             forecaster(level=80, calibration_windows=1).fit([Y[:9]] * 20)

@@ -501,7 +501,7 @@ BAD = [
     ([object()], PLAIN, "y must hold numbers"),
     ([10**400], PLAIN, "y has a number beyond the range of float64"),
     ([1, np.inf], PLAIN, "y contains infinity .* at step 1, in column 0"),
-    ([A, np.where(B == 20, -np.inf, B)], PLAIN, "series 1 contains infinity .* step 1"),
+    ([A, np.where(B == 20, -np.inf, B)], INDICES, "series 1 contains infinity .* step 1"),
     (np.where(A == 8, np.inf, A), INDICES, "y contains infinity .* at step 3, in column 1"),
     ([A, B[:, :3]], PLAIN, r"y\[1\] has the columns \[0, 1, 2\], but y\[0\]"),
     ([A, wide(B)], PLAIN, r"y\[1\] has the columns \['y', 'promo'"),
