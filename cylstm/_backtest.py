@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import Interval, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 
-from ._arguments import check_64_bits
+from ._arguments import check_64_bits, warn_caller
 from ._docs import fill_docstrings
 from ._panel import Panel, read_panel
 from ._windows import SeriesInputs
@@ -177,8 +177,9 @@ class BacktestMixin(_Base):
 
     def score(self, y: Any) -> float:
         """Minus the mean MASE of forecasts of the last horizon of each series from what was
-        before it; higher is better. With TimeSeriesOrigins, grid searches score what comes
-        after what was fitted.
+        before it; higher is better. With TimeSeriesOrigins of the same horizon, grid searches
+        score what comes after what was fitted; a warning says if some of these steps, but not
+        all, were trained on.
 
         Parameters
         ----------
@@ -191,7 +192,9 @@ class BacktestMixin(_Base):
         check_is_fitted(self)
         panel = self._read(y, "y")
         series = np.arange(len(panel))
-        forecasts = self._forecasts(panel, series, panel.lengths - self._layout.horizon)
+        origins = panel.lengths - self._layout.horizon
+        forecasts = self._forecasts(panel, series, origins)
+        self._warn_of_scored_steps(panel, self._trained_steps(panel) - origins)
         return -float(
             mase(
                 forecasts.by_target(forecasts.followed),
@@ -200,6 +203,19 @@ class BacktestMixin(_Base):
                 self._layout.season,
             )
         )
+
+    def _warn_of_scored_steps(self, panel, n_trained):
+        """Warn if the scored horizon begins before the end of what was trained on, by so many
+        steps, and ends after it."""
+        horizon = self._layout.horizon
+        partly = np.flatnonzero((n_trained > 0) & (n_trained < horizon))
+        if len(partly):
+            k = partly[0]
+            warn_caller(
+                f"{n_trained[k]} of the {horizon} steps of {panel.name(k)} that are scored "
+                "were trained on. Leave the whole horizon out of fit: "
+                f"TimeSeriesOrigins(horizon={horizon})."
+            )
 
     def _backtest(self, y, n_windows, step, refit):
         """Forecasts from the last origins of each series."""
@@ -216,12 +232,15 @@ class BacktestMixin(_Base):
         panel = read_panel(y, self._check_roles())
         back = horizon + np.arange(n_windows)[::-1] * int(step or horizon)
         origins = panel.lengths - back[:, None]  # (n_windows, n_series)
-        short = np.flatnonzero(origins[0] < 1)
+        least = self._season_of(panel) + 1
+        seen = self._seen_steps(panel)
+        short = np.flatnonzero(seen - back[0] < least)
         if len(short):
             k = short[0]
             raise ValueError(
-                f"{panel.name(k)} has {panel.lengths[k]} steps, too few for n_windows="
-                f"{n_windows} origins that leave {back[0]} of them to forecast."
+                f"{panel.name(k)} has {seen[k]} steps, too few for n_windows={n_windows}: "
+                f"these origins leave the last {back[0]} to forecast, and season + 1 = "
+                f"{least} are needed before. Choose fewer, or a smaller step."
             )
         series = np.arange(len(panel))
         model = clone(self).set_params(checkpoint=None)  # each file is of one fit
@@ -253,9 +272,11 @@ class BacktestMixin(_Base):
         early = np.flatnonzero(origins - inputs.first[series] < layout.least)
         if len(early):
             k = series[early[0]]
+            n = int(inputs.lengths[k] - inputs.first[k])
             raise ValueError(
-                f"{panel.name(k)} has {max(origins[early[0]] - inputs.first[k], 0)} steps "
-                f"before an origin, but a forecast needs season + 1 = {layout.least} at least."
+                f"{panel.name(k)} has {n} step{'s' * (n != 1)}: too few to forecast the last "
+                f"{inputs.lengths[k] - origins[early[0]]} from season + 1 = {layout.least} or "
+                "more before them."
             )
         windows = inputs.make_windows(series, origins)
         values = self._with_intervals(

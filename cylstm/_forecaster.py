@@ -23,7 +23,7 @@ from ._dataset import Dataset
 from ._dates import CALENDAR
 from ._docs import documented
 from ._forecasting import ForecastingMixin
-from ._linear import LinearPart
+from ._linear import FARTHEST, LinearPart
 from ._losses import robust_scaling
 from ._panel import ROLES, ColumnRoles, Panel, read_panel
 from ._parameters import PARAMETERS, Parameter, boolean, choice, integer, optional
@@ -54,8 +54,8 @@ OWN_PARAMETERS = {
             f"""Number of steps that the network reads before a forecast. If None, a quarter of
             what the horizon leaves of a series of median length, but at least two seasons and
             the horizon, and at most {MOST_SEASONS} seasons, {MOST_HORIZONS} horizons or
-            {MOST_STEPS} steps, whichever is most; in whole seasons. It is kept in
-            `context_`.""",
+            {MOST_STEPS} steps, whichever is most; in whole seasons. What is more than the
+            longest series has is cut off. It is kept in `context_`.""",
             1,
         )
     ),
@@ -163,22 +163,59 @@ OWN_PARAMETERS = {
         is trained on reaches into what they forecast. Of more than {VALIDATION_WINDOWS:,} so
         many are validated on.""",
     ),
+    # As in the table, but for what this class lacks.
+    "alpha": replace(
+        PARAMETERS["alpha"],
+        description="""Strength of the penalty on the weight matrices w of the network (not on
+        biases, peepholes, the query of attention or the linear part): alpha * (l1_ratio *
+        |w|_1 + (1 - l1_ratio) / 2 * |w|_2^2), divided by the number of windows of an epoch, is
+        added to the mean loss.""",
+    ),
+    "dropout": replace(
+        PARAMETERS["dropout"],
+        description="""Fraction of the inputs of every layer but the first, and of the head,
+        that is set to 0 in training (Zaremba et al., arXiv:1409.2329).""",
+    ),
+    "pooling": replace(
+        PARAMETERS["pooling"],
+        description="""How the outputs of the last layer, one for each step of a window, become
+        the one vector that forecasts are made from. "last": the output of the last step (in a
+        bidirectional network, of each direction's last step); "mean" or "max" over all steps;
+        "attention": their weighted mean with a trained weight for each step, softmax of
+        v . tanh(A h + a) (Yang et al. 2016).""",
+    ),
+    "random_state": replace(
+        PARAMETERS["random_state"],
+        description="""Determines the initial weights, dropout, and which windows the linear
+        part and each epoch draw. Pass an int for reproducible results.""",
+    ),
 }
 
 SERIES = """\
 y : array, Series, data frame, or list of these
-    One series: a 1-D array or Series, or a 2-D array or data frame (n_steps, n_columns), whose
-    columns are forecast together unless they are `known`, `past` or `static`. Several series,
-    of any lengths, which share one model: a list of these; or a long data frame (pandas,
-    polars, pyarrow) with a column of ids, a column of times and a column of values
-    (`id_column`, `time_column`, `target_column`), and further ones. Rows with times may be in
-    any order; times must be equally spaced. NaN is a missing value: it is replaced by the last
-    one, with an indicator beside it, and not trained on as a target.
+    One series: a 1-D array or Series, or a 2-D array or data frame (n_steps, n_columns),
+    whose columns are forecast together unless they are `known`, `past` or `static`.
+    Several series, of any lengths, which share one model: a list of these; or
+    a long data frame (pandas, polars, pyarrow) with a column of ids, a column of times and
+    a column of values (`id_column`, `time_column`, `target_column`), and further ones.
+    Rows with times may be in any order; times must be equally spaced. NaN is a missing
+    value: it is replaced by the last one, with an indicator beside it, and not trained on
+    as a target.
+"""
+
+WEIGHTS = """\
+weights_ : dict of str to array
+    Named views of all parameters of the network; writing to them changes the model. Names
+    and shapes are those of LSTMRegressor. ``head.weight`` and ``head.bias`` have a row for
+    each step of the horizon, target and quantile (the median among them, by rising level):
+    all rows of a step follow each other, among them those of a target.
 """
 
 
-@documented(OWN_PARAMETERS, series=SERIES)
-class LSTMForecaster(ForecastingMixin, NetworkEstimator):
+@documented(OWN_PARAMETERS, series=SERIES, weights_=WEIGHTS)
+class LSTMForecaster(  # type: ignore[call-arg]
+    ForecastingMixin, NetworkEstimator, auto_wrap_output_keys=None
+):
     """Forecasts time series: one network for one series or many, several steps at once.
 
     A window of each series is read by an LSTM, scaled by itself, and what follows it is
@@ -201,7 +238,8 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         Number of steps of a season.
 
     calibration_windows_ : int
-        Number of windows of each series that intervals are calibrated on.
+        Number of windows of each series that intervals are calibrated on; where training
+        continued less those that were trained on before.
 
     %(weights_)s
 
@@ -212,7 +250,8 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
     %(loss_curve_)s
 
     validation_scores_ : list of float or None
-        Minus the loss on the held-out windows after each epoch, with early_stopping.
+        Minus the loss on the held-out windows after each epoch, with early_stopping; errors
+        beyond 30 scales of a window count as that.
 
     %(best_validation_score_)s
 
@@ -394,6 +433,9 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         """Continue training with one epoch on series, which `predict` then continues.
 
         The first call settles context, season, the scales of all columns and the linear part.
+        With `level` intervals are calibrated on the last windows of y, but for those that the
+        call before trained on in the same series (of the same id and values). If these have
+        new steps or `level` was the same, enough are left.
 
         Parameters
         ----------
@@ -435,7 +477,14 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             self._frequency = panel.frequency
         self._roles, layout = roles, self._layout
         self._check_long_enough(panel)
+        if not resume and layout.horizon > panel.lengths.max():
+            raise ValueError(
+                f"horizon={layout.horizon} is more than the {panel.lengths.max()} steps of "
+                "the longest series."
+            )
         lengths, self.calibration_windows_ = self._keep_for_calibration(panel)
+        if resume:  # nothing that was trained on is calibrated on
+            lengths = np.maximum(lengths, self._trained_steps(panel))
         trained, held_out = self._keep_for_validation(lengths)
         if not resume:
             layout.learn_columns(panel, trained)
@@ -450,6 +499,7 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             checkpoint.add_data({"y": (*columns, panel.starts, panel.lengths, panel.times)})
         # Before training, so that callbacks can predict.
         self._panel, self._errors = self._end_of(panel), self._no_errors()
+        self._fitted_lengths, self._trained_lengths = panel.lengths, lengths
         n_samples = self.max_windows
         if n_samples is None:
             independent = int(pool.inputs.lengths.sum()) // layout.horizon
@@ -544,12 +594,14 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
     def _calendar_columns(self):
         return (self.calendar,) if isinstance(self.calendar, str) else tuple(self.calendar)
 
+    def _season_of(self, panel):
+        if self.season is not None:
+            return int(self.season)
+        return 1 if panel.frequency is None else panel.frequency.season
+
     def _settle(self, panel):
         """What all windows have in common."""
-        season = self.season
-        if season is None:
-            season = 1 if panel.frequency is None else panel.frequency.season
-        season, horizon = int(season), int(self.horizon)
+        season, horizon = self._season_of(panel), int(self.horizon)
         baseline = self.baseline
         if baseline == "auto":
             baseline = "seasonal" if season > 1 else "last"
@@ -559,8 +611,9 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
             most = max(MOST_SEASONS * season, MOST_HORIZONS * horizon, MOST_STEPS)
             context = max(min(share, most), 2 * season, horizon)
             context -= context % season if context % season < context else 0
+        self._context_of_settling = self.context
         return WindowLayout(
-            int(context),
+            min(int(context), int(panel.lengths.max())),
             horizon,
             season,
             baseline,
@@ -574,9 +627,12 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         self._check_like_fitted(panel, "y")
         layout = self._layout
         baseline = layout.baseline if self.baseline == "auto" else self.baseline
+        context = self.context
+        if context is None or context == self._context_of_settling:
+            context = layout.context
         settings = {
             "horizon": (layout.horizon, int(self.horizon)),
-            "context": (layout.context, int(self.context or layout.context)),
+            "context": (layout.context, int(context)),
             "season": (layout.season, int(self.season or layout.season)),
             "baseline": (layout.baseline, baseline),
             "scaling": (layout.scaling, self.scaling),
@@ -635,17 +691,23 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         if len(pool) > 0:
             return
         layout = self._layout
-        kept = ""
+        kept, lower = "", False
         if self.calibration_windows_:
             kept = (
                 f", and level={shown(self.level)} keeps the last "
                 f"{layout.horizon + self.calibration_windows_ - 1} steps of each to calibrate"
+            )
+            of_one = int(pool.inputs.lengths.max()) + self.calibration_windows_ - 1
+            lower = (
+                self.calibration_windows_ == self.calibration_windows
+                and of_one >= layout.season + 2
             )
         if self.early_stopping:
             kept += ", and early_stopping some before them"
         raise ValueError(
             f"y leaves nothing to train on: a series needs season + 2 = {layout.season + 2} "
             f"steps at least, of which the last is forecast{kept}."
+            + (" Lower calibration_windows." if lower else "")
         )
 
     def _network_of(self, n_inputs):
@@ -664,6 +726,7 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
 
     def _learn_linear(self, pool):
         """The linear part, and center and spread of what it leaves, per step and target."""
+        self._warn_of_steps_beyond(pool)
         random_state = np.random.RandomState(self._split_seed)
         windows = pool.draw(min(len(pool), LINEAR_WINDOWS), random_state)
         self._linear = LinearPart(pool.inputs, windows) if self.linear else None
@@ -676,6 +739,17 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
                 column = np.zeros((1, 1))
             offset, scale = robust_scaling(column, np.ones(len(column)))
             self._left_offset[k, j], self._left_scale[k, j] = offset[0], scale[0]
+
+    def _warn_of_steps_beyond(self, pool):
+        horizon = self._layout.horizon
+        first = pool.last - (pool.counts - 1) * pool.stride
+        n_ahead = int((pool.inputs.lengths - first).max())
+        if n_ahead < horizon:
+            warn_caller(
+                f"horizon={horizon}: no window to train on has a value of step {n_ahead + 1} "
+                "ahead, or of later ones. Forecasts of these are little more than the "
+                "baseline."
+            )
 
     def _left(self, inputs, windows):
         """(n, horizon, n_targets) what the linear part leaves of the targets."""
@@ -710,16 +784,16 @@ class LSTMForecaster(ForecastingMixin, NetworkEstimator):
         return inputs, pool.take(np.arange(n) * len(pool) // max(n, 1))
 
     def _validate(self, inputs, windows):
-        """Minus the mean loss on windows, in units of their scales."""
+        """Minus the mean loss on windows, in the units of training. Errors beyond FARTHEST
+        scales of a window are cut off there: windows that happen to be almost constant would
+        outweigh all others."""
         values = self._forecast(inputs, windows)
-        followed = inputs.followed(windows)[..., None]
-        q = np.array(self._quantile_levels)
-        error = followed - values
+        error = inputs.followed(windows)[..., None] - values
         scale = windows.scale[:, None, :, None]
-        loss = np.maximum(q * error, (q - 1) * error) * 2
-        return -np.nanmean(
-            np.divide(loss, scale, out=np.full_like(loss, np.nan), where=scale > 0)
-        )
+        error = np.divide(error, scale, out=np.full_like(error, np.nan), where=scale > 0)
+        error = np.clip(error, -FARTHEST, FARTHEST) / self._left_scale[..., None]
+        q = np.array(self._quantile_levels)
+        return -2 * np.nanmean(np.maximum(q * error, (q - 1) * error))
 
     def _progress(self, history, speed):
         yield from super()._progress(history, speed)

@@ -110,13 +110,16 @@ class ForecastingMixin(BacktestMixin, _Base):
                 rest = rest.followed_by(self._median(values), future[:, steps])
         return out[:, :horizon]
 
-    def transform(self, y: Any) -> np.ndarray:
+    def transform(self, y: Any, *, future: Any = None) -> np.ndarray:
         """Hidden state of the last layer after the end of each series (or pooled over its
         window, as `pooling` says): a vector that describes it.
 
         Parameters
         ----------
         y : in any form that fit takes
+        future : in any form that predict takes, default=None
+            Values of the columns in `known` for the horizon of the forecaster, which the
+            network sees.
 
         Returns
         -------
@@ -125,7 +128,10 @@ class ForecastingMixin(BacktestMixin, _Base):
         check_is_fitted(self)
         panel = self._read(y, "y")
         self._check_long_enough(panel)
-        inputs = SeriesInputs(self._layout, panel)
+        layout = self._layout
+        future = read_future(future, panel, self._roles, layout.horizon)
+        ahead = bool(self._roles.known or layout.calendar)
+        inputs = SeriesInputs(layout, panel, future if ahead else None)
         windows = inputs.make_windows(np.arange(len(panel)), panel.lengths)
         _, features = self._forward_sequences(
             inputs.sequences(windows), scores=False, features=True
@@ -209,6 +215,23 @@ class ForecastingMixin(BacktestMixin, _Base):
                     f"{panel.name(empty[0])} has no value of target {j} (the first is 0) to "
                     "forecast it from. Leave it out."
                 )
+
+    def _trained_steps(self, panel):
+        """(n_series,) how many of the first steps of each series the last call of fit or
+        partial_fit trained (or validated) on: of those that had a series of the same id whose
+        last values are there."""
+        fitted = self._panel
+        number_of = {an_id: k for k, an_id in enumerate(fitted.ids)}
+        out = np.zeros(len(panel), dtype=np.int64)
+        for k, an_id in enumerate(panel.ids):
+            was = number_of.get(an_id)
+            if was is None or panel.lengths[k] < self._fitted_lengths[was]:
+                continue
+            end = panel.starts[k] + self._fitted_lengths[was]
+            there = panel.targets[end - fitted.lengths[was] : end]
+            if np.array_equal(there, fitted.targets[fitted.series(was)], equal_nan=True):
+                out[k] = self._trained_lengths[was]
+        return out
 
     def _check_horizon(self, horizon):
         if horizon is None:
@@ -297,7 +320,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         self._errors = self._no_errors()
         if not self._levels:
             return
-        counts = np.full(len(panel), self.calibration_windows_)
+        counts = panel.lengths - self._layout.horizon - self._trained_lengths + 1
         inputs, windows = self._last_windows(panel, counts)
         followed, scale = inputs.followed(windows), windows.scale[:, None]
         values = self._forecast(inputs, windows)

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sktime.datatypes import update_data
 from sktime.forecasting.base import BaseForecaster
 
-from ._arguments import shown
+from ._arguments import shown, warn_caller
 from ._forecaster import LSTMForecaster
 
 __all__ = ["SktimeLSTMForecaster"]
@@ -51,8 +51,9 @@ class SktimeLSTMForecaster(BaseForecaster):
 
     Notes
     -----
-    ``update`` trains for one more epoch on all that was seen, with ``update_params=False`` not
-    at all; forecasts start from the end of what was seen either way.
+    ``update`` trains for one more epoch on all that was seen, with ``update_params=False`` or
+    ``early_stopping=True`` not at all; forecasts start from the end of what was seen either
+    way.
 
     Examples
     --------
@@ -115,7 +116,11 @@ class SktimeLSTMForecaster(BaseForecaster):
         if self._cur_X is not None and X is not None:
             self._cur_X = update_data(self._cur_X, X)
         self._continued = _long_frame(self._cur_y, self._cur_X, self.forecaster_)
-        if update_params:
+        if not update_params:
+            return self
+        if self.forecaster_.early_stopping:
+            warn_caller("With early_stopping=True update does not train.")
+        else:
             self.forecaster_.partial_fit(self._continued)
         return self
 

@@ -16,8 +16,9 @@ from example_series import (
     long,
 )
 from frame_libraries import LIBRARIES, as_library
+from sklearn.model_selection import GridSearchCV
 
-from cylstm import LSTMForecaster
+from cylstm import LSTMForecaster, TimeSeriesOrigins
 from cylstm.metrics import coverage, mase, nd, smape
 
 NAMES = ["y_hat", "y_hat-lo-80", "y_hat-hi-80"]
@@ -170,6 +171,26 @@ def test_score_is_minus_the_mase_of_the_last_horizon():
     assert known.score(long()) < 0  # with the promos that are in it
 
 
+def test_scored_steps_that_were_trained_on():
+    model = forecaster().fit([y[:-1] for y in PANEL])
+    with pytest.warns(UserWarning, match=r"^2 of the 3 steps of series 0 .*s\(horizon=3\)"):
+        model.score(PANEL)
+    model.score([y[:-1] for y in PANEL])  # all of them
+    model.fit([y[:-3] for y in PANEL]).score(PANEL)  # none
+    model.score([PANEL[1], PANEL[0]])  # other series
+    with pytest.warns(UserWarning, match="1 of the 3 steps of series 1"):
+        model.fit([Y[:-3], PANEL[1][:-2]]).score(PANEL)
+    # What intervals are calibrated on is not trained on.
+    forecaster(level=80).fit(Y[:-1]).score(Y)
+    y = Y.copy()
+    y[60:63] = np.nan
+    with pytest.warns(UserWarning, match="2 of the 3 steps of y"):
+        forecaster().fit(y[:-1]).score(y)
+    search = GridSearchCV(forecaster(), {"context": [4]}, cv=TimeSeriesOrigins(2, horizon=1))
+    with pytest.warns(UserWarning, match="2 of the 3 steps of y"):
+        search.fit(Y)
+
+
 def test_intervals_cover():
     """Of random walks, whose errors are alike over time."""
     rng = np.random.default_rng(0)
@@ -199,8 +220,8 @@ def test_intervals_cover():
         ({"step": 0}, "'step'"),
         ({"step": 2**70}, "step must fit in 64 bits"),
         ({"refit": "yes"}, "'refit'"),
-        ({"n_windows": 30}, "y has 70 steps, too few for n_windows=30 origins that leave 90"),
-        ({"n_windows": 22}, "y: too short"),
+        ({"n_windows": 30}, "y has 70 steps, too few for n_windows=30: .* the last 90 to "),
+        ({"n_windows": 22}, "n_windows=22: .* last 66 .* season . 1 = 5 are needed before"),
     ],
 )
 def test_bad_settings(settings, message):
@@ -211,12 +232,14 @@ def test_bad_settings(settings, message):
 
 def test_origins_before_which_there_is_too_little():
     model = forecaster().fit(Y)
-    with pytest.raises(
-        ValueError, match="series 1 has 1 steps before an origin.* = 5 at least"
-    ):
+    with pytest.raises(ValueError, match="series 1 has 4 steps: .* last 3 from season"):
         model.score([Y, Y[:4]])
-    with pytest.raises(ValueError, match="y has 0 steps before an origin"):
+    with pytest.raises(ValueError, match="y has 1 step: too few to forecast the last 3 from"):
+        model.score(Y[:1])
+    with pytest.raises(ValueError, match="y has 3 steps: too few"):
         model.score(np.r_[np.full(30, np.nan), Y[:3]])
+    with pytest.raises(ValueError, match="y has 9 steps, too few for n_windows=3: "):
+        forecaster().backtest(np.r_[np.full(30, np.nan), Y[:9]])
     with pytest.raises(ValueError, match="y has no value in the steps that are forecast"):
         forecaster().evaluate(np.r_[Y[:-9], np.full(9, np.nan)])
     with pytest.raises(ValueError, match="'horizon' parameter"):

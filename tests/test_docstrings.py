@@ -145,6 +145,21 @@ def test_docstrings_are_filled_in_and_indented(thing):
                 assert re.match(r"$|[*\w]| {4}\S| {8,12}\S", line), line
 
 
+def test_docstrings_of_forecasters_speak_of_what_they_have():
+    docs = [inspect.getdoc(LSTMForecaster), *(doc for _, doc in own_methods(LSTMForecaster))]
+    for word in (
+        "return_sequences",
+        "CRF",
+        "crf",
+        "embedding",
+        "attention_weights",
+        "scoring",
+    ):
+        assert not any(word in doc for doc in docs), word
+    for name in ("fit", "partial_fit"):  # as help() shows them
+        assert max(map(len, vars(LSTMForecaster)[name].__doc__.splitlines())) <= 100
+
+
 def test_methods_describe_the_data_that_their_class_takes():
     for name in ("fit", "partial_fit", "score", "predict_proba", "transform"):
         assert "list of lists of str" in getattr(LSTMLanguageModel, name).__doc__

@@ -24,11 +24,13 @@ from example_series import (
     long_future,
 )
 from frame_libraries import LIBRARIES, as_library
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
-from cylstm import LSTMForecaster, TimeSeriesOrigins
+from cylstm import LSTMForecaster, TimeSeriesOrigins, _forecaster
+from cylstm._linear import LinearPart
 from cylstm._training import NonFiniteLossError
 from cylstm._windows import SeriesInputs
 
@@ -262,7 +264,6 @@ class TestSeries:
             found = forecaster(level=80).fit(Y + shift).predict() - shift
             np.testing.assert_allclose(found, expected, atol=0.3)
 
-    @pytest.mark.filterwarnings("ignore:Intervals of 80% are infinite")  # of other series
     @pytest.mark.parametrize("value", [0.0, 5.0, -1e9, 1e-300])
     def test_a_constant_series_goes_on(self, value):
         for settings in ({}, {"linear": False}, {"quantiles": (0.1, 0.9)}):
@@ -279,6 +280,7 @@ class TestSeries:
         forecast = forecaster(level=80).fit(pattern).predict()
         np.testing.assert_allclose(forecast, [[1] * 3, [5] * 3, [2] * 3], atol=0.1)
 
+    @pytest.mark.filterwarnings("ignore:horizon=3")
     @pytest.mark.parametrize("n", range(6, 16))
     def test_short_series(self, n):
         model = forecaster().fit(Y[:n])
@@ -312,10 +314,28 @@ class TestSeries:
         model = forecaster(level=80).fit([*PANEL, Y[:6], Y[:5]])
         assert np.isfinite(model.predict()).all()
 
-    @pytest.mark.parametrize("horizon", [20, 200])
-    def test_a_horizon_that_is_whole_after_no_window(self, horizon):
-        forecast = forecaster(horizon=horizon).fit(Y[:20]).predict()
-        assert np.isfinite(forecast).all()
+    @pytest.mark.parametrize(("horizon", "stride", "n_ahead"), [(20, 1, 15), (17, 2, 15)])
+    def test_a_horizon_that_is_whole_after_no_window(self, horizon, stride, n_ahead):
+        model = forecaster(horizon=horizon, stride=stride)
+        with pytest.warns(UserWarning, match=f"horizon={horizon}.* step {n_ahead + 1} a"):
+            model.fit([Y[:20], Y[:6]])
+        assert np.isfinite(model.predict()).all()
+        # Where one window has it all nothing is said.
+        assert forecaster(horizon=15).fit([Y[:20], Y[:6]]).predict()[0].shape == (15,)
+
+    def test_a_horizon_longer_than_every_series(self):
+        for horizon in (71, 10**15):
+            with pytest.raises(ValueError, match=f"horizon={horizon} is more than the 70 st"):
+                forecaster(horizon=horizon).fit(PANEL)
+
+    @pytest.mark.parametrize("context", [71, 10**15])
+    def test_a_context_longer_than_every_series(self, context):
+        model = forecaster(context=context, warm_start=True).fit(PANEL)
+        assert model.context_ == 70
+        assert_same(model.predict(), forecaster(context=70).fit(PANEL).predict())
+        model.fit(PANEL).set_params(context=70).fit(PANEL)
+        with pytest.raises(ValueError, match="context from 70 to 72"):
+            model.set_params(context=72).fit(PANEL)
 
     def test_missing_values(self):
         y = Y.copy()
@@ -513,9 +533,16 @@ class TestIntervals:
         assert forecaster(level=80, calibration_windows=5).fit(PANEL).calibration_windows_ == 5
         assert forecaster().fit(Y).calibration_windows_ == 0
         # Twice as many as the level needs, or where that leaves nothing just as many.
-        assert forecaster(level=95).fit(Y[:44]).calibration_windows_ == 19
-        with pytest.raises(ValueError, match="level=95 keeps the last 21 steps of each"):
+        assert forecaster(level=95).fit(Y[:49]).calibration_windows_ == 38
+        assert forecaster(level=95).fit(Y[:48]).calibration_windows_ == 19
+        with pytest.raises(ValueError, match="level=95 keeps the last 21 steps .*ate.$"):
             forecaster(level=95).fit(Y[:25])
+        with pytest.raises(ValueError, match="keeps the last 4.*Lower calibration_windows"):
+            forecaster(level=80).fit([Y[:9]] * 20)
+        with pytest.warns(UserWarning, match="step 2 ahead"):
+            forecaster(level=80, calibration_windows=1).fit([Y[:9]] * 20)
+        with pytest.raises(ValueError, match="keeps the last 4 .*calibrate.$"):
+            forecaster(level=80).fit([Y[:8]] * 20)
 
     def test_too_few_errors_give_infinite_intervals(self):
         y = np.r_[Y[:60], np.full(10, np.nan)]  # none of the last windows is followed by any
@@ -597,6 +624,33 @@ class TestIntervals:
             expected = np.sqrt(alone**2 + block * first[-1] ** 2)
             np.testing.assert_allclose((found[steps, 1:] - found[steps, :1]) * signs, expected)
 
+    def test_coverage_at_each_step(self):
+        """Of random walks, in which windows are exchangeable."""
+        n_fits, n, levels = 8, 1000, (80, 95)
+        covered = np.zeros((2, 4))
+        for seed in range(n_fits):
+            walks = np.random.default_rng(seed).normal(size=(n, 44)).cumsum(axis=1)
+            model = LSTMForecaster(
+                4,
+                context=10,
+                hidden_layer_sizes=2,
+                max_iter=1,
+                max_windows=100,
+                level=levels,
+                calibration_windows=1,
+                random_state=0,
+            )
+            forecast = np.array(model.fit([*walks[:, :40]]).predict())
+            after = walks[:, 40:]
+            for k in range(2):
+                lower, upper = forecast[:, :, 2 * k + 1], forecast[:, :, 2 * k + 2]
+                covered[k] += ((lower <= after) & (after <= upper)).mean(axis=0) / n_fits
+        for level, shares in zip(levels, covered, strict=True):
+            p = level / 100
+            # As much chance is in the windows to calibrate on as in those to come.
+            deviation = np.sqrt(2 * p * (1 - p) / (n_fits * n))
+            assert (np.abs(shares - p) < 4 * deviation).all()
+
     def test_coverage_of_later_blocks(self):
         rng = np.random.default_rng(0)
         walks = rng.normal(size=(300, 120)).cumsum(axis=1)
@@ -653,14 +707,21 @@ class TestTraining:
         y[-n - 1, 0] += 1  # the last one that is trained on
         assert forecaster(**settings).fit(y).loss_curve_ != one.loss_curve_
 
-    def test_validation_score_is_the_loss_in_units_of_the_windows(self):
+    def test_validation_score_is_the_loss_in_the_units_of_training(self):
         settings = {"validation_fraction": 0.2, "linear": False, "scaling": "none"}
         model = forecaster(early_stopping=True, **settings).fit(Y)
         errors = [
-            np.abs(model.predict(Y[:k]) - Y[k : k + 3]) for k in range(70 - 3 - 13 + 1, 68)
+            np.abs(model.predict(Y[:k]) - Y[k : k + 3]) / model._left_scale[:, 0]
+            for k in range(70 - 3 - 13 + 1, 68)
         ]
         assert -np.mean(errors) == pytest.approx(model.best_validation_score_)
 
+    def test_validation_of_almost_constant_windows(self):
+        y = np.r_[5 + 1e-9 * np.sin(np.arange(100)), 10 * Y]
+        model = forecaster(early_stopping=True, validation_fraction=0.9).fit(y)
+        assert -200 < model.best_validation_score_ < 0
+
+    @pytest.mark.filterwarnings("ignore:horizon=3")
     def test_nothing_to_validate_on(self):
         for y in (Y[:7], np.ones(60)):
             with pytest.raises(ValueError, match="nothing to validate on: .* season . 1 = 5"):
@@ -689,6 +750,24 @@ class TestTraining:
         forecast = forecaster(horizon=4, max_iter=3).fit(y).predict()
         np.testing.assert_allclose(forecast[3], 10, atol=0.5)
 
+    def test_windows_that_the_linear_part_is_learnt_from(self, monkeypatch):
+        monkeypatch.setattr(_forecaster, "LINEAR_WINDOWS", 40)
+        monkeypatch.setattr(_forecaster, "SCALE_WINDOWS", 10)
+        n_windows = []
+
+        class CountedPart(LinearPart):
+            def __init__(self, inputs, windows):
+                n_windows.append(len(windows))
+                super().__init__(inputs, windows)
+
+            def predict(self, inputs, windows):
+                n_windows.append(len(windows))
+                return super().predict(inputs, windows)
+
+        monkeypatch.setattr(_forecaster, "LinearPart", CountedPart)
+        forecaster(max_windows=5).fit(Y)
+        assert n_windows == [40, 10, 5]
+
     def test_windows_of_an_epoch(self):
         assert forecaster().fit(Y).t_ == 70 - 3 - 5 + 1
         assert forecaster(stride=5).fit(Y).t_ == 13
@@ -710,6 +789,37 @@ class TestTraining:
         assert (other.n_iter_, other.predict().shape) == (4, (3, 3))
         with pytest.raises(ValueError, match="partial_fit does not support early_stopping"):
             forecaster(early_stopping=True).partial_fit(Y)
+
+    def test_windows_that_were_trained_on_are_not_calibrated_on(self):
+        def n_errors(model):
+            return model._count_errors()[:, 0].tolist()
+
+        def infinite():
+            return pytest.warns(UserWarning, match="infinite")
+
+        model = forecaster(warm_start=True).fit(Y[:60])
+        with infinite():
+            model.set_params(level=80).fit(Y[:60])
+        assert n_errors(model) == [0] * 3
+        # Of 8 windows those that forecast nothing of the first 60 steps.
+        with infinite():
+            assert n_errors(model.fit(Y[:65])) == [3] * 3
+        assert n_errors(model.fit(Y)) == [8] * 3
+        trained = len(Y) - 3 - 8 + 1
+        assert n_errors(model.fit(Y)) == [8] * 3
+        assert model._trained_lengths.tolist() == [trained]
+        # More windows are kept of one series alone.
+        model = forecaster(level=80).fit(PANEL)
+        assert n_errors(model) == [9] * 3
+        with infinite():
+            assert n_errors(model.partial_fit([PANEL[0]])) == [3] * 3
+        # Other series of the same name, and the same ones of other names.
+        assert n_errors(model.partial_fit([Y + 1])) == [8] * 3
+        frame = long()
+        model = forecaster(level=80).fit(frame)
+        with infinite():
+            model.partial_fit(frame[frame["unique_id"] == "c"])
+        assert n_errors(model) == [3] * 3
 
     @pytest.mark.parametrize(
         "change",
@@ -838,6 +948,26 @@ class TestScikitLearn:
         assert features.shape == (3, 4)
         assert len(model.get_feature_names_out()) == 4
         np.testing.assert_array_equal(model.transform(Y), features[:1])
+        np.testing.assert_array_equal(forecaster().fit_transform(PANEL), features)
+        np.testing.assert_array_equal(model.transform(y=PANEL), features)
+        assert not hasattr(model, "set_output")
+        with config_context(transform_output="pandas"):
+            np.testing.assert_array_equal(forecaster().fit_transform(PANEL), features)
+
+    def test_transform_gives_the_state_that_forecasts_have(self):
+        model = forecaster(known=(1,), calendar="hour", linear=False, dtype="float64")
+        x = pd.DataFrame(SERIES[0][:, :2], dates(70))
+        known = pd.DataFrame({1: [3.0, -1, 2]}, dates(73)[70:])
+        features = model.fit(x).transform(x, future=known)
+        head = model.weights_["head.weight"], model.weights_["head.bias"]
+        scores = features[0] @ head[0].T + head[1]
+        left = scores * model._left_scale[:, 0] + model._left_offset[:, 0]
+        inputs = SeriesInputs(model._layout, model._read(x, "y"))
+        windows = inputs.make_windows(np.array([0]), np.array([70]))
+        expected = windows.baseline[0, :, 0] + windows.scale[0, 0] * left
+        np.testing.assert_allclose(model.predict(x, future=known)[0], expected)
+        with pytest.raises(ValueError, match="future is missing"):
+            model.transform(x)
 
     @pytest.mark.parametrize("y", [Y, WITH_DATES, long()], ids=["array", "Series", "long"])
     def test_grid_search_over_origins(self, y):

@@ -260,6 +260,14 @@ def test_update(y):
     check()
 
 
+def test_update_with_early_stopping_does_not_train():
+    forecaster = SktimeLSTMForecaster(tiny(early_stopping=True)).fit(Y[:60], fh=[1, 2])
+    own = clone(forecaster.forecaster_).fit(Y[:60])
+    with pytest.warns(UserWarning, match="With early_stopping=True update does not train"):
+        forecaster.update(Y[60:70])
+    np.testing.assert_array_equal(forecaster.predict(), own.predict(Y[:70]))
+
+
 def test_update_of_known_columns():
     forecaster = SktimeLSTMForecaster(tiny()).fit(Y[:60], X=X[:60], fh=[1, 2])
     forecaster.update(Y[60:70], X=X[60:70], update_params=False)
