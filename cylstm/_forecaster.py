@@ -423,9 +423,9 @@ class LSTMForecaster(  # type: ignore[call-arg]
         Raises
         ------
         ValueError
-            If a parameter or y is invalid, or a series shorter than season + 1 steps; a model
-            fitted before stays as it was. If the loss becomes NaN or infinite; the model then
-            keeps the weights from before that epoch.
+            If a parameter or y is invalid, a series shorter than season + 1 steps, or the
+            horizon longer than all series; a model fitted before stays as it was. If the loss
+            becomes NaN or infinite; the model then keeps the weights from before that epoch.
         """
         self._validate_params()
         return self._fit(y, resume=self._resumes(), partial=False, n_epochs=self.max_iter)
