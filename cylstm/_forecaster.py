@@ -108,8 +108,8 @@ OWN_PARAMETERS = {
         f"""With `level`: number of windows at the end of each series that are kept from
         training, to calibrate intervals on; where there are few series as many more as the
         highest level needs (n windows reach a level of n / (n + 1) at most;
-        {ERRORS_PER_LEAST} times that are kept, where it leaves {MOST_TRAINED:.0%} of the longest
-        series). The number is kept in `calibration_windows_`.""",
+        {ERRORS_PER_LEAST} times that are kept, where it leaves {MOST_TRAINED:.0%} of the
+        longest series). The number is kept in `calibration_windows_`.""",
         1,
     ),
     "known": Parameter(

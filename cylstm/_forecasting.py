@@ -81,7 +81,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         panel = self._panel if y is None else self._read(y, "y")
         self._check_long_enough(panel)
         future = read_future(future, panel, self._roles, horizon)
-        forecasts = self._widened(self._forecasts_after(panel, future, levels), levels)
+        forecasts = self._forecasts_after(panel, future, levels)
         return panel.form.wrap(panel, forecasts, self._output_names(levels), horizon)
 
     def _forecasts_after(self, panel, future, levels):
@@ -105,10 +105,10 @@ class ForecastingMixin(BacktestMixin, _Base):
             values = self._forecast(inputs, windows)
             # Later windows hold forecasts, which change less than values do.
             scale = windows.scale if scale is None else scale
-            out[:, steps] = self._with_intervals(values, scale, levels, block)
+            out[:, steps] = self._with_intervals(values, scale, levels)
             if block + 1 < blocks:
                 rest = rest.followed_by(self._median(values), future[:, steps])
-        return out[:, :horizon]
+        return self._widened(out, levels)[:, :horizon]
 
     def transform(self, y: Any, *, future: Any = None) -> np.ndarray:
         """Hidden state of the last layer after the end of each series (or pooled over its
@@ -340,7 +340,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         ends = [f"y_hat-{end}-{level:g}" for level in levels for end in ("lo", "hi")]
         return ["y_hat", *ends, *(f"y_hat-q{q:g}" for q in self._quantile_levels if q != 0.5)]
 
-    def _with_intervals(self, values, scale, levels, block=0):
+    def _with_intervals(self, values, scale, levels):
         """(n, horizon, n_targets, n_names) forecasts, ends of intervals and quantiles."""
         median = self._median(values)
         columns = [median]
