@@ -13,7 +13,7 @@ from ._threads import single_threaded_blas
 from ._windows import FARTHEST, WINDOWS_AT_ONCE, SeriesInputs, Windows
 
 # Penalty on the squared coefficients, in units of one window.
-RIDGE = 100.0
+RIDGE = 10.0
 
 # Times that the regressions are solved where targets are missing: these are the baseline's at
 # first, then what has been learnt.

@@ -63,6 +63,7 @@ def own_frame(y, *columns):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Forecasters' predict_proba requires skpro")
+@pytest.mark.filterwarnings("ignore:horizon=.*no window to train on")  # of very short series
 def test_checks_of_sktime():
     results = check_estimator(SktimeLSTMForecaster, raise_exceptions=True, verbose=False)
     names = {name.split("[")[0] for name in results}
