@@ -42,9 +42,6 @@ CONTEXT_SHARE, MOST_SEASONS, MOST_HORIZONS, MOST_STEPS = 4, 7, 3, 28
 # times the errors that the highest level needs at least.
 ERRORS_PER_LEAST = 2
 
-# But for what the highest level needs, training keeps this share of the longest series.
-MOST_TRAINED = 0.6
-
 # Windows that each epoch is validated on, at most: chosen evenly among those held out.
 VALIDATION_WINDOWS = 20_000
 
@@ -108,8 +105,8 @@ OWN_PARAMETERS = {
         f"""With `level`: number of windows at the end of each series that are kept from
         training, to calibrate intervals on; where there are few series as many more as the
         highest level needs (n windows reach a level of n / (n + 1) at most;
-        {ERRORS_PER_LEAST} times that are kept, where it leaves {MOST_TRAINED:.0%} of the
-        longest series). The number is kept in `calibration_windows_`.""",
+        {ERRORS_PER_LEAST} times that are kept, where it leaves anything to train on). The
+        number is kept in `calibration_windows_`.""",
         1,
     ),
     "known": Parameter(
@@ -671,7 +668,7 @@ class LSTMForecaster(  # type: ignore[call-arg]
             )
             n = max(int(self.calibration_windows), least)
             left = np.maximum(panel.lengths - layout.horizon - n + 1, 0)
-            if left.max() >= MOST_TRAINED * panel.lengths.max():
+            if left.max() > layout.least + layout.horizon:
                 break
         return left, n
 
