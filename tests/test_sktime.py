@@ -62,7 +62,8 @@ def own_frame(y, *columns):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # of its own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+# The first two are of its own code.
 @pytest.mark.filterwarnings("ignore:Forecasters' predict_proba requires skpro")
 @pytest.mark.filterwarnings("ignore:horizon=.*no window to train on")  # of very short series
 def test_checks_of_sktime():
