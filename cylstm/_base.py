@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Self, cast
@@ -20,9 +21,9 @@ from ._checkpoint import Checkpoint, check_checkpoint
 from ._checks import check_layer_norm, check_precision, check_projection, check_residual
 from ._network import Architecture, Network, Weights
 from ._optimizers import SCHEDULES, SOLVERS, Optimizer
+from ._persistence import PersistentMixin
 from ._threads import effective_n_threads
 from ._training import PATIENCE, History, NonFiniteLossError, TrainingMemory, train
-from ._versions import VersionMixin
 
 # BLAS cannot count the gate columns of larger layers.
 MAX_UNITS = 1 << 28
@@ -89,7 +90,7 @@ def check_layer_sizes(sizes: Any) -> list[int]:
 
 
 class NetworkEstimator(
-    VersionMixin,
+    PersistentMixin,
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
@@ -120,12 +121,40 @@ class NetworkEstimator(
     def _copy_to_predict(self, **changes):
         """A copy that shares nothing that training changes in place, and cannot train; perhaps
         with other `weights` in its network."""
-        state = self.__getstate__()
+        left_out = TRANSIENT + TRAINING_STATE
         other = object.__new__(type(self))
-        other.__setstate__({k: v for k, v in state.items() if k not in TRAINING_STATE})
+        other.__dict__.update({k: v for k, v in vars(self).items() if k not in left_out})
         if self.__sklearn_is_fitted__():
             other._network = self._network.copy(**changes)
         return other
+
+    def save(self, path: str | os.PathLike[str], *, optimizer: bool = False) -> None:
+        """Write the model to a file, which needs no pickle and which `cylstm.load` reads.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file appears as a whole or not at all, and replaces one that is there. The
+            layout is that of safetensors, whose package reads the weights by the names that
+            `weights_` has.
+        optimizer : bool, default=False
+            Whether to write what training needs to go on to the same bits: the running state
+            of the optimizer, about twice as large as the weights, and the random state.
+
+        Raises
+        ------
+        TypeError
+            If an attribute is nothing that a file can hold.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        cylstm.save : Writes Pipelines too.
+        """
+        from ._model_files import save  # which knows all estimators
+
+        save(self, path, optimizer=optimizer)
 
     def quantize(self, weights: str = "int8") -> Self:
         """A copy of the fitted model that predicts with quantized weights.
@@ -292,6 +321,7 @@ class NetworkEstimator(
                 "Training cannot continue: parameters that shape the network changed since "
                 f"the first fit: {', '.join(changes)}. Set them back, or fit a new network."
             )
+        self._network.own()
         return self._network
 
     def _open_checkpoint(self, partial):

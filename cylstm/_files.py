@@ -25,7 +25,7 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ
 from mmap import mmap as MappedFile
@@ -48,6 +48,9 @@ DTYPES: dict[str, np.dtype] = {
     "F32": np.dtype("<f4"),
     "I32": np.dtype("<i4"),
     "U32": np.dtype("<u4"),
+    "F16": np.dtype("<f2"),
+    "I16": np.dtype("<i2"),
+    "U16": np.dtype("<u2"),
     "I8": np.dtype("i1"),
     "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
@@ -112,7 +115,7 @@ def write_tensors(
     OSError
         If the file cannot be written.
     """
-    with _explained(f"Cannot write {os.fsdecode(path)}"):
+    with explained(f"Cannot write {os.fsdecode(path)}"):
         header, arrays = _laid_out(tensors, metadata)
         with _replacing(path) as file:
             file.write(header)
@@ -148,7 +151,7 @@ def read_tensors(
     ValueError
         If it is not such a file, is damaged, or was written by a newer cylstm.
     """
-    with _explained(f"Cannot read {os.fsdecode(path)}"):
+    with explained(f"Cannot read {os.fsdecode(path)}"):
         _check_kind(os.stat(path))
         with open(path, "rb") as file:
             if not mmap:
@@ -156,12 +159,8 @@ def read_tensors(
             header = read_header(file)
             # Of this size: if the file became shorter, an error now and no signal later.
             mapped = MappedFile(file.fileno(), header.size, access=ACCESS_READ)
-        tensors = {
-            name: np.ndarray(place.shape, place.dtype, mapped, header.n_bytes + place.begin)
-            for name, place in header.places.items()
-        }
-        _check_booleans(tensors)
-        return tensors, header.metadata
+        data = np.frombuffer(mapped, np.uint8)[header.n_bytes :]
+        return _arrays(header, data), header.metadata
 
 
 def check_tensors(
@@ -183,7 +182,7 @@ def check_tensors(
     ValueError
         If one is missing, is not expected, or has another shape or dtype.
     """
-    with _explained(f"Cannot use {os.fsdecode(path)}"):
+    with explained(f"Cannot use {os.fsdecode(path)}"):
         for name, (shape, dtype) in expected.items():
             if name not in tensors:
                 raise ValueError(f"it has no tensor {shown(name)}")
@@ -211,13 +210,35 @@ def read_stream(file: io.BufferedIOBase) -> tuple[dict[str, np.ndarray], dict[st
         Without the file's name.
     """
     header = read_header(file)
-    tensors = {name: np.empty(p.shape, p.dtype) for name, p in header.places.items()}
-    for name, place in header.places.items():
-        file.seek(header.n_bytes + place.begin)
-        if file.readinto(tensors[name].data) < place.end - place.begin:
-            raise ValueError("it became shorter while it was read")
+    data = np.empty(header.size - header.n_bytes, np.uint8)
+    file.seek(header.n_bytes)
+    if file.readinto(data.data) < len(data):
+        raise ValueError("it became shorter while it was read")
+    return _arrays(header, data), header.metadata
+
+
+def joined(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The elements of arrays of one dtype, one array after the other: a view where this is how
+    they lie in what was read, else a copy."""
+    flat = [array.reshape(-1) for array in arrays]
+    ends = [array.ctypes.data + array.nbytes for array in flat]
+    starts = [array.ctypes.data for array in flat]
+    if starts[1:] != ends[:-1] or any(x.base is not flat[0].base for x in flat):
+        return np.concatenate(flat)
+    n = sum(map(len, flat))
+    return np.lib.stride_tricks.as_strided(
+        flat[0], (n,), writeable=bool(flat[0].flags.writeable)
+    )
+
+
+def _arrays(header: _Header, data: np.ndarray) -> dict[str, np.ndarray]:
+    """Views of the data as what the header says."""
+    tensors = {
+        name: data[place.begin : place.end].view(place.dtype).reshape(place.shape)
+        for name, place in header.places.items()
+    }
     _check_booleans(tensors)
-    return tensors, header.metadata
+    return tensors
 
 
 def read_header(file: io.BufferedIOBase) -> _Header:
@@ -379,7 +400,7 @@ def _check_kind(status: os.stat_result) -> None:
 
 
 @contextmanager
-def _explained(what: str) -> Iterator[None]:
+def explained(what: str) -> Iterator[None]:
     """Say in ValueErrors and TypeErrors what they kept from happening."""
     try:
         yield

@@ -21,13 +21,14 @@ class Form:
     time_type : TimeType, or None if there are no times
     id_column, time_column : str
         Names for results that are long frames.
-    library : what `long_frame` takes
+    library : str
+        "pandas", "polars", "pyarrow", ...
     """
 
     time_type: TimeType | None = None
     id_column: Any
     time_column: Any
-    library: Any = "pandas"
+    library: str = "pandas"
 
     def wrap(
         self, panel: Panel, forecasts: np.ndarray, names: Sequence[str], horizon: int
@@ -134,10 +135,10 @@ class TableForm(OneSeries):
 
     Parameters
     ----------
-    targets : list
+    targets : tuple
         Names of the targets; of a series its own name.
     is_series : bool
-    library : as `long_frame` takes it
+    library : str
     has_index : bool
         Whether rows have labels, as in pandas.
     index_name : str or None
@@ -145,9 +146,9 @@ class TableForm(OneSeries):
         Of the labels, where these are times.
     """
 
-    targets: list[Any]
+    targets: tuple[Any, ...]
     is_series: bool
-    library: Any
+    library: str
     has_index: bool = False
     index_name: Any = None
     time_type: TimeType | None = None
@@ -169,7 +170,7 @@ class TableForm(OneSeries):
         return _frames.labelled(out, self._restore(times, self.index_name), self.index_name)
 
     def target_names(self, n):
-        return self.targets
+        return [*self.targets]
 
     def _labels(self, target, names):
         """What to call the columns of a target."""
@@ -185,6 +186,16 @@ class ListForm(Form):
     """A list of series."""
 
     forms: list[OneSeries]
+
+    def __getstate__(self):
+        # Of many series few forms differ.
+        different = list(dict.fromkeys(self.forms))
+        number_of = {form: k for k, form in enumerate(different)}
+        which = np.array([number_of[form] for form in self.forms])
+        return {"forms": different, "which": which}
+
+    def __setstate__(self, state):
+        vars(self)["forms"] = [state["forms"][k] for k in state["which"]]
 
     @property
     def id_column(self):
@@ -226,9 +237,23 @@ class LongForm(OneSeries):
         The ids, of the library's own type.
     """
 
-    library: Any
+    library: str
     time_type: TimeType
     id_values: Any = None
+
+    def __getstate__(self):
+        from . import _frames
+
+        ids = _frames.plain_series(self.id_values) if self.has_ids else None
+        return {**vars(self), "id_values": ids}
+
+    def __setstate__(self, state):
+        ids = state["id_values"]
+        if isinstance(ids, dict):
+            from . import _frames
+
+            ids = _frames.series_of(ids["values"], ids["dtype"], state["library"])
+        vars(self).update({**state, "id_values": ids})
 
     @property
     def has_ids(self):

@@ -22,6 +22,22 @@ SMALL_INTEGERS = {
     getattr(nw, name): np.iinfo(name.lower())
     for name in ("Int8", "Int16", "Int32", "UInt8", "UInt16", "UInt32")
 }
+# Those of ids that files have: pandas' own, and those of narwhals for other libraries.
+PANDAS_DTYPES = {"object", "str", "string", "category", "bool", "float32", "float64"} | {
+    f"{sign}nt{bits}" for sign in ("i", "I", "ui", "UI") for bits in (8, 16, 32, 64)
+}
+VALUE_DTYPES: dict[str, Any] = {
+    **{name: getattr(nw, name) for name in ("String", "Boolean", "Categorical")},
+    **{name: getattr(nw, name) for name in ("Float32", "Float64", "Int64", "UInt64")},
+    **{dtype.__name__: dtype for dtype in SMALL_INTEGERS},
+}
+
+# Those of times, by names that files have.
+TIME_DTYPES: dict[str, Any] = {
+    **{name: getattr(nw, name) for name in ("Int64", "UInt64", "Date")},
+    **{dtype.__name__: dtype for dtype in SMALL_INTEGERS},
+    **{f"Datetime[{unit}]": nw.Datetime(unit) for unit in ("s", "ms", "us", "ns")},
+}
 
 
 def as_narwhals(x: Any, name: str) -> nw.DataFrame[Any] | nw.Series[Any] | None:
@@ -31,6 +47,11 @@ def as_narwhals(x: Any, name: str) -> nw.DataFrame[Any] | nw.Series[Any] | None:
     except DuplicateError as error:
         raise ValueError(f"{name} has several columns of one name: {error}") from error
     return found if isinstance(found, (nw.DataFrame, nw.Series)) else None
+
+
+def library_of(frame: nw.DataFrame[Any] | nw.Series[Any]) -> str:
+    """What it came in: "pandas", "polars", "pyarrow", ..."""
+    return frame.implementation.value
 
 
 def check_columns(columns: Iterable[Any], frame: nw.DataFrame[Any], name: str) -> None:
@@ -103,13 +124,22 @@ class TimeType:
     dtype : narwhals.dtypes.DType
         Of integers, dates, or times, the latter without their zone.
     zone : str or None
-    period : object
+    period : str or None
         The frequency of pandas' periods; None if the times are none.
     """
 
     dtype: Any
     zone: str | None = None
-    period: Any = None
+    period: str | None = None
+
+    def __getstate__(self):
+        names = (name for name, dtype in TIME_DTYPES.items() if dtype == self.dtype)
+        # What is not among them is left as it is.
+        return {**vars(self), "dtype": next(names, self.dtype)}
+
+    def __setstate__(self, state):
+        dtype = state["dtype"]
+        vars(self).update({**state, "dtype": TIME_DTYPES.get(dtype, dtype)})
 
     @property
     def kind(self) -> str:
@@ -174,9 +204,9 @@ def _in_utc(column):
 
 
 def _period_of(column):
-    """The frequency of a column of pandas' periods."""
+    """The frequency of a column of pandas' periods, as its dtype writes it: "M", "Q-DEC"."""
     dtype = getattr(nw.to_native(column), "dtype", None)
-    return getattr(dtype, "freq", None)
+    return dtype.name[len("period[") : -1] if hasattr(dtype, "freq") else None
 
 
 def index_of(table: nw.DataFrame[Any] | nw.Series[Any]) -> tuple[bool, Any]:
@@ -365,13 +395,14 @@ def long_frame(columns: Mapping[Any, Any], library: Any = "pandas") -> Any:
     ----------
     columns : mapping
         Name -> values.
-    library : {"pandas", "polars", "pyarrow"}, or what narwhals calls an implementation
+    library : str
+        "pandas", "polars", "pyarrow", ...
     """
     columns = {
         name: nw.to_native(values) if isinstance(values, nw.Series) else values
         for name, values in columns.items()
     }
-    if library == "pandas" or library is nw.Implementation.PANDAS:
+    if library == "pandas":
         return pandas_for("a data frame of the results").DataFrame(columns)
     return nw.to_native(nw.from_dict(columns, backend=library))
 
@@ -393,6 +424,31 @@ def gather(column: Any, rows: np.ndarray) -> Any:
     return nw.to_native(nw.maybe_reset_index(taken))
 
 
+def plain_series(column: Any) -> dict[str, Any] | Any:
+    """A series as its values and the name of its dtype, for `series_of`; the series itself if
+    its dtype is none that files have."""
+    series = nw.from_native(column, series_only=True)
+    dtype = str(column.dtype) if library_of(series) == "pandas" else str(series.dtype)
+    if dtype not in PANDAS_DTYPES | VALUE_DTYPES.keys():
+        return column
+    return {"values": series.to_list(), "dtype": dtype}
+
+
+def series_of(values: list[Any], dtype: str, library: Any) -> Any:
+    """A series of the library's.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the values are not of this dtype.
+    """
+    if library == "pandas":
+        if dtype not in PANDAS_DTYPES:
+            raise ValueError(f"pandas has no dtype {shown(dtype)} of ids")
+        return pandas_for("a Series").Series(values, dtype=dtype)
+    return nw.to_native(nw.new_series("", values, VALUE_DTYPES[dtype], backend=library))
+
+
 def split(frame: nw.DataFrame[Any], order: np.ndarray | slice, ends: np.ndarray) -> list[Any]:
     """The rows of a frame, in this order, as one frame of its library up to each end."""
     frame = nw.maybe_reset_index(frame[order] if isinstance(order, np.ndarray) else frame)
@@ -403,7 +459,7 @@ def split(frame: nw.DataFrame[Any], order: np.ndarray | slice, ends: np.ndarray)
 
 def new_series(name: Any, values: np.ndarray, library: Any) -> Any:
     """A series of the library's."""
-    if library is nw.Implementation.PANDAS:
+    if library == "pandas":
         return pandas_for("a Series").Series(values, name=name)
     return nw.to_native(nw.new_series(name, values, backend=library))
 

@@ -22,6 +22,7 @@ from ._base import rollback_on_error
 from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._checks import check_form, check_step_features, check_step_names, read_columns
 from ._docs import fill_docstrings
+from ._persistence import PersistentMixin
 from ._sequences import (
     FORMS,
     check_not_empty,
@@ -31,7 +32,6 @@ from ._sequences import (
     split_columns,
     warn_of_gaps_or_padding,
 )
-from ._versions import VersionMixin
 
 GAPPY_SEQUENCES = """\
 X : array-like or list of arrays
@@ -51,7 +51,7 @@ X : array or list of arrays, in the form given
 
 @fill_docstrings(X=GAPPY_SEQUENCES, filled=FILLED_SEQUENCES)
 class SequenceImputer(  # type: ignore[call-arg]
-    VersionMixin,
+    PersistentMixin,
     CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,

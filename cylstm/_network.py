@@ -325,6 +325,8 @@ class Network:
     def _compile(self):
         """Views and the kernels' plan, from the architecture and the flat vector."""
         a = self.architecture
+        if self.parameters.shape != (a.n_parameters,) or self.dtype != a.dtype:
+            raise ValueError("The parameters are not those of this architecture.")
         self.weights = {
             name: self.parameters[place.start : place.stop].reshape(place.shape)
             for name, place in a.places.items()
@@ -393,16 +395,27 @@ class Network:
         self.parameters = _updates.own(self.parameters)
         self._compile()
 
+    @classmethod
+    def around(cls, architecture, parameters):
+        """A network with these parameters themselves, which may be read-only."""
+        network = object.__new__(cls)
+        network.architecture, network.parameters = architecture, parameters
+        network._compile()
+        return network
+
+    def own(self):
+        """Get parameters that can be changed, where they are read-only."""
+        parameters = _updates.own(self.parameters)
+        if parameters is not self.parameters:
+            self.parameters = parameters
+            self._compile()
+
     def copy(self, **changes):
-        """The same network with its own parameters, and perhaps other `weights` in its
-        architecture."""
-        other = object.__new__(Network)
-        state = {
-            "architecture": replace(self.architecture, **changes),
-            "parameters": self.parameters.copy(),
-        }
-        other.__setstate__(state)
-        return other
+        """The same network, perhaps with other `weights` in its architecture, and with its own
+        parameters unless they are read-only."""
+        shared = not self.parameters.flags.writeable
+        parameters = self.parameters if shared else self.parameters.copy()
+        return Network.around(replace(self.architecture, **changes), parameters)
 
     def initialize(self, random_state, scale=None, span=0):
         """Draw all parameters; with a scale all uniform between -scale and scale, but the
@@ -668,10 +681,7 @@ class Network:
         return self._variant(vocabulary=0)
 
     def _variant(self, **changes):
-        other = object.__new__(Network)
-        architecture = replace(self.architecture, **changes)
-        other.__setstate__({**self.__getstate__(), "architecture": architecture})
-        return other
+        return Network.around(replace(self.architecture, **changes), self.parameters)
 
     def _rows_with_gradients(self, max_tokens):
         """Rows of the embedding that batches of so many different tokens may touch."""

@@ -386,7 +386,7 @@ def _read_one(y, frame, roles, name):
     if _has_column(frame, roles.time_column):
         rows = _frames.read_long(frame, roles.id_column, roles.time_column, name)
         form = LongForm(
-            roles.id_column, roles.time_column, frame.implementation, rows.time_type
+            roles.id_column, roles.time_column, _frames.library_of(frame), rows.time_type
         )
         columns = _columns_of_long(frame, roles, name)
         return _Series(
@@ -404,9 +404,9 @@ def _read_one(y, frame, roles, name):
     form = TableForm(
         roles.id_column,
         roles.time_column,
-        [frame.name] if is_series else columns["targets"],
+        (frame.name,) if is_series else tuple(columns["targets"]),
         is_series,
-        frame.implementation,
+        _frames.library_of(frame),
         *_frames.index_of(frame),
         time_type,
     )
@@ -466,7 +466,7 @@ def _read_long(frame, roles, name):
     form = LongForm(
         roles.id_column,
         roles.time_column,
-        frame.implementation,
+        _frames.library_of(frame),
         rows.time_type,
         _frames.gather(frame.get_column(roles.id_column), rows.id_rows),
     )

@@ -47,6 +47,18 @@ class History:
         self.seconds.append(seconds)
         self.validation_scores.append(validation_score)
 
+    def __getstate__(self):
+        """Scores that are not there are NaN."""
+        curves = zip(self.CURVES, self.curves, strict=True)
+        arrays = {name: np.array(curve, np.float64) for name, curve in curves}
+        return {**arrays, "n_iter": self.n_iter, "t": self.t}
+
+    def __setstate__(self, state):
+        self.n_iter, self.t = state["n_iter"], state["t"]
+        for name in self.CURVES:
+            curve = state[name].tolist()
+            setattr(self, name, [None if x != x else x for x in curve])
+
     @property
     def curves(self):
         """The lists that grow by an entry in each epoch."""
@@ -317,7 +329,7 @@ class Trainer(BatchTrainer):
                 yield self._train_on(chunk, targets, weights, np.arange(len(rows)), **options)
 
 
-def _all_finite(parameters, n_threads):
+def all_finite(parameters, n_threads):
     # The norm is fast, and finite unless some number is not or it overflows.
     norm = _updates.norm[PRECISIONS[parameters.dtype]](parameters, n_threads)
     return np.isfinite(norm) or np.isfinite(parameters).all()
@@ -408,7 +420,7 @@ def train(
                 before_epoch()
             began = time.perf_counter()
             loss = trainer.epoch()
-            if not _all_finite(parameters, trainer.n_threads):
+            if not all_finite(parameters, trainer.n_threads):
                 raise NonFiniteLossError
             score = None if validate is None else validate()
             seconds = time.perf_counter() - began

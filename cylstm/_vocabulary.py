@@ -162,6 +162,20 @@ class Vocabulary:
     def __len__(self):
         return len(self.numbers)
 
+    def __getstate__(self):
+        tokens = [*self.numbers]
+        return {
+            "kind": self.kind,
+            "tokens": np.array(tokens, np.int64) if self.kind == "integers" else tokens,
+            "has_unknown": self.unknown is not None,
+        }
+
+    def __setstate__(self, state):
+        self.kind, tokens = state["kind"], state["tokens"]
+        tokens = tokens.tolist() if self.kind == "integers" else tokens
+        self.numbers = {token: k for k, token in enumerate(tokens)}
+        self.unknown = self.numbers[UNKNOWN[self.kind]] if state["has_unknown"] else None
+
     @classmethod
     def learn(cls, texts, min_count, max_vocabulary):
         """The tokens of some texts in sorted order, without those that occur fewer than

@@ -25,8 +25,8 @@ from ._callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from ._docs import fill_docstrings
 from ._imputer import SequenceImputer
 from ._panel import frame_of
+from ._persistence import PersistentMixin
 from ._sequences import flatten_steps, form_of, has_gaps, warn_of_gaps_or_padding
-from ._versions import VersionMixin
 from ._windowing import make_windows
 
 __all__ = [
@@ -57,7 +57,7 @@ def _transformer_has(method):
 
 @fill_docstrings(X=SEQUENCES)
 class StepwiseTransformer(  # type: ignore[call-arg]
-    VersionMixin,
+    PersistentMixin,
     CallbackSupportMixin,
     TransformerMixin,
     BaseEstimator,

@@ -447,7 +447,7 @@ DAMAGE = {
         "'a' is {'dtype': 'F32', 'data_offsets': [0, 8]}, not dtype, shape and data_offsets",
     ),
     "more": (with_entry(strides=[1]), "not dtype, shape and data_offsets of a tensor"),
-    "dtype F16": (with_entry(dtype="F16"), "'a' has the dtype 'F16', which is none of F64,"),
+    "dtype BF16": (with_entry(dtype="BF16"), "'a' has the dtype 'F16', which is none of F64,"),
     "dtype f32": (with_entry(dtype="f32"), "'a' has the dtype 'f32', which is none of F64,"),
     "dtype list": (with_entry(dtype=["F32"]), "'a' has the dtype ['F32'], which is none of"),
     "dtype null": (with_entry(dtype=None), "'a' has the dtype None, which is none of F64,"),
@@ -626,7 +626,7 @@ def some_files(folder):
 
 ODD_VALUES = [
     None, True, False, 0, 1, 2, 8, -1, 2**31, 2**63, 2**64, 10**99, 10**100, 0.5, 1e308,
-    math.nan, math.inf, "", "F32", "BOOL", "F16", "1", "2", "{}", "[]", "cylstm", "\ud800", [],
+    math.nan, math.inf, "", "F32", "BOOL", "BF16", "1", "2", "{}", "[]", "cylstm", "\ud800", [],
     [0], [0, 0], [0, 8], [2, 2], [-1], [2**62, 4], {}, {"__float__": "nan"}, ENTRY,
     nested(200),
 ]  # fmt: skip

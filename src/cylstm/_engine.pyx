@@ -366,6 +366,8 @@ cdef void set_common_arguments(
     else:
         inputs = values
         t.values = &inputs[0, 0]
+    if values is not None and values.shape[1] != plan.n_inputs:
+        raise ValueError(f"Steps have {values.shape[1]} numbers, not {plan.n_inputs}.")
     t.starts = &starts[0]
     t.lengths = &lengths[0]
     t.batch = &batch[0]

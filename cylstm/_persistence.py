@@ -1,10 +1,13 @@
-"""Which version of cylstm a pickle is of."""
+"""What estimators leave in pickles, plain values and the version of cylstm, and in files."""
 
 from __future__ import annotations
 
+import os
 import warnings
 
 from sklearn.exceptions import InconsistentVersionWarning
+
+from ._state import plain, rebuilt
 
 KEY = "_cylstm_version"
 
@@ -28,11 +31,27 @@ class OtherVersionWarning(InconsistentVersionWarning):
         )
 
 
-class VersionMixin:
-    """Pickles have cylstm's version, of which another one warns."""
+class PersistentMixin:
+    """Pickles, in which attributes are plain values, have cylstm's version, of which another
+    one warns; files have no pickle."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file, which needs no pickle and which `cylstm.load` reads; see
+        `cylstm.save`.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
+        from ._model_files import save  # which knows all estimators
+
+        save(self, path)
 
     def __getstate__(self):
-        return {**super().__getstate__(), KEY: current_version()}
+        state = super().__getstate__()
+        # Parameters and public attributes are what users know.
+        state = {name: plain(x) if name[0] == "_" else x for name, x in state.items()}
+        return {**state, KEY: current_version()}
 
     def __setstate__(self, state):
         state = dict(state)
@@ -44,4 +63,6 @@ class VersionMixin:
                 original_sklearn_version=original,
             )
             warnings.warn(warning, stacklevel=2)
-        super().__setstate__(state)
+        super().__setstate__(
+            {name: rebuilt(x) if name[0] == "_" else x for name, x in state.items()}
+        )

@@ -1,0 +1,239 @@
+"""Whether the fields of an object of a model file go together.
+
+Each has a value of its kind (`_schema`); what is checked here is that sizes, names and numbers
+of one are those of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ._arguments import shown
+from ._backtest import NAIVE
+from ._checks import check_layer_norm, check_projection, check_residual
+from ._dates import CALENDAR, check_zone
+from ._losses import REGRESSION_LOSSES
+from ._panel import ROLES
+from ._schema import INTEGERS, MATRIX, VECTOR, array
+from ._windows import SeriesInputs
+
+
+def check(made: Any) -> None:
+    """Refuse an object of which fields do not go together."""
+    name = type(made).__name__
+    if name in _CHECKS:
+        _CHECKS[name](made)
+
+
+def _need(fits: Any, what: str) -> None:
+    if not fits:
+        raise ValueError(what)
+
+
+def _check_architecture(a):
+    _need(a.hidden_layer_sizes, "hidden_layer_sizes is empty")
+    check_projection(a.projection, a.cell, [*a.hidden_layer_sizes])
+    check_residual(a)
+    check_layer_norm(a)
+    _need(not (a.per_step and a.pooling != "last"), "per_step and pooling do not go together")
+    n_levels = a.n_scores if a.loss == "quantile" else 0
+    _need(len(a.levels) == n_levels, f"there are {len(a.levels)} levels, not {n_levels}")
+    _need(all(0 < q < 1 for q in a.levels), f"the levels are {shown(a.levels)}")
+    _need(a.chain == (a.loss == "crf"), f"chain is {a.chain} with the loss {a.loss}")
+    _need(a.per_step or not a.chain, "a chain needs the scores of all steps")
+    if a.tied:
+        fits = a.n_inputs == a.n_features and a.n_scores <= a.vocabulary
+        _need(fits, "the head cannot be tied to the embedding")
+
+
+def _check_history(history):
+    lengths = {len(curve) for curve in history.curves}
+    _need(
+        lengths == {history.n_iter}, f"n_iter is {history.n_iter}, the curves have {lengths}"
+    )
+
+
+def _check_vocabulary(vocabulary):
+    tokens = [*vocabulary.numbers]
+    is_text = vocabulary.kind != "integers"
+    _need(tokens, "the vocabulary is empty")
+    _need(all(isinstance(t, str) == is_text for t in tokens), "tokens are of another kind")
+    if vocabulary.kind == "characters":
+        _need(all(len(t) == 1 for t in tokens), "a token is not one character")
+
+
+def _check_layout(layout):
+    for name in layout.calendar:
+        _need(name in CALENDAR, f"calendar has {shown(name)}")
+    arrays = [*layout.gaps.values(), *layout.offsets.values(), *layout.scales.values()]
+    _need(all(type(x) is np.ndarray and x.ndim == 1 for x in arrays), "columns are no arrays")
+    _need(layout.gaps.keys() == {"targets", "past", "known"}, "gaps are of other columns")
+    names = {"past", "known", "static"} | ({"year"} & set(layout.calendar))
+    _need(
+        names <= layout.offsets.keys() == layout.scales.keys(), "scales are of other columns"
+    )
+    _need(len(layout.ratios) == layout.n_targets, "ratios are not of the targets")
+
+
+def _check_frequency(frequency):
+    if frequency.zone is not None:
+        check_zone(frequency.zone, "the frequency")
+
+
+def _check_time_type(time_type):
+    _need(not isinstance(time_type.dtype, str), f"times are of dtype {time_type.dtype}")
+    if time_type.zone is not None:
+        check_zone(time_type.zone, "the times")
+
+
+def _check_panel(panel):
+    rows, n = len(panel.targets), len(panel.lengths)
+    of_rows = panel.known, panel.past, *(() if panel.times is None else (panel.times,))
+    _need(n > 0 and all(len(x) == rows for x in of_rows), "columns differ in length")
+    _need(
+        n == len(panel.starts) == len(panel.offsets) == len(panel.static) == len(panel.ids),
+        "there are different numbers of series",
+    )
+    inside = (panel.lengths >= 1) & (panel.starts >= 0) & (panel.starts < rows)
+    inside &= panel.lengths <= rows - panel.starts
+    _need(inside.all() and (panel.offsets >= 0).all(), "a series is outside of the rows")
+    if hasattr(panel.form, "forms"):
+        _need(len(panel.form.forms) == n, "there are different numbers of series")
+    if panel.changes is not None:
+        sums, counts = panel.changes
+        fits = MATRIX.fits(sums) and sums.shape == (n, panel.targets.shape[1])
+        _need(fits and INTEGERS.fits(counts) and len(counts) == n, "changes are not of series")
+
+
+def _check_training(model):
+    network, optimizer = model._network, vars(model).get("_optimizer")
+    _need(len(model._seeds) == 2, "there are not two seeds")
+    _need(network.dtype == np.dtype(model.dtype), "dtype is not that of the network")
+    if optimizer is not None and optimizer.moments is not None:
+        shape = optimizer.rule.n_moments, network.architecture.n_parameters
+        fits = optimizer.moments.shape == shape and optimizer.moments.dtype == network.dtype
+        _need(fits, "the moments are not those of the network")
+
+
+def _check_supervised(model):
+    _check_training(model)
+    a, form = model._network.architecture, model._input_format
+    _need((form.dtype, form.per_step) == (a.dtype, a.per_step), "X and network differ")
+    inputs = (a.n_inputs, 0) if form.form != "tokens" else (form.n_features, form.vocabulary)
+    _need(inputs == (form.n_features, a.vocabulary), "X and network differ in their features")
+    _check_names(model)
+
+
+def _check_names(model):
+    names = vars(model).get("feature_names_in_")
+    _need(names is None or len(names) == model.n_features_in_, "there are other names")
+
+
+def _check_regressor(model):
+    _check_supervised(model)
+    a, n = model._network.architecture, model.n_outputs_
+    kernels = {loss.kernel for loss in REGRESSION_LOSSES.values()}
+    fits = a.loss in kernels and a.n_scores % n == 0 and (a.levels or a.n_scores == n)
+    _need(fits, f"a network of {a.n_scores} scores does not predict {n} outputs")
+    _need(n == 1 or not model._y_is_1d, "y has several outputs in one dimension")
+    _need(len(model.y_offset_) == len(model.y_scale_) == n, "y_scale_ is not of the outputs")
+
+
+def _check_classifier(model):
+    _check_supervised(model)
+    a, n = model._network.architecture, len(model.classes_)
+    one = n == 2 and not model._multilabel and not a.chain
+    _need(a.chain == (model._fitted_loss == "crf"), "loss and network differ")
+    _need(a.n_scores == model.n_outputs_ == (1 if one else n), f"{n} classes are too many")
+
+
+def _check_language_model(model):
+    _check_training(model)
+    a, n = model._network.architecture, len(model._vocabulary)
+    fits = a.per_step and a.loss == "softmax" and a.vocabulary == n + 1
+    _need(fits and a.n_scores == n + model._ends, "vocabulary and network differ")
+
+
+def _check_forecaster(model):
+    _check_training(model)
+    layout, panel, roles = model._layout, model._panel, model._roles
+    levels, a = model._quantile_levels, model._network.architecture
+    h, k, n = layout.horizon, layout.n_targets, len(panel)
+    _need(all(0 < q < 1 for q in levels) and 0.5 in levels, "quantile levels have no median")
+    _need([*levels] == sorted(set(levels)), "quantile levels are out of order")
+    _need(all(1 <= level < 100 for level in model._levels), "levels are no percents")
+    _need(a.n_scores == h * k * len(levels), "horizon and network differ")
+    counts = {"targets": k, **{name: len(getattr(roles, name)) for name in ROLES}}
+    for name, count in counts.items():
+        fits = getattr(panel, name).shape[1] == count
+        fits &= all(
+            len(of[name]) == count
+            for of in (layout.gaps, layout.offsets, layout.scales)
+            if name in of
+        )
+        _need(fits, f"there are not {count} {name} columns everywhere")
+    shapes = dict.fromkeys(NAIVE, (h, k)) | {"model": (h, k, len(levels))}
+    _need(model._errors.keys() == shapes.keys(), "errors are of other forecasts")
+    for name, shape in shapes.items():
+        errors = model._errors[name]
+        fits = type(errors) is np.ndarray and errors.dtype == np.float64
+        _need(fits and errors.shape[1:] == shape, f"errors of {name} are not of the horizon")
+    for x in (model._left_offset, model._left_scale):
+        _need(x.shape == (h, k), "units are not of the horizon")
+    for x in (model._fitted_lengths, model._trained_lengths):
+        _need(len(x) == n, "lengths are not of the series")
+    if model._linear is not None:
+        _check_linear(model._linear, h, k)
+    # What windows need of all this is seen on one of them.
+    one = panel.take(np.arange(1))
+    _need(SeriesInputs(layout, one).values.shape[1] == a.n_inputs, "inputs and network differ")
+    future = np.zeros((1, h, len(roles.known)))
+    model._check_long_enough(one)
+    forecasts = model._forecasts_after(one, future, model._levels)
+    one.form.wrap(one, forecasts, model._output_names(model._levels), h)
+
+
+def _check_linear(linear, h, k):
+    _need(
+        len(linear._units) == len(linear._fits) == k, "there are not as many fits as targets"
+    )
+    for fit in linear._fits:
+        _need(type(fit) is tuple and len(fit) == 3, "a fit is not three arrays")
+        of_window, of_step, intercepts = fit
+        fits = MATRIX.fits(of_window) and of_window.shape[1] == h and VECTOR.fits(of_step)
+        _need(fits and array("f", h).fits(intercepts), "a fit is not of the horizon")
+
+
+def _check_imputer(model):
+    _check_names(model)
+    n = len(model.statistics_)
+    for chosen in (model.indicator_features_, model.elapsed_features_):
+        _need(((chosen >= 0) & (chosen < n)).all(), "there are no such features")
+    _need(model._form == "columns" or model.n_features_in_ == n, "statistics_ are of others")
+    _need(model._n_step_features == n or model._form != "columns", "statistics_ are of others")
+
+
+def _check_stepwise(model):
+    _check_names(model)
+    n = getattr(model.transformer_, "n_features_in_", model.n_features_in_)
+    _need(n == model.n_features_in_, f"transformer_ has {n} features")
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "Architecture": _check_architecture,
+    "Frequency": _check_frequency,
+    "History": _check_history,
+    "LSTMClassifier": _check_classifier,
+    "LSTMForecaster": _check_forecaster,
+    "LSTMLanguageModel": _check_language_model,
+    "LSTMRegressor": _check_regressor,
+    "Panel": _check_panel,
+    "SequenceImputer": _check_imputer,
+    "StepwiseTransformer": _check_stepwise,
+    "TimeType": _check_time_type,
+    "Vocabulary": _check_vocabulary,
+    "WindowLayout": _check_layout,
+}
