@@ -122,8 +122,10 @@ def _check_supervised(model):
     _check_training(model)
     a, form = model._network.architecture, model._input_format
     _need((form.dtype, form.per_step) == (a.dtype, a.per_step), "X and network differ")
-    inputs = (a.n_inputs, 0) if form.form != "tokens" else (form.n_features, form.vocabulary)
-    _need(inputs == (form.n_features, a.vocabulary), "X and network differ in their features")
+    tokens = form.form == "tokens"
+    fits = tokens == (a.vocabulary > 0) and form.vocabulary == a.vocabulary
+    fits = fits and form.n_features == (1 if tokens else a.n_inputs)
+    _need(fits, "X and network differ in their features")
     _check_names(model)
 
 
@@ -147,7 +149,10 @@ def _check_classifier(model):
     a, n = model._network.architecture, len(model.classes_)
     one = n == 2 and not model._multilabel and not a.chain
     _need(a.chain == (model._fitted_loss == "crf"), "loss and network differ")
-    _need(a.n_scores == model.n_outputs_ == (1 if one else n), f"{n} classes are too many")
+    _need(
+        a.n_scores == model.n_outputs_ == (1 if one else n),
+        f"{n} classes are too many or too few for the network",
+    )
 
 
 def _check_language_model(model):

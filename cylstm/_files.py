@@ -210,7 +210,9 @@ def read_stream(file: io.BufferedIOBase) -> tuple[dict[str, np.ndarray], dict[st
         Without the file's name.
     """
     header = read_header(file)
-    data = np.empty(header.size - header.n_bytes, np.uint8)
+    # As far from a multiple of the alignment as in the file, where arrays are aligned.
+    ahead = header.n_bytes % ALIGNMENT
+    data = np.empty(ahead + header.size - header.n_bytes, np.uint8)[ahead:]
     file.seek(header.n_bytes)
     if file.readinto(data.data) < len(data):
         raise ValueError("it became shorter while it was read")

@@ -5,8 +5,8 @@ in which numbers, strings and lists are what they are; anything else is an objec
 these keys:
 
     "class"         an object of a class that _schema knows: "state" has its attributes
-    "array"         the tensor of this name; also "times" and "text", with the "dtype"
-    "tuple", "dict", "objects", "dtype", "type", "timedelta", "RandomState"
+    "array"         the tensor of this name; so are "transposed", "times" and "text"
+    "tuple", "set", "frozenset", "dict", "objects", "dtype", "type", "timedelta", "RandomState"
 
 The weights of a network are tensors of the names that `weights_` has, after its "weights".
 """
@@ -158,7 +158,9 @@ class _Writer:
             return [self.write(x, f"{where}.{k}") for k, x in enumerate(value)]
         if kind is tuple:
             return {"tuple": [self.write(x, f"{where}.{k}") for k, x in enumerate(value)]}
-        if kind is dict:
+        if kind in (set, frozenset):
+            return {kind.__name__: [self.write(x, where) for x in value]}
+        if isinstance(value, Mapping):
             return {"dict": self._pairs(value, where)}
         if isinstance(value, np.ndarray):
             return self._write_array(value, where)
@@ -192,10 +194,11 @@ class _Writer:
         elif f"cylstm.{PRIVATE.get(name)}" == module:
             state = value.__getstate__()
         else:
-            of = f"{where.lstrip('.')} is" if where else "It is"
             raise TypeError(
-                f"{of} of type {name}, which no file of cylstm can hold. Of other classes "
-                f"there may be those of scikit-learn: {', '.join(_schema.OF_SKLEARN)}."
+                f"{where.lstrip('.') or 'The model'} is of type {name}, which no file of "
+                "cylstm can hold. Beside its own classes, numbers, strings and arrays it "
+                f"holds {', '.join(_schema.OF_SKLEARN)}. A parameter that is not needed any "
+                "more can be changed by set_params."
             )
         steps = state.pop("steps", None) if name == "Pipeline" else None
         parts = {k: self.write(x, f"{where}.{k.lstrip('_')}") for k, x in state.items()}
@@ -225,6 +228,9 @@ class _Writer:
             codes = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).view(np.uint32)
             width = array.dtype.itemsize // 4
             return self._put(where, codes.reshape(*array.shape, width), "text")
+        if array.flags.f_contiguous and not array.flags.c_contiguous:
+            # In another order products with it could have other bits.
+            return self._put(where, array.T, "transposed")
         return self._put(where, array)
 
     def _put(self, where, array, what="array"):
@@ -235,16 +241,15 @@ class _Writer:
         return {what: name}
 
     def _write_random_state(self, random_state, where):
-        name, key, position, has_gauss, gauss = random_state.get_state()
-        if name != "MT19937":
+        state = random_state.get_state(legacy=False)
+        if state["bit_generator"] != "MT19937":
             raise TypeError(
-                f"{where.lstrip('.')} is a RandomState of {name}; only that of "
-                "RandomState(seed) can be written."
+                f"{where.lstrip('.')} is a RandomState of {state['bit_generator']}; only that "
+                "of RandomState(seed) can be written."
             )
-        return {
-            "RandomState": [position, has_gauss, gauss],
-            "key": self._put(f"{where}.key", key)["array"],
-        }
+        numbers = state["state"]["pos"], state["has_gauss"], state["gauss"]
+        key = self._put(f"{where}.key", state["state"]["key"])["array"]
+        return {"RandomState": [*numbers], "key": key}
 
 
 class _Reader:
@@ -255,9 +260,12 @@ class _Reader:
         self._tags = {
             ("class", "state"): self._read_object,
             ("array",): self._take,
+            ("transposed",): lambda x: self._take(x).T,
             ("times", "dtype"): self._read_times,
             ("text",): self._read_text,
             ("tuple",): lambda x: tuple(self._read_list(x)),
+            ("set",): lambda x: self._read_set(set, x),
+            ("frozenset",): lambda x: self._read_set(frozenset, x),
             ("dict",): self._read_dict,
             ("objects",): self._read_objects,
             ("dtype",): self._read_dtype,
@@ -294,10 +302,10 @@ class _Reader:
         pairs = self._read_list(pairs)
         if not all(type(pair) is list and len(pair) == 2 for pair in pairs):
             raise ValueError(f"{shown(pairs)} are no pairs of keys and values")
-        try:
-            return dict(pairs)
-        except TypeError:
-            raise ValueError(f"{shown(pairs)} has a key that cannot be one") from None
+        return _hashed(dict, pairs)
+
+    def _read_set(self, kind, values):
+        return _hashed(kind, self._read_list(values))
 
     def _read_objects(self, values):
         values = self._read_list(values)
@@ -462,6 +470,13 @@ def _check_steps(steps):
     known = {*_schema.PUBLIC, *_schema.OF_SKLEARN, "str", "NoneType"}
     if not all(type(step).__name__ in known for _, step in steps):
         raise ValueError("a step of a Pipeline is no estimator")
+
+
+def _hashed(kind, values):
+    try:
+        return kind(values)
+    except TypeError:
+        raise ValueError(f"{shown(values)} has a key that cannot be one") from None
 
 
 def _made(name, make):

@@ -3,7 +3,9 @@
 import copy
 import pickle
 import re
+import tempfile
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from any_task import PARAMETERS, take, tasks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import cylstm
 from cylstm import LSTMClassifier
 
 every_estimator = pytest.mark.parametrize("estimator", PARAMETERS)
@@ -74,22 +77,39 @@ def test_fits_have_the_same_bits_on_any_number_of_threads(estimator, data):
         assert everything(task.fitted(n_jobs=n_jobs), task) == expected
 
 
+def pickled(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+def saved(model):
+    """In a file of its own, and loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.safetensors")
+        model.save(path, optimizer=True)
+        return cylstm.load(path)
+
+
 @every_estimator
+@pytest.mark.parametrize("sent", [pickled, saved])
 @examples(40)
 @given(data=st.data())
-def test_a_pickled_training_in_parts_equals_the_whole(estimator, data):
+def test_a_training_in_parts_equals_the_whole(estimator, sent, data):
     task = data.draw(tasks(estimator))
+    if sent is saved:  # which holds no functions and no splitters
+        for name, value in (("scoring", None), ("validation_fraction", 0.1)):
+            if name in task.parameters:
+                task.parameters[name] = value
     # partial_fit takes neither.
     task.parameters |= {"early_stopping": False, "max_iter": 2, "warm_start": False}
     task.parameters["cosine_epochs"] = 2
     if task.parameters.get("class_weight") == "balanced":
         task.parameters["class_weight"] = None
     whole = task.new().fit(**task.arguments())
-    parts = pickle.loads(pickle.dumps(task.new().partial_fit(**task.arguments())))
-    parts = pickle.loads(pickle.dumps(parts.partial_fit(**task.arguments())))
+    parts = sent(task.new().partial_fit(**task.arguments()))
+    parts = sent(parts.partial_fit(**task.arguments()))
     assert everything(parts, task) == everything(whole, task)
     warm = task.new(max_iter=1, warm_start=True).fit(**task.arguments())
-    warm = pickle.loads(pickle.dumps(warm)).fit(**task.arguments())
+    warm = sent(warm).fit(**task.arguments())
     assert everything(warm, task) == everything(whole, task)
 
 

@@ -1,0 +1,593 @@
+"""Models in files: the same bits again, what the files hold, and files that are refused."""
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from damage import edit_bytes, edit_header, file_of, parts_of
+from example_models import COLUMNS, LONG, TEXT, assert_same, models, numbers_of, used
+from example_sequences import LABELS, X, Y, classifier, regressor
+from example_series import PANEL, SERIES
+from peak_memory import peak
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
+
+import cylstm
+from cylstm import LSTMClassifier, LSTMForecaster, LSTMLanguageModel, LSTMRegressor
+from cylstm._model_files import LEFT_OUT
+from cylstm._schema import PUBLIC
+from cylstm._state import PRIVATE
+from cylstm.preprocessing import SequenceImputer, StepwiseTransformer
+
+MODELS = models()
+GOLDEN = Path(__file__).with_name("golden_models")
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.safetensors"
+
+
+# The same model
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@every_model
+def test_a_loaded_model_gives_the_same_bits(name, mmap, path):
+    model, data = MODELS[name]
+    cylstm.save(model, path)
+    loaded = cylstm.load(path, mmap=mmap)
+    assert_same(used(loaded, data), used(model, data))
+    assert str(loaded) == str(model)
+    assert type(loaded) is type(model)
+    # And so does what was saved again.
+    if hasattr(loaded, "save"):
+        loaded.save(path)
+        assert_same(used(cylstm.load(path), data), used(model, data))
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+@every_model
+def test_training_goes_on_to_the_same_bits(name, mmap, path):
+    model, data = copy.deepcopy(MODELS[name])
+    if name == "int8" or not hasattr(model, "loss_curve_"):
+        pytest.skip("cannot be trained")
+    model.save(path, optimizer=True)
+    loaded = cylstm.load(path, mmap=mmap)
+    assert loaded.history_ == model.history_
+    model.set_params(early_stopping=False), loaded.set_params(early_stopping=False)
+    more = {
+        "series": (PANEL[0],),
+        "list of series": (PANEL,),
+        "known and past columns": (SERIES,),
+        "panel": (LONG,),
+        "characters": (TEXT,),
+        "words": ([TEXT.split()],),
+        "integers": (np.arange(6),),
+        "regressor of quantiles": (X, X[:, 0, :2]),
+    }.get(name)
+    if more is None and data is None:
+        pytest.skip("needs data of its own")
+    more = more or (data, used(model, data)[0])
+    for _ in range(2):
+        model.partial_fit(*more)
+        loaded.partial_fit(*more)
+    assert_same(used(loaded, data), used(model, data))
+    assert loaded.loss_curve_ == model.loss_curve_
+
+
+@pytest.mark.parametrize("estimator", [regressor, classifier])
+def test_without_the_optimizer_training_goes_on_with_a_new_one(estimator, path):
+    y = LABELS if estimator is classifier else Y
+    model = estimator(random_state=np.random.RandomState(3)).fit(X, y)
+    model.save(path)
+    size = os.path.getsize(path)
+    loaded = cylstm.load(path)
+    curve = model.loss_curve_
+    loaded.partial_fit(X, y)
+    assert loaded.loss_curve_[:-1] == curve
+    assert loaded.loss_curve_[-1] < curve[-1] * 1.1
+    model.save(path, optimizer=True)
+    assert os.path.getsize(path) > size + 2 * model._network.parameters.nbytes
+
+
+def test_a_process_in_which_pickle_cannot_load(path, tmp_path):
+    model, _ = MODELS["pipeline"]
+    cylstm.save(model, path)
+    np.save(tmp_path / "X.npy", X)
+    program = """
+        import pickle, sys
+
+        def load(*args, **kwargs):
+            raise AssertionError("pickle was used")
+
+        pickle.load = pickle.loads = load
+        methods = {"load": load, "dispatch": {}}
+        pickle.Unpickler = pickle._Unpickler = type("Unpickler", (), methods)
+        import numpy as np
+        import cylstm
+
+        folder = sys.argv[1]
+        model = cylstm.load(f"{folder}/model.safetensors")
+        np.save(f"{folder}/out.npy", model.predict_proba(np.load(f"{folder}/X.npy")))
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program), tmp_path], check=True)
+    assert_same(np.load(tmp_path / "out.npy"), model.predict_proba(X))
+
+
+def test_models_that_are_not_fitted(path):
+    for model in (
+        LSTMRegressor(hidden_layer_sizes=np.array([4, 5]), dtype=np.float32, random_state=7),
+        LSTMClassifier(class_weight={"a": 1, 2: 0.5}, checkpoint_every=timedelta(minutes=5)),
+        LSTMLanguageModel(vocabulary={"a", "b"}, checkpoint=path),
+        LSTMForecaster(7, level=(80, 95), known=["x", 3], quantiles=np.array([0.1])),
+        StepwiseTransformer(StandardScaler(with_mean=False)),
+        SequenceImputer(fill_value=np.float64(2)),
+    ):
+        cylstm.save(model, path)
+        loaded = cylstm.load(path)
+        assert str(loaded).split("(")[0] == str(model).split("(")[0]
+        for name, value in model.get_params().items():
+            other = loaded.get_params()[name]
+            if isinstance(value, np.ndarray):
+                assert_same(other, value)
+            elif isinstance(value, Path):
+                assert other == str(value)
+            elif not isinstance(value, BaseEstimator):
+                assert other == value
+                assert type(other) is type(value) or isinstance(value, np.generic)
+        assert not hasattr(loaded, "loss_curve_")
+
+
+def test_a_random_state_goes_on_where_it_was(path):
+    given = np.random.RandomState(5)
+    given.normal()
+    model = regressor(random_state=given)
+    model.save(path)
+    assert_same(cylstm.load(path).random_state.normal(size=9), copy.copy(given).normal(size=9))
+    with pytest.raises(
+        TypeError, match="random_state is a RandomState of PCG64; only that of"
+    ):
+        regressor(random_state=np.random.RandomState(np.random.PCG64(0))).save(path)
+
+
+# The file
+
+
+def test_the_package_safetensors_reads_the_weights(path):
+    model = classifier(cell="gru", hidden_layer_sizes=(4, 3)).fit(X, LABELS)
+    model.save(path)
+    read = safetensors.numpy.load_file(path)
+    for name, weight in model.weights_.items():
+        assert_same(read[name], weight.copy())
+    with safetensors.safe_open(path, "np") as file:
+        strings = file.metadata()
+    assert (strings["format"], strings["format_version"]) == ("cylstm", "1")
+    assert strings["library_version"] == cylstm.__version__
+    metadata = json.loads(strings["cylstm"])
+    assert (metadata["kind"], metadata["version"]) == ("model", 1)
+    assert metadata["model"]["class"] == "LSTMClassifier"
+    assert metadata["model"]["state"]["cell"] == "gru"
+
+
+def test_weights_of_a_pipeline_have_the_name_of_the_step_before_theirs(path):
+    model, _ = MODELS["pipeline"]
+    cylstm.save(model, path)
+    names = safetensors.numpy.load_file(path).keys()
+    assert "lstmclassifier.layers.0.weight_ih" in names
+    assert "stepwisetransformer.transformer_.mean_" in names
+
+
+def test_a_file_is_written_as_a_whole_or_not_at_all(path, monkeypatch):
+    regressor().fit(X, Y).save(path)
+    before = path.read_bytes()
+
+    def fail(*args):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="the disk is full"):
+        classifier().fit(X, LABELS).save(path)
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_no_file_holds_is_left_out(path):
+    with config_context(enable_metadata_routing=True):
+        model = regressor().set_fit_request(sample_weight=True).partial_fit(X, Y)
+    model.save(path)
+    left_out = vars(model).keys() - vars(cylstm.load(path)).keys()
+    assert left_out == {"_memory", "_metadata_request"}
+    assert left_out < set(LEFT_OUT)
+
+
+# Memory
+
+
+def wide():
+    return LSTMRegressor(400, max_iter=1, random_state=0).fit(X[:8], Y[:8])
+
+
+def test_memory(path):
+    """A mapped file takes none; else each array is there once."""
+    wide().save(path)
+    n_bytes = os.path.getsize(path)
+    assert n_bytes > 2_000_000
+    assert peak(lambda: cylstm.load(path)) < n_bytes + 400_000
+    assert peak(lambda: cylstm.load(path, mmap=True)) < 400_000
+
+
+def test_a_mapped_model_is_read_only_until_it_is_trained(path):
+    model = wide()
+    model.save(path, optimizer=True)
+    mapped = cylstm.load(path, mmap=True)
+    with pytest.raises(ValueError, match="read-only"):
+        mapped.weights_["head.bias"][:] = 0
+    # Saving to the same path leaves the mapped file as it was.
+    regressor().fit(X, Y).save(path)
+    assert_same(mapped.predict(X), model.predict(X))
+    assert not mapped._network.parameters.flags.writeable
+    assert_same(mapped.stream().step(X[0, 0]), model.stream().step(X[0, 0]))
+    for of in (model, mapped):
+        of.partial_fit(X[:8], Y[:8])
+    assert_same(mapped.predict(X), model.predict(X))
+    assert mapped._network.parameters.flags.writeable
+
+
+# Plain states
+
+
+def assert_plain(value):
+    if isinstance(value, dict):
+        for key, x in value.items():
+            assert type(key) is str
+            assert_plain(x)
+    elif isinstance(value, (list, tuple)):
+        for x in value:
+            assert_plain(x)
+    else:
+        kinds = type(None), bool, int, float, str, np.ndarray, np.random.RandomState
+        assert isinstance(value, kinds), type(value)
+
+
+@every_model
+def test_pickles_hold_plain_values(name):
+    model, _ = MODELS[name]
+    if not hasattr(model, "save"):
+        return
+    state = model.__getstate__()
+    for attribute, value in state.items():
+        if attribute[0] == "_":
+            assert_plain(value)
+        elif attribute.endswith("_"):
+            assert not type(value).__module__.startswith("cylstm")
+
+
+@pytest.mark.interop
+@every_model
+def test_skops(name):
+    sio = pytest.importorskip("skops.io")
+    model, data = MODELS[name]
+    written = sio.dumps(model)
+    unknown = sio.get_untrusted_types(data=written)
+    of_others = {"numpy.dtype", "numpy.float64"}
+    assert set(unknown) <= set(cylstm.SKOPS_TRUSTED) | of_others
+    loaded = sio.loads(written, trusted=[*cylstm.SKOPS_TRUSTED, *of_others])
+    assert_same(used(loaded, data), used(model, data))
+
+
+def test_names_for_skops_are_those_of_classes():
+    for name in cylstm.SKOPS_TRUSTED:
+        module, kind = name.rsplit(".", 1)
+        assert getattr(sys.modules[module], kind).__module__ == module
+    assert not set(PRIVATE) & set(PUBLIC)
+
+
+# What cannot be saved
+
+
+class Doubler(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return 2 * X
+
+
+class MyRegressor(LSTMRegressor):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (MyRegressor(), "The model is of type MyRegressor, which no file of cylstm can hold."),
+        (Doubler(), "The model is of type Doubler, which"),
+        (StandardScaler().fit(COLUMNS).mean_, "it has no model"),
+        (
+            StepwiseTransformer(Doubler()).fit(X),
+            "transformer is of type Doubler, which no file of cylstm can hold. Beside its own "
+            "classes, numbers, strings and arrays it holds MaxAbsScaler, ",
+        ),
+        (
+            make_pipeline(StepwiseTransformer(KBinsDiscretizer()), regressor()),
+            "stepwisetransformer.transformer is of type KBinsDiscretizer",
+        ),
+        (
+            regressor(scoring=lambda model, X, y: 0.0),
+            "scoring is of type function, which no file of cylstm can hold. .* A parameter "
+            "that is not needed any more can be changed by set_params.",
+        ),
+        (regressor(cell="none"), "its LSTMRegressor does not fit together: The 'cell' param"),
+        (make_pipeline(StandardScaler(), regressor(), memory="x"), "a Pipeline has memory"),
+    ],
+)  # fmt: skip
+def test_models_that_cannot_be_saved(model, message, path):
+    with pytest.raises((TypeError, ValueError), match=message.replace("(", r"\(")):
+        cylstm.save(model, path)
+    assert not path.exists()
+
+
+# Files that are refused
+
+
+def edited(path, change):
+    """Change the metadata, or the header, of a model's file."""
+    header, data = parts_of(path.read_bytes())
+    strings = header["__metadata__"]
+    metadata = json.loads(strings["cylstm"])
+    change(metadata, header)
+    strings["cylstm"] = json.dumps(metadata)
+    text = json.dumps(header).encode()
+    path.write_bytes(file_of(text + b" " * (-(8 + len(text)) % 64), data))
+
+
+def put(value, *keys):
+    """A change of one value of the metadata, or of its removal."""
+
+    def change(metadata, header):
+        inner = metadata
+        for key in keys[:-1]:
+            inner = inner[key]
+        if value is None:
+            del inner[keys[-1]]
+        else:
+            inner[keys[-1]] = value
+
+    return change
+
+
+STATE = "model", "state"
+NETWORK = *STATE, "_network", "state"
+ARCHITECTURE = *NETWORK, "architecture", "state"
+FORMAT = *STATE, "_input_format", "state"
+
+
+def rename(metadata, header):
+    header["layers.0.weight"] = header.pop("layers.0.weight_ih")
+
+
+def reshape(metadata, header):
+    entry = header["layers.0.weight_hh"]
+    entry["shape"] = entry["shape"][::-1]
+
+
+def retype(metadata, header):
+    header["head.bias"]["dtype"] = "I32"
+
+
+WRONG = {
+    "kind": (put("dog", "kind"), "its kind is 'dog', of version 1"),
+    "checkpoint": (put("checkpoint", "kind"), "it is the checkpoint of a fit, from which fit"),
+    "version": (put("1", "version"), "its kind is 'model', of version '1'"),
+    "future": (
+        put(2, "version"),
+        "it was written by a newer cylstm (version 2 of models; this",
+    ),
+    "no model": (put(None, "model"), "it has [], not a model"),
+    "another key": (put(1, "author"), "it has ['author', 'model'], not a model"),
+    "a number": (put(7, "model"), "it has no model"),
+    "class": (put("Robot", "model", "class"), "'Robot' is none of the classes that are"),
+    "private class": (
+        put("os.system", "model", "class"),
+        "'os.system' is none of the",
+    ),
+    "no state": (put([], "model", "state"), "'LSTMClassifier' is no class"),
+    "no parameter": (put(None, *STATE, "cell"), "LSTMClassifier has no parameter 'cell'"),
+    "wrong parameter": (
+        put("tree", *STATE, "cell"),
+        "does not fit together: The 'cell' param",
+    ),
+    "unknown field": (put(1, *STATE, "predict"), "has a field 'predict', which is not known"),
+    "no field": (put(None, *STATE, "_multilabel"), "LSTMClassifier has no _multilabel"),
+    "kind of field": (
+        put("yes", *STATE, "_multilabel"),
+        "LSTMClassifier._multilabel is 'yes'; expected True or False",
+    ),
+    "unknown tag": (put({"eval": "1"}, *STATE, "tol"), "{'eval': '1'} is no value"),
+    "type": (put({"type": "eval"}, *STATE, "dtype"), "'eval' is no type"),
+    "dtype": (put({"dtype": "O8"}, *STATE, "dtype"), "The 'dtype' parameter"),
+    "tensor missing": (rename, "it has no tensor 'layers.0.weight_ih', or that is used twice"),
+    "tensor twice": (
+        put({"array": "head.bias"}, *STATE, "classes_"),
+        "it has no tensor 'head.bias', or that is used twice",
+    ),
+    "tensor of nothing": (
+        put({"tuple": []}, *STATE, "_seeds"),
+        "expected a list of which",
+    ),
+    "shape": (reshape, "'layers.0.weight_hh' is of shape (6, 24) and dtype float32; expected"),
+    "dtype of weights": (
+        retype,
+        "'head.bias' is of shape (3,) and dtype int32; exp",
+    ),
+    "more units": (
+        put({"tuple": [7]}, *ARCHITECTURE, "hidden_layer_sizes"),
+        "is of shape (24, 3)",
+    ),
+    "no units": (
+        put({"tuple": [0]}, *ARCHITECTURE, "hidden_layer_sizes"),
+        "expected a tuple of which each is an integer of at least 1",
+    ),
+    "huge": (
+        put(2**40, *ARCHITECTURE, "n_inputs"),
+        "expected (24, 1099511627776) and",
+    ),
+    "layers": (
+        put({"tuple": [6] * 1000}, *ARCHITECTURE, "hidden_layer_sizes"),
+        "a network has more layers than tensors",
+    ),
+    "pooling": (put(True, *ARCHITECTURE, "per_step"), "X and network differ"),
+    "levels": (put({"tuple": [0.5]}, *ARCHITECTURE, "levels"), "there are 1 levels, not 0"),
+    "loss": (put("crf", *ARCHITECTURE, "loss"), "chain is False with the loss crf"),
+    "features": (put(4, *FORMAT, "n_features"), "X and network differ in their features"),
+    "tokens": (put("tokens", *FORMAT, "form"), "X and network differ in their features"),
+    "classes": (
+        put({"objects": ["a", "b"]}, *STATE, "classes_"),
+        "2 classes are too many or too few for the network",
+    ),
+    "history": (
+        put(7, *STATE, "_history", "state", "n_iter"),
+        "n_iter is 7, the curves have {3}",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_files(what, path):
+    change, message = WRONG[what]
+    classifier().fit(X, LABELS).save(path)
+    edited(path, change)
+    for mmap in (False, True):
+        with pytest.raises(
+            ValueError, match=f"^Cannot (load|read) {path}: .*{re.escape(message)}"
+        ):
+            cylstm.load(path, mmap=mmap)
+
+
+def test_weights_that_are_not_finite(path):
+    model = regressor().fit(X, Y)
+    model.save(path)
+    contents = bytearray(path.read_bytes())
+    weight = model.weights_["layers.0.bias"].tobytes()
+    at = contents.index(weight)
+    contents[at : at + 4] = np.float32(np.inf).tobytes()
+    path.write_bytes(contents)
+    with pytest.raises(ValueError, match="weights are not finite"):
+        cylstm.load(path)
+
+
+def test_other_files(path):
+    with pytest.raises(FileNotFoundError):
+        cylstm.load(path)
+    for contents, message in (
+        (b"", "it has 0 bytes, too few for the length of a header"),
+        (
+            b"\x80\x04\x95" + bytes(99),
+            "its header would be of .* bytes, but 94 follow",
+        ),  # a pickle
+    ):
+        path.write_bytes(contents)
+        with pytest.raises(ValueError, match=f"^Cannot read {path}: {message}"):
+            cylstm.load(path)
+    path.unlink()
+    regressor(checkpoint=path).fit(X, Y)
+    with pytest.raises(ValueError, match="it is the checkpoint of a fit, from which fit with"):
+        cylstm.load(path)
+    regressor().fit(X, Y).save(path)
+    with pytest.raises(ValueError, match="Cannot go on from checkpoint .*: it is not a check"):
+        regressor(checkpoint=path).fit(X, Y)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="tensors have .* bytes, but .* follow the header"):
+        cylstm.load(path)
+
+
+# Any damage
+
+
+def try_out(model):
+    """Use a model, if it is one after all."""
+    for name, (other, data) in MODELS.items():
+        if type(model) is type(other) and name not in UNLIKE:
+            with suppress(TypeError, ValueError):
+                used(model, data)
+
+
+UNLIKE = {"pipeline of columns", "regressor of a frame", "imputer of a frame"}
+DAMAGED = [
+    "regressor of quantiles",
+    "classifier",
+    "tagger",
+    "tokens",
+    "words",
+    "imputer",
+    "pipeline",
+    "stepwise Pipeline",
+    "known and past columns",
+    "panel",
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "n_files", [pytest.param(2_000), pytest.param(100_000, marks=pytest.mark.slow)]
+)
+def test_any_damage(path, n_files):
+    """A damaged file is refused by a ValueError, or is that of a model that can be used."""
+    files = []
+    for name in DAMAGED:
+        model, _ = MODELS[name]
+        for optimizer in (False, True):
+            cylstm.save(model, path, optimizer=optimizer)
+            files.append(path.read_bytes())
+    rng = np.random.default_rng(n_files)
+    n_loaded, reasons = 0, set()
+    for k in range(n_files):
+        edit = edit_header if k % 4 else edit_bytes
+        path.write_bytes(edit(files[rng.integers(len(files))], rng))
+        try:
+            if k % 50:
+                model = cylstm.load(path)
+            else:
+                n_bytes = peak(lambda: model_of(path))
+                assert n_bytes < 30 * os.path.getsize(path) + 2_000_000
+                continue
+        except ValueError as error:
+            reasons.add(str(error).removeprefix(f"Cannot load {path}: ")[:20])
+        else:
+            n_loaded += 1
+            try_out(model)
+    assert n_files / 200 < n_loaded < n_files / 4
+    assert len(reasons) > 25
+
+
+def model_of(path):
+    with suppress(ValueError):
+        cylstm.load(path)
+
+
+# Files of earlier versions
+
+
+@pytest.mark.parametrize("file", sorted(GOLDEN.glob("*.safetensors")), ids=lambda f: f.stem)
+def test_files_of_earlier_versions(file):
+    """They are never written again: what they hold is read for ever."""
+    model, data = MODELS[file.stem.split("@")[0]]
+    loaded = cylstm.load(file)
+    assert type(loaded) is type(model)
+    with np.load(file.with_suffix(".npz")) as expected:
+        for name, array in zip(expected, numbers_of(used(loaded, data)), strict=True):
+            np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5)
