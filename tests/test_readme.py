@@ -18,7 +18,7 @@ def test_examples(tmp_path, monkeypatch):
     (tmp_path / "examples").symlink_to(README.parent / "examples")
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert len(blocks) == 14
+    assert len(blocks) == 15
     if importlib.util.find_spec("sklearn.callback") is None:  # scikit-learn < 1.9
         blocks = [block for block in blocks if "sklearn.callback" not in block]
     names = {}
@@ -31,6 +31,8 @@ def test_examples(tmp_path, monkeypatch):
     assert names["search"].best_score_ > 0.5
     filled = names["pipeline"][1].transform(names["gaps"])
     assert not any(np.isnan(x).any() for x in filled)
+    X = names["gaps"][:3]
+    np.testing.assert_array_equal(names["same"].predict(X), names["pipeline"].predict(X))
     assert names["tagger"].score(names["tokens"], names["tags"]) == 1
     assert names["model"].sample(9, prompt=["a"], temperature=0) == ["dog", "barks"]
     to_come = np.sin(400 / 5)
