@@ -90,8 +90,8 @@ def compile_args():
 
 
 # What Cython makes only calls the kernels, and takes two thirds of the room at -Os.
-# What composes the kernels is as fast at -O2, where it takes 70% of it (measured with 32 to 128
-# units, dropout, tokens and attention).
+# What composes the kernels is as fast at -O2, where it takes 70% (measured with 32 to
+# 128 units, dropout, tokens and attention).
 BINDING_FLAGS = ["-Os"]
 NETWORK_FLAGS = ["-O2"]
 
