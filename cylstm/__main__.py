@@ -15,7 +15,7 @@ names that the model was fitted with; if it has none they are all other columns 
 """
 
 
-def _levels(text):
+def percents(text):
     return tuple(float(level) for level in text.split(",") if level)
 
 
@@ -46,7 +46,7 @@ def _parser():
     option("--time", metavar="COLUMN", help="dates or integers to sort steps by")
     option("--proba", action="store_true", help="add the probability of each class")
     option("--horizon", type=int, metavar="N", help="number of steps to forecast")
-    option("--level", type=_levels, metavar="80,95", help="intervals of forecasts in percent")
+    option("--level", type=percents, metavar="80,95", help="intervals of forecasts in percent")
     option("--future", help="CSV file with the columns that are known ahead")
     option = add("export", "Convert a model to ONNX.")
     option("output", metavar="OUT", help="file to write")
@@ -93,6 +93,8 @@ def main(arguments=None):
     try:
         _run(args)
     except (ImportError, OSError, TypeError, ValueError) as error:
+        if not hasattr(args, "model"):  # nothing that the user gave
+            raise
         text = str(error)
         if isinstance(error, OSError) and error.filename is not None:
             text = f"{error.filename}: {error.strerror}"

@@ -72,7 +72,8 @@ def _forecasts(model, args):
     if len(targets) > 1:
         names = [f"{target}{name[1:]}" for target in targets for name in names]
     columns = dict(zip(names, values.reshape(-1, len(names)).T, strict=True))
-    times = {panel.form.time_column: panel.future_times(horizon).reshape(-1)}
+    time = getattr(panel.form, "index_name", None) or panel.form.time_column
+    times = {time: panel.future_times(horizon).reshape(-1)}
     frame = panel.to_frame(np.repeat(np.arange(len(panel)), horizon), times, columns)
     has_ids = len(panel) > 1 or getattr(panel.form, "has_ids", False)
     return frame if has_ids else nw.from_native(frame).drop(panel.form.id_column)
@@ -107,7 +108,9 @@ def _read_series(model, path, of_future=False):
             raise ValueError(f"Column {shown(time)} of {path} must have times {how}.")
         dates = _dates(frame[time], path, bool(zone))
         frame[time] = dates.dt.tz_convert(zone) if zone else dates
-    return frame if is_long or time is None else frame.set_index(time)
+    if is_long or time is None:
+        return frame
+    return frame.set_index(time).rename_axis(form.index_name)
 
 
 def _predictions(model, last, args):

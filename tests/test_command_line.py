@@ -289,9 +289,26 @@ def test_tables_and_series_with_an_index_of_dates(table, name):
         model = forecaster(horizon=2).fit(given)
         expected = model.predict(given * 2)
         found = table(model, pd.DataFrame(given * 2))
-        assert_forecast(found, expected, ds=days)
+        assert_forecast(found, expected, **{name or "ds": days})
         names = ["y_hat"] if given is not frame else ["y_hat", "promo_hat"]
         assert [*found][1:] == names
+
+
+@pytest.mark.parametrize("name", [None, "t"])
+def test_tables_with_numbered_rows(table, name):
+    frame = long()[:60][["y", "promo"]].rename_axis(name)
+    model = forecaster(known=["promo"]).fit(frame)
+    data, future = frame[5:], pd.DataFrame({"promo": [0.1, 0.2, 0.3]})
+    if name:
+        future.index = pd.RangeIndex(60, 63, name=name)
+        data = data.reset_index()
+        found = table(model, data[::-1], "--future", future.reset_index())
+        data = data.set_index(name)
+    else:
+        found = table(model, data.assign(note="none"), "--future", future)
+        data = data.reset_index(drop=True)
+    expected = model.predict(data, future=future)
+    assert_forecast(found, expected, **{name or "ds": expected.index})
 
 
 def test_known_columns_of_a_table(table):
