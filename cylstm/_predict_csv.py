@@ -51,11 +51,16 @@ def _check_columns(columns, frame, path):
     _frames.check_columns(columns, nw.from_native(frame), path)
 
 
-def _dates(column, path, utc):
-    """A column of dates in ISO 8601."""
-    pandas = _frames.pandas_for("A CSV file")
-    with explained(f"Column {shown(column.name)} of {path} must hold dates as 2030-12-31"):
-        return pandas.to_datetime(column.astype(str), format="ISO8601", utc=utc)
+def _read_dates(frame, name, path, zone):
+    """Dates in ISO 8601 become times of a zone; without one they have no offsets."""
+    pandas, text = _frames.pandas_for("A CSV file"), frame[name].astype(str)
+    example = f"2030-12-31T23:00+01:00, in {zone}" if zone else "2030-12-31, without offset"
+    with explained(f"Column {shown(name)} of {path} must hold dates such as {example}"):
+        wrong = text[text.str.contains(OFFSET) != bool(zone)]
+        if len(wrong):
+            raise ValueError(f"it has {shown(wrong.iloc[0])}")
+        dates = pandas.to_datetime(text, format="ISO8601", utc=bool(zone))
+    frame[name] = dates.dt.tz_convert(zone) if zone else dates
 
 
 def _forecasts(model, args):
@@ -70,6 +75,7 @@ def _forecasts(model, args):
     values = model._forecasts_after(panel, future, levels)
     names, targets = model._output_names(levels), panel.form.target_names(values.shape[2])
     if len(targets) > 1:
+        targets = [f"y{k}" if target == k else target for k, target in enumerate(targets)]
         names = [f"{target}{name[1:]}" for target in targets for name in names]
     columns = dict(zip(names, values.reshape(-1, len(names)).T, strict=True))
     time = getattr(panel.form, "index_name", None) or panel.form.time_column
@@ -100,17 +106,13 @@ def _read_series(model, path, of_future=False):
         time = form.index_name
         if time not in others:
             time = others[0] if others and has_dates else None
-        frame = frame[[*columns, *[time] * (time is not None)]]
     if has_dates and time in frame:
-        zone = form.time_type.zone
-        if (frame[time].astype(str).str.contains(OFFSET) != bool(zone)).any():
-            how = f"with their offsets from UTC, in {zone}" if zone else "without offset"
-            raise ValueError(f"Column {shown(time)} of {path} must have times {how}.")
-        dates = _dates(frame[time], path, bool(zone))
-        frame[time] = dates.dt.tz_convert(zone) if zone else dates
-    if is_long or time is None:
+        _read_dates(frame, time, path, form.time_type.zone)
+    if is_long:
         return frame
-    return frame.set_index(time).rename_axis(form.index_name)
+    if time is not None:
+        frame = frame.set_index(time).rename_axis(form.index_name)
+    return frame[columns]
 
 
 def _predictions(model, last, args):
@@ -162,7 +164,8 @@ def _read_X(model, last, args):
         if args.time is None:
             frame[order] = np.arange(len(frame))
         elif frame[order].dtype.kind != "i":
-            frame[order] = _dates(frame[order], path, True)
+            has_offset = frame[order].astype(str).str.contains(OFFSET).any()
+            _read_dates(frame, order, path, "UTC" if has_offset else None)
         X, _, ids = from_long(frame, name, order, features, None)
     if not named:
         X = [x.to_numpy() for x in X]

@@ -328,6 +328,7 @@ def test_arrays_and_lists(table):
     assert_forecast(table(one, x[["y"]]), one.predict(), ds=[60, 61, 62])
     two = forecaster().fit(x.to_numpy())
     found = table(two, x.assign(day="Monday"))
+    assert [*found] == ["ds", "y0_hat", "y1_hat"]
     assert_forecast(found, two.predict(), ds=[60, 61, 62])
     several = forecaster(level=80).fit([x.y.to_numpy(), x.promo.to_numpy()[:50]])
     ids, at = np.repeat(["series 0", "series 1"], 3), [60, 61, 62, 50, 51, 52]
@@ -374,7 +375,7 @@ def test_data_that_do_not_fit(refused):
         "predict", unnamed, gaps, "--id", "who"
     )
     text = refused("predict", unnamed, data.assign(at="noon"), "--id", "who", "--time", "at")
-    assert "Column 'at' of 2.csv must hold dates as 2030-12-31: " in text
+    assert "Column 'at' of 2.csv must hold dates such as 2030-12-31" in text
     assert "LSTMRegressor needs DATA" in refused("predict", unnamed)
 
 
@@ -385,12 +386,14 @@ def test_series_that_do_not_fit(refused):
     wrong = data.assign(ds=data.ds.dt.strftime("%d/%m/%Y"))
     assert "Column 'ds' of 2.csv must hold dates" in refused("predict", model, wrong)
     wrong = data.assign(ds=data.ds.dt.tz_localize("UTC"))
-    assert "must have times without offset" in refused("predict", model, wrong)
+    assert "must hold dates such as 2030-12-31, without offset: it has" in refused(
+        "predict", model, wrong
+    )
     assert "too short" in refused("predict", model, data[:2])
     assert "needs 80" not in refused("predict", model, "--level", "80")
     model = forecaster(known=["promo"]).fit(wrong)
     assert "future is missing" in refused("predict", model)
-    assert "with their offsets from UTC, in UTC" in refused("predict", model, data)
+    assert "such as 2030-12-31T23:00+01:00, in UTC: it has" in refused("predict", model, data)
     assert "no column 'promo'" in refused("predict", model, wrong.drop(columns="promo"))
     frame = data[:60].set_index("ds")[["y"]]
     other = frame.rename(columns={"y": "x"})
