@@ -75,8 +75,8 @@ def main():
             ]
             for level in LEVELS:
                 cells = [
-                    f"{of[level].mean():.1f}, {100 * np.mean(abs(of[level] - level) <= 3):.0f}%"
-                    for of in found
+                    f"{of.mean():.1f}, {100 * np.mean(abs(of - level) <= 3):.0f}%"
+                    for of in (of_levels[level] for of_levels in found)
                 ]
                 shown = (
                     f"0 to {season - 1}" if len(windows) > 2 else ", ".join(map(str, windows))

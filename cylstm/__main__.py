@@ -1,6 +1,8 @@
 """python -m cylstm [demo | info | predict | show | export]"""
 
 import argparse
+import os
+import sys
 
 PREDICT = """\
 Predict from a CSV file, and write one: numbers read back as they are.
@@ -92,6 +94,9 @@ def main(arguments=None):
     args = parser.parse_args(arguments)
     try:
         _run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:  # of `predict ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ImportError, OSError, TypeError, ValueError) as error:
         if not hasattr(args, "model"):  # nothing that the user gave
             raise

@@ -256,7 +256,10 @@ def read_header(file: io.BufferedIOBase) -> _Header:
         raise ValueError(f"it has {size} bytes, too few for the length of a header")
     length = int.from_bytes(file.read(8), "little")
     if length > MAX_HEADER:
-        raise ValueError(f"its header would be of {length} bytes; {MAX_HEADER} are allowed")
+        raise ValueError(
+            "it was not written by cylstm, or is damaged: its header would be of "
+            f"{length} bytes; {MAX_HEADER} are allowed"
+        )
     if length > size - 8:
         raise ValueError(f"its header would be of {length} bytes, but {size - 8} follow")
     return _checked_header(file.read(length), size - 8 - length)

@@ -347,7 +347,9 @@ def test_files_that_are_none(refused, tmp_path):
         assert "predict: no.model: No such" in refused("predict", "no.model", FRAMES[0])
         assert f"{command}: no.model: No such file" in refused(command, "no.model", *more)
         (tmp_path / "text.txt").write_text("some text and no model")
-        assert "Cannot read text.txt: its header" in refused(command, "text.txt", *more)
+        assert "Cannot read text.txt: it was not written by cylstm" in refused(
+            command, "text.txt", *more
+        )
     assert "no.csv: No such file" in refused("predict", model, "no.csv")
     (tmp_path / "empty.csv").write_text("")
     assert "Cannot read empty.csv: No columns" in refused("predict", model, "empty.csv")

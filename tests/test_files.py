@@ -426,7 +426,7 @@ DAMAGE = {
         "'a' is {'dtype': 'F32', 'data_offsets': [0, 8]}, not dtype, shape and data_offsets",
     ),
     "more": (with_entry(strides=[1]), "not dtype, shape and data_offsets of a tensor"),
-    "dtype BF16": (with_entry(dtype="BF16"), "'a' has the dtype 'F16', which is none of F64,"),
+    "dtype BF16": (with_entry(dtype="BF16"), "'a' has the dtype 'BF16', which is none of"),
     "dtype f32": (with_entry(dtype="f32"), "'a' has the dtype 'f32', which is none of F64,"),
     "dtype list": (with_entry(dtype=["F32"]), "'a' has the dtype ['F32'], which is none of"),
     "dtype null": (with_entry(dtype=None), "'a' has the dtype None, which is none of F64,"),
