@@ -486,4 +486,5 @@ def _made(name, make):
     except MemoryError:
         raise
     except Exception as error:
-        raise ValueError(f"its {name} does not fit together: {error}") from error
+        what = error if isinstance(error, (TypeError, ValueError)) else repr(error)
+        raise ValueError(f"its {name} does not fit together: {what}") from error

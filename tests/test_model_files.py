@@ -466,16 +466,156 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
-def test_wrong_files(what, path):
-    change, message = WRONG[what]
-    classifier().fit(X, LABELS).save(path)
+PANEL_STATE = *STATE, "_panel", "state"
+LAYOUT = *STATE, "_layout", "state"
+VOCABULARY = *STATE, "_vocabulary", "state"
+OPTIMIZER = *STATE, "_optimizer", "state"
+FORM = *PANEL_STATE, "form", "state"
+IDS = ["series 0", "series 1"]
+
+
+def swap(first, second):
+    """A change that makes the metadata name each of two tensors in the place of the other."""
+
+    def change(metadata, header):
+        header[first], header[second] = header[second], header[first]
+
+    return change
+
+
+PARTS_OF_PCA = [f"transformer_.pca.{name}" for name in ("mean_", "explained_variance_")]
+
+# Model -> what is wrong -> the change and a part of the message.
+WRONG_OTHERS = {
+    "known and past columns": {
+        "horizon": (put(4, *LAYOUT, "horizon"), "horizon and network differ"),
+        "targets": (put(2, *LAYOUT, "n_targets"), "ratios are not of the targets"),
+        "baseline": (put("best", *LAYOUT, "baseline"), "expected one of 'zero', 'last', 'sea"),
+        "calendar": (
+            put({"tuple": ["hour"]}, *LAYOUT, "calendar"),
+            "calendar=('hour',) needs dates",
+        ),
+        "gaps": (put({"dict": []}, *LAYOUT, "gaps"), "gaps are of other columns"),
+        "offsets": (put({"dict": []}, *LAYOUT, "offsets"), "scales are of other columns"),
+        "roles": (
+            put({"tuple": [1, 2]}, *STATE, "_roles", "state", "known"),
+            "there are not 2 known columns everywhere",
+        ),
+        "levels": (put({"tuple": [0.4]}, *STATE, "_quantile_levels"), "levels have no median"),
+        "ids": (put(IDS, *PANEL_STATE, "ids"), "there are different numbers of series"),
+        "series outside": (
+            swap("panel.lengths", "panel.offsets"),
+            "a series is outside of the rows",
+        ),
+        "rows": (swap("panel.known", "panel.static"), "columns differ in length"),
+        "fits": (put([], *STATE, "_linear", "state", "_fits"), "not as many fits as targets"),
+        "time": (
+            put("Wormhole", *FORM, "library"),
+            "Form has a field 'library', which is not",
+        ),
+    },
+    "panel with a time zone": {
+        "zone": (
+            put("../x", *STATE, "_frequency", "state", "zone"),
+            "the time zone '../x', wh",
+        ),
+        "library": (put("os", *FORM, "library"), "LongForm.library is 'os'; expected one of"),
+        "dtype": (
+            put("Time", *FORM, "time_type", "state", "dtype"),
+            "times are of dtype Time",
+        ),
+        "ids": (
+            put({"dict": [["values", ["a"]], ["dtype", "complex"]]}, *FORM, "id_values"),
+            "pandas has no dtype 'complex' of ids",
+        ),
+    },
+    "list of series": {
+        "forms": (
+            put([], *FORM, "forms"),
+            "fit together: IndexError('list index out of range')",
+        ),
+    },
+    "words": {
+        "size": (
+            put(["cat", "<unk>"], *VOCABULARY, "tokens"),
+            "vocabulary and network differ",
+        ),
+        "unknown": (put(["cat"], *VOCABULARY, "tokens"), "fit together: KeyError('<unk>')"),
+        "empty": (put([], *VOCABULARY, "tokens"), "does not fit together"),
+        "kind": (put("characters", *VOCABULARY, "kind"), "does not fit together"),
+        "ends": (put(False, *STATE, "_ends"), "vocabulary and network differ"),
+    },
+    "regressor of quantiles": {
+        "outputs": (put(3, *STATE, "n_outputs_"), "a network of 4 scores does not predict 3"),
+        "scale": (put(1, *STATE, "n_outputs_"), "y_scale_ is not of the outputs"),
+        "moments": (
+            swap("optimizer.moments", "random_state.key"),
+            "'random_state.key' is of no random state",
+        ),
+        "solver": (
+            put(
+                {"class": "SGD", "state": {"momentum": 0, "nesterovs_momentum": True}},
+                *OPTIMIZER,
+                "rule",
+            ),
+            "the moments are not those of the network",
+        ),
+        "random state": (
+            put([700, 0, 0.0], *STATE, "_random_state", "RandomState"),
+            "'random_state.key' is of no random state",
+        ),
+        "seeds": (put([1], *STATE, "_seeds"), "there are not two seeds"),
+    },
+    "tagger": {
+        "loss": (put("log_loss", *STATE, "_fitted_loss"), "loss and network differ"),
+        "form": (put("tokens", *FORMAT, "form"), "X and network differ in their features"),
+    },
+    "imputer": {
+        "features": (put(2, *STATE, "n_features_in_"), "statistics_ are of others"),
+        "indicators": (
+            swap("statistics_", "indicator_features_"),
+            "SequenceImputer.statistics_ is",
+        ),
+    },
+    "stepwise Pipeline": {
+        "class": (
+            put("Pipeline", *STATE, "transformer_", "state", "steps", 0, "tuple", 1, "class"),
+            "Pipeline has no field 'n_features_in_'",
+        ),
+        "attribute": (
+            put(1, *STATE, "transformer_", "state", "transform"),
+            "Pipeline has no field 'transform'",
+        ),
+        "memory": (
+            put("/tmp", *STATE, "transformer_", "state", "memory"),
+            "a Pipeline has memory, where other files would be read",
+        ),
+        "step": (
+            put(7, *STATE, "transformer_", "state", "steps", 0, "tuple", 1),
+            "a step of a Pipeline is no estimator",
+        ),
+        "components": (swap(*PARTS_OF_PCA), "its PCA does not fit together"),
+    },
+}
+
+
+def wrong_files():
+    for what, case in WRONG.items():
+        yield pytest.param("classifier", *case, id=what)
+    for name, cases in WRONG_OTHERS.items():
+        for what, case in cases.items():
+            yield pytest.param(name, *case, id=f"{name}: {what}")
+
+
+@pytest.mark.parametrize(("name", "change", "message"), wrong_files())
+def test_wrong_files(name, change, message, path):
+    model, _ = MODELS[name]
+    cylstm.save(model, path, **({"optimizer": True} if "regressor" in name else {}))
     edited(path, change)
     for mmap in (False, True):
-        with pytest.raises(
-            ValueError, match=f"^Cannot (load|read) {path}: .*{re.escape(message)}"
-        ):
+        with pytest.raises(ValueError, match=re.escape(message)) as caught:
             cylstm.load(path, mmap=mmap)
+        assert str(caught.value).startswith(f"Cannot load {path}: ")
 
 
 def test_weights_that_are_not_finite(path):
