@@ -30,11 +30,10 @@ def predict(model: Any, blocks: Any, *, method: str = "predict") -> Any:
     model : fitted estimator
         An estimator of this package, or a Pipeline with one.
     blocks : dask array, dask bag, or list of Delayed
-        - An array (n_samples, n_timesteps, n_features), or of columns or tokens
-          (n_samples, n_columns), chunked along the first axis only.
-        - A bag of sequences of any lengths, each (n_timesteps_k, n_features), or tokens.
-        - A list of Delayed, each of what the method takes: a list of sequences, or, of an
-          LSTMForecaster, series.
+        An array (n_samples, n_timesteps, n_features), or (n_samples, n_columns) of columns or
+        tokens, is chunked along the first axis only. A bag has sequences of any lengths, each
+        (n_timesteps_k, n_features), or tokens. Each Delayed is of what the method takes: a
+        list of sequences, or, for an LSTMForecaster, series.
     method : str, default="predict"
         Or "predict_proba", "predict_log_proba", "decision_function", "transform".
 
