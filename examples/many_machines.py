@@ -10,8 +10,9 @@ That needs nothing but dask.
 
 One forecaster for all chains is trained in this process, by passes over the chains, which
 workers load and keep: no more than one of them has to fit into its memory. The workers then
-forecast all chains with it (cylstm.dask.predict). A step of training is not distributed, since
-to send its gradient takes longer than to compute it. Needs pandas, dask and distributed.
+forecast all chains with it (cylstm.dask.predict). Training itself is not distributed: to send
+the gradient of a network of this size takes longer than to compute it. Needs pandas, dask and
+distributed.
 """
 
 import argparse
