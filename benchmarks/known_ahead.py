@@ -1,13 +1,14 @@
 """Where columns that are known ahead should enter a forecast.
 
-    python benchmarks/known_ahead.py [--ett ETTh1.csv] [--seeds 3]
+    python benchmarks/known_ahead.py [--ett ETTh1.csv] [--m3 m3_monthly.npz] [--seeds 3]
 
-- lead: what LSTMForecaster does. Its network reads the columns as they are, and as they will
-  be a horizon later; the linear part sees them over context and horizon.
-- head: they enter the linear part alone; the network reads them as they are.
-- decoder: the network goes on over the steps of the horizon, where it reads the columns, the
-  baseline in place of the value, and how far ahead it is, and has a score at each of them
-  (seq2seq with one LSTM as encoder and decoder). The linear part is as before.
+- decoder: the network goes on over the steps of the horizon, where it reads the columns, and
+  has a score at each of them (seq2seq with one LSTM as encoder and decoder): what
+  LSTMForecaster does with columns in `known`. The linear part sees them over the horizon.
+- lead: the network ends at the origin, where it has the scores of all steps. It reads the
+  columns as they are, and as they will be a horizon later. The linear part is as before.
+- head: they enter the linear part alone; the network reads them as they are, and ends at the
+  origin: what LSTMForecaster does with columns in `calendar` alone.
 
 All three also without the linear part, where "head" sees nothing of the future. Everything
 else is the same: windows, scales, baseline, units, solver and epochs. Mean and standard
@@ -17,21 +18,24 @@ deviation over seeds of the error, and seconds of fit.
   to four days, known for 14 days ahead. A promotion adds the same on each day; or it adds only
   while the series is below its mean, where it stays for weeks; or only on its first day. MASE
   from 4 origins.
-- ETTh1: the temperature of the oil over 24 hours as if the six loads were known. Mean squared
-  error, with training targets of unit variance.
+- ETTh1: the temperature of the oil over 24 hours as if the six loads were known, or with the
+  calendar alone. Mean squared error, with training targets of unit variance.
+- M3 monthly with the calendar alone, which says nothing, since all series are given the same
+  first month. MASE.
 """
 
 import argparse
 import time
+from contextlib import contextmanager
 
 import numpy as np
-from datasets import etth1
+import pandas as pd
+from datasets import etth1, panel
 from measure import table_head, table_row
 from scipy.signal import lfilter
 
-from cylstm import LSTMForecaster, LSTMRegressor
-from cylstm._window_training import AUTO_WINDOWS
-from cylstm._windows import SeriesInputs, WindowPool
+from cylstm import LSTMForecaster, _forecaster
+from cylstm._windows import SeriesInputs, WindowLayout
 from cylstm.metrics import mase
 
 EFFECTS = {
@@ -61,109 +65,68 @@ def promotions(effect, n_series=100, n_steps=400):
     return [*np.dstack([y, promotion])]
 
 
-class Lead:
-    name = "lead"
+class GoesOn(WindowLayout):
+    """Windows that go on over the horizon, whatever is known ahead."""
+
+    @property
+    def n_ahead(self):
+        return self.horizon
+
+
+class EndsAtTheOrigin(WindowLayout):
+    n_ahead = 0
+
+
+class WithLead(SeriesInputs):
+    def _inputs(self, known):
+        """What will be known at the step a horizon later, before the static columns. The mean
+        where that is beyond the series."""
+        values = super()._inputs(known)
+        h = self.layout.horizon
+        rows = self._steps(np.maximum(self._ends - self.starts - h, 0))
+        lead = np.zeros_like(self._known)
+        lead[rows] = self._known[rows + h]
+        at = values.shape[1] - self._static.shape[1]
+        return np.concatenate([values[:, :at], lead, values[:, at:]], axis=1)
+
+
+class Decoder:
+    name = "decoder"
     linear = True
+    layout, inputs = GoesOn, SeriesInputs
 
     def __init__(self, **settings):
         self.forecaster = LSTMForecaster(linear=self.linear, **settings)
 
+    @contextmanager
+    def _own_windows(self):
+        _forecaster.WindowLayout, _forecaster.SeriesInputs = self.layout, self.inputs
+        try:
+            yield
+        finally:
+            _forecaster.WindowLayout, _forecaster.SeriesInputs = WindowLayout, SeriesInputs
+
     def fit(self, series):
-        self.forecaster.fit(series)
+        with self._own_windows():
+            self.forecaster.fit(series)
         return self
 
     def forecast(self, series, which, origins):
         """(n, horizon) forecasts, and the values that came."""
         model = self.forecaster
-        inputs = self.read(series)
+        inputs = self.inputs(model._layout, model._read(series, "y"))
         windows = inputs.make_windows(which, origins)
         return model._forecast(inputs, windows)[:, :, 0, 0], inputs.followed(windows)[:, :, 0]
 
-    def read(self, series):
-        model = self.forecaster
-        return SeriesInputs(model._layout, model._read(series, "y"))
+
+class Lead(Decoder):
+    name = "lead"
+    layout, inputs = EndsAtTheOrigin, WithLead
 
 
-class WithoutLead(SeriesInputs):
-    def _lead(self):
-        return np.zeros_like(self._known)
-
-
-class Head(Lead):
+class Head(Decoder):
     name = "head"
-
-    def fit(self, series):
-        from cylstm import _forecaster
-
-        _forecaster.SeriesInputs = WithoutLead
-        try:
-            return super().fit(series)
-        finally:
-            _forecaster.SeriesInputs = SeriesInputs
-
-    def read(self, series):
-        model = self.forecaster
-        return WithoutLead(model._layout, model._read(series, "y"))
-
-
-class Decoder(Lead):
-    name = "decoder"
-
-    def __init__(self, **settings):
-        super().__init__(**settings)
-        self.forecaster.set_params(max_iter=1, max_windows=1)  # for all but its network
-
-    def fit(self, series):
-        super().fit(series)
-        model, inputs = self.forecaster, self.read(series)
-        layout = model._layout
-        last = inputs.lengths - layout.horizon
-        pool = WindowPool(inputs, np.full(len(last), layout.context), last)
-        n = min(len(pool), AUTO_WINDOWS)
-        windows = pool.draw(n, np.random.RandomState(model.random_state))
-        left = model._left(inputs, windows) - model._left_offset
-        X, y = self.steps(inputs, windows), np.zeros((n, layout.context + layout.horizon))
-        y[:, layout.context :] = (left / model._left_scale)[:, :, 0]
-        weights = np.zeros_like(y)
-        weights[:, layout.context :] = 1
-        names = "hidden_layer_sizes", "learning_rate_init", "learning_rate", "clip_norm"
-        settings = LSTMForecaster().get_params()
-        self.network = LSTMRegressor(
-            loss="absolute_error",
-            return_sequences=True,
-            batch_size=int(np.clip(n // 10, 8, 256)),
-            max_iter=settings["max_iter"],
-            n_iter_no_change=None,
-            random_state=model.random_state,
-            **{name: settings[name] for name in names},
-        ).fit(X, y, sample_weight=weights)
-        return self
-
-    def steps(self, inputs, windows):
-        """(n, context + horizon, n_inputs) what the network reads of whole windows."""
-        layout = inputs.layout
-        context, h = layout.context, layout.horizon
-        ends = (inputs.starts[windows.series] + windows.origins)[:, None]
-        before, rows = ends + np.arange(-context, 0), ends + np.arange(-context, h)
-        center, scale = windows.center[:, None, 0], windows.scale[:, None, 0]
-        X = np.zeros((len(windows), context + h, 4 + inputs._known.shape[1]), np.float32)
-        X[:, :context, 0] = (inputs.filled[before, 0] - center) / scale
-        X[:, context:, 0] = (windows.baseline[:, :, 0] - center) / scale
-        X[:, :context, 1] = inputs._differences[before, 0] / scale
-        X[:, context:, 2] = np.arange(1, h + 1) / h
-        X[:, :, 3] = windows.change
-        X[:, :, 4:] = inputs._known[rows]
-        return X
-
-    def forecast(self, series, which, origins):
-        model, inputs = self.forecaster, self.read(series)
-        windows = inputs.make_windows(which, origins)
-        left = self.network.predict(self.steps(inputs, windows))[:, model.context_ :]
-        left = left * model._left_scale[:, 0] + model._left_offset[:, 0]
-        if model._linear is not None:
-            left += model._linear.predict(inputs, windows)[:, :, 0]
-        forecasts = windows.baseline[:, :, 0] + windows.scale * left
-        return forecasts, inputs.followed(windows)[:, :, 0]
+    layout = EndsAtTheOrigin
 
 
 def without_linear(cls):
@@ -185,16 +148,36 @@ def promotion_task(effect):
     return [y[:n_train] for y in series], series, which, origins, settings, error
 
 
-def transformer_task(path):
+def dated(y, frequency):
+    return pd.Series(y, pd.date_range("2001-01-01", periods=len(y), freq=frequency))
+
+
+def transformer_task(path, known):
     y = etth1(path)
     y = (y - y[:8640].mean(axis=0)) / y[:8640].std(axis=0)
     origins = np.arange(11520, 14400 - 24 + 1, 3)
+    settings = {"horizon": 24, "season": 24, "known": [*range(6)]}
+    if not known:
+        y = dated(y[:, 6], "h")
+        settings |= {"known": (), "calendar": ("hour", "dayofweek")}
 
     def error(forecasts, actual):
         return np.mean((forecasts - actual) ** 2)
 
-    settings = {"horizon": 24, "season": 24, "known": [*range(6)]}
     return [y[:8640]], [y[:14400]], np.zeros_like(origins), origins, settings, error
+
+
+def month_task(path):
+    train, test = panel(path)
+    series = [dated(np.concatenate(both), "MS") for both in zip(train, test, strict=True)]
+    ends = np.array([len(y) for y in train])
+    cut = [y[:n] for y, n in zip(series, ends, strict=True)]
+
+    def error(forecasts, actual):
+        return mase(actual, forecasts, train, 12)
+
+    settings = {"horizon": test.shape[1], "season": 12, "calendar": "month"}
+    return cut, series, np.arange(len(series)), ends, settings, error
 
 
 def main():
@@ -202,12 +185,16 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--ett")
+    parser.add_argument("--m3")
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()
     tasks = {name: promotion_task(name) for name in EFFECTS}
     if arguments.ett:
-        tasks["ETTh1"] = transformer_task(arguments.ett)
-    ways = [Lead, Head, Decoder]
+        tasks["ETTh1"] = transformer_task(arguments.ett, known=True)
+        tasks["ETTh1, calendar"] = transformer_task(arguments.ett, known=False)
+    if arguments.m3:
+        tasks["M3, calendar"] = month_task(arguments.m3)
+    ways = [Decoder, Lead, Head]
     ways += [without_linear(way) for way in ways]
     rows = {way.name: [] for way in ways}
     for train, series, which, origins, settings, error in tasks.values():

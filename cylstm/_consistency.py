@@ -38,7 +38,8 @@ def _check_architecture(a):
     check_projection(a.projection, a.cell, [*a.hidden_layer_sizes])
     check_residual(a)
     check_layer_norm(a)
-    _need(not (a.per_step and a.pooling != "last"), "per_step and pooling do not go together")
+    ways = bool(a.per_step), a.pooling != "last", a.n_ahead > 0
+    _need(sum(ways) < 2, "per_step, pooling and n_ahead do not go together")
     n_levels = a.n_scores if a.loss == "quantile" else 0
     _need(len(a.levels) == n_levels, f"there are {len(a.levels)} levels, not {n_levels}")
     _need(all(0 < q < 1 for q in a.levels), f"the levels are {shown(a.levels)}")
@@ -111,7 +112,6 @@ def _check_panel(panel):
 def _check_training(model):
     network, optimizer = model._network, vars(model).get("_optimizer")
     _need(len(model._seeds) == 2, "there are not two seeds")
-    _need(network.dtype == np.dtype(model.dtype), "dtype is not that of the network")
     if optimizer is not None and optimizer.moments is not None:
         shape = optimizer.rule.n_moments, network.architecture.n_parameters
         fits = optimizer.moments.shape == shape and optimizer.moments.dtype == network.dtype
@@ -121,6 +121,7 @@ def _check_training(model):
 def _check_supervised(model):
     _check_training(model)
     a, form = model._network.architecture, model._input_format
+    _need(a.n_ahead == 0, "the network has scores of steps ahead")
     _need((form.dtype, form.per_step) == (a.dtype, a.per_step), "X and network differ")
     tokens = form.form == "tokens"
     fits = tokens == (a.vocabulary > 0) and form.vocabulary == a.vocabulary
@@ -170,7 +171,9 @@ def _check_forecaster(model):
     _need(all(0 < q < 1 for q in levels) and 0.5 in levels, "quantile levels have no median")
     _need([*levels] == sorted(set(levels)), "quantile levels are out of order")
     _need(all(1 <= level < 100 for level in model._levels), "levels are no percents")
-    _need(a.n_scores == h * k * len(levels), "horizon and network differ")
+    n_scores = k * len(levels) * (1 if layout.n_ahead else h)
+    fits = a.n_ahead == layout.n_ahead and a.n_scores == n_scores
+    _need(fits, "horizon and network differ")
     counts = {"targets": k, **{name: len(getattr(roles, name)) for name in ROLES}}
     for name, count in counts.items():
         fits = getattr(panel, name).shape[1] == count

@@ -35,7 +35,10 @@ class Dataset:
         """All that it consists of, by the names of fit's arguments, with a suffix."""
         x = self.sequences
         return {
-            f"X{suffix}": (x.values, x.tokens, x.starts, x.lengths, x.shift, x.scale),
+            f"X{suffix}": (
+                *(x.values, x.tokens, x.starts, x.lengths, x.shift, x.scale),
+                *(x.seams, x.beyond),
+            ),
             f"y{suffix}": (self.targets,),
             f"sample_weight{suffix}": (self.weights,),
         }

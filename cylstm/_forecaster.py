@@ -113,7 +113,7 @@ OWN_PARAMETERS = {
         ["array-like", str],
         COLUMNS,
         """Columns that are known ahead, such as prices or holidays. `predict` needs their
-        values over the horizon.""",
+        values over the horizon, over which the network then goes on (see Notes).""",
     ),
     "past": Parameter(["array-like", str], COLUMNS, "Columns that are known up to now only."),
     "static": Parameter(
@@ -122,7 +122,7 @@ OWN_PARAMETERS = {
     "calendar": Parameter(
         ["array-like", str],
         "sequence of str",
-        "What the network sees of the dates, past and future: "
+        "What the model sees of the dates, past and future: "
         + ", ".join(f'"{name}"' for name in CALENDAR)
         + """. All but the year as sine and cosine.""",
     ),
@@ -182,7 +182,7 @@ OWN_PARAMETERS = {
         the one vector that forecasts are made from. "last": the output of the last step (in a
         bidirectional network, of each direction's last step); "mean" or "max" over all steps;
         "attention": their weighted mean with a trained weight for each step, softmax of
-        v . tanh(A h + a) (Yang et al. 2016).""",
+        v . tanh(A h + a) (Yang et al. 2016). Only "last" with `known`.""",
     ),
     "random_state": replace(
         PARAMETERS["random_state"],
@@ -208,7 +208,8 @@ weights_ : dict of str to array
     Named views of all parameters of the network; writing to them changes the model. Names
     and shapes are those of LSTMRegressor. ``head.weight`` and ``head.bias`` have a row for
     each step of the horizon, target and quantile (the median among them, by rising level):
-    all rows of a step follow each other, among them those of a target.
+    all rows of a step follow each other, among them those of a target. With `known` all
+    steps have the same rows.
 """
 
 
@@ -272,8 +273,12 @@ class LSTMForecaster(  # type: ignore[call-arg]
     -----
     What the network reads at each step: the value and its difference from the one a season
     before, both in units of the window's scale; indicators of missing values; the logarithm of
-    the window's scale over its level; past, known and calendar columns; the latter two also a
-    horizon ahead, so that its last steps show all that is known of the future; static columns.
+    the window's scale over its level; past, known, calendar and static columns.
+
+    With `known` it goes on over the steps of the horizon, and each is forecast from the state
+    there: one LSTM is encoder and decoder. It then has two inputs more: the value as many
+    whole seasons before as cover the horizon, and whether a step is in the horizon, where what
+    is not known ahead is 0.
 
     Examples
     --------
@@ -491,7 +496,8 @@ class LSTMForecaster(  # type: ignore[call-arg]
         pool = self._make_pool(panel.first(trained))
         n_inputs = pool.inputs.values.shape[1]
         network = self._make_network(resume, **self._network_of(n_inputs))
-        self._start_training(network, resume, checkpoint, span=layout.context)
+        n_steps = layout.context + layout.n_ahead
+        self._start_training(network, resume, checkpoint, span=n_steps)
         if not resume:
             self._learn_linear(pool)
         if checkpoint is not None:
@@ -509,7 +515,7 @@ class LSTMForecaster(  # type: ignore[call-arg]
             WindowTrainer,
             draw=functools.partial(self._draw, pool),
             n_samples=n_samples,
-            context=layout.context,
+            n_steps=n_steps,
             batch_size=self.batch_size,
             random_state=self._random_state,
             bptt_steps=None,
@@ -716,6 +722,13 @@ class LSTMForecaster(  # type: ignore[call-arg]
         """Architecture that follows from the windows."""
         layout = self._layout
         n_outputs, levels = layout.horizon * layout.n_targets, self._quantile_levels
+        if layout.n_ahead:
+            n_outputs = layout.n_targets
+            if self.pooling != "last":
+                raise ValueError(
+                    f'pooling={self.pooling!r} must be "last" with columns in known: each '
+                    "step of the horizon is forecast from the state there."
+                )
         several = len(levels) > 1
         return {
             "n_inputs": n_inputs,
@@ -724,6 +737,7 @@ class LSTMForecaster(  # type: ignore[call-arg]
             "levels": tuple(levels) * n_outputs if several else (),
             "bidirectional": bool(self.bidirectional),
             "pooling": self.pooling,
+            "n_ahead": layout.n_ahead,
         }
 
     def _learn_linear(self, pool):

@@ -112,7 +112,7 @@ class ForecastingMixin(BacktestMixin, _Base):
 
     def transform(self, y: Any, *, future: Any = None) -> np.ndarray:
         """Hidden state of the last layer after the end of each series (or pooled over its
-        window, as `pooling` says): a vector that describes it.
+        window, as `pooling` says; with `known` after the horizon): a vector that describes it.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class ForecastingMixin(BacktestMixin, _Base):
         _, features = self._forward_sequences(
             inputs.sequences(windows), scores=False, features=True
         )
-        return features
+        return features[:, -self._n_features_out :]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -75,6 +75,9 @@ class Architecture:
     chain : bool or None
         Whether there are scores of the transitions between the labels of steps, as of a CRF.
         None: where that is the loss.
+    n_ahead : int
+        If not 0, K scores for each of so many steps from a sequence's seam on, instead of its
+        last step; not with per_step or pooling.
     """
 
     n_inputs: int
@@ -95,6 +98,7 @@ class Architecture:
     residual: bool = False
     layer_norm: bool = False
     chain: bool | None = None
+    n_ahead: int = 0
 
     def __post_init__(self):
         if self.chain is None:
@@ -158,9 +162,10 @@ class Architecture:
 
     @property
     def _n_pool_state(self):
-        """Pooled numbers, and how many steps or what shares they are of."""
+        """Pooled numbers, and how many steps or what shares they are of; or the outputs of the
+        steps ahead."""
         if self.pooling == "last":
-            return 0
+            return self.n_ahead * self.n_features
         return self.n_features + (2 if self.pooling == "attention" else 1)
 
     @property
@@ -360,6 +365,7 @@ class Network:
             a.pooling,
             a.residual,
             a.layer_norm,
+            a.n_ahead,
         )
         self._dense = _updates.cut(0, a.n_dense)
         # Within our threads BLAS has to be on one.
@@ -554,12 +560,15 @@ class Network:
         scores : array of shape (n_sequences, n_scores) or None
         features : array of shape (n_sequences, n_features) or None
             Per step both have a row for each row of the sequences' values, NaN where no
-            sequence is.
+            sequence is. With n_ahead those of its steps ahead follow each other in the row of
+            a sequence.
         """
         a = self.architecture
-        n = sequences.n_rows if a.per_step else len(sequences)
-        out_scores = np.full((n, a.n_scores), np.nan, self.dtype) if scores else None
-        out_features = np.full((n, a.n_features), np.nan, self.dtype) if features else None
+        n, n_each = sequences.n_rows if a.per_step else len(sequences), max(a.n_ahead, 1)
+        out_scores, out_features = (
+            np.full((n, n_each * width), np.nan, self.dtype) if wanted else None
+            for wanted, width in ((scores, a.n_scores), (features, a.n_features))
+        )
         self._fill(
             sequences,
             n_threads,
@@ -653,6 +662,8 @@ class Network:
                 n_threads,
                 shift=sequences.shift,
                 scale=sequences.scale,
+                seams=sequences.seams,
+                beyond=sequences.beyond,
                 **wanted,
             )
         if kept and not self._exposed:
@@ -743,7 +754,8 @@ class Network:
             Memory kept between calls; one caller at a time.
         sequences : Sequences
         targets : array of shape (n_sequences, n_targets), per step (n_rows, n_targets)
-            NaN counts nothing, but among the labels of a softmax or CRF.
+            With n_ahead those of its steps ahead follow each other in a row. NaN counts
+            nothing, but among the labels of a softmax or CRF.
         weights : array of shape (n_sequences,), per step (n_rows,)
         batch : int64 array of shape (B,)
             Which sequences to learn from.
@@ -778,6 +790,8 @@ class Network:
                 classes=classes,
                 shift=sequences.shift,
                 scale=sequences.scale,
+                seams=sequences.seams,
+                beyond=sequences.beyond,
                 **options,
             )
         self._place(gradients, n_tokens, classes)

@@ -125,6 +125,7 @@ OF_ROLES = mapping(choice("targets", "past", "known", "static", "year"), ANYTHIN
 FIELDS: dict[str, dict[str, Kind]] = {
     "Architecture": {
         "n_inputs": SIZE,
+        "n_ahead": COUNT,
         "hidden_layer_sizes": several(tuple, SIZE),
         "n_scores": SIZE,
         "loss": choice(*LOSSES),

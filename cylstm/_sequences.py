@@ -58,10 +58,24 @@ class Sequences:
     shift, scale : float64 arrays of shape (n_sequences, n_features), or None
         With them values are float64, and what a network of any precision reads of sequence k
         is ``(values - shift[k]) * scale[k]``.
+    seams : int64 array of shape (n_sequences,), or None
+        With a shift and a scale only: steps from which on less is known.
+    beyond : float64 array of shape (n_features,), or None
+        What is read from the seams on, whatever the values are; NaN for features that go on.
     """
 
     def __init__(
-        self, values, starts, lengths, tokens=None, shape=None, *, shift=None, scale=None
+        self,
+        values,
+        starts,
+        lengths,
+        tokens=None,
+        shape=None,
+        *,
+        shift=None,
+        scale=None,
+        seams=None,
+        beyond=None,
     ):
         self.shape = shape
         self.values = values
@@ -70,6 +84,8 @@ class Sequences:
         self.tokens = tokens
         self.shift = shift
         self.scale = scale
+        self.seams = seams
+        self.beyond = beyond
 
     def __len__(self):
         return len(self.lengths)
@@ -91,6 +107,8 @@ class Sequences:
             self.tokens,
             shift=None if self.shift is None else self.shift[indices],
             scale=None if self.scale is None else self.scale[indices],
+            seams=None if self.seams is None else self.seams[indices],
+            beyond=self.beyond,
         )
 
     def chunk(self, first, n_steps):
@@ -102,6 +120,8 @@ class Sequences:
             self.tokens,
             shift=self.shift,
             scale=self.scale,
+            seams=None if self.seams is None else self.seams - first,
+            beyond=self.beyond,
         )
 
     @classmethod

@@ -25,8 +25,8 @@ class WindowTrainer(Trainer):
         So many windows in random order.
     n_samples : int
         Windows of an epoch.
-    context : int
-        Steps of the longest window.
+    n_steps : int
+        Of the longest window.
     batch_size : int or "auto"
     random_state : RandomState
     bptt_steps : int or None
@@ -40,7 +40,7 @@ class WindowTrainer(Trainer):
         *,
         draw,
         n_samples,
-        context,
+        n_steps,
         batch_size,
         random_state,
         bptt_steps,
@@ -52,7 +52,7 @@ class WindowTrainer(Trainer):
         self.shuffle = False  # they come in random order
         self.random_state = random_state
         self.bptt_steps = bptt_steps
-        BatchTrainer.__init__(self, network, optimizer, self.batch_size * context, **settings)
+        BatchTrainer.__init__(self, network, optimizer, self.batch_size * n_steps, **settings)
 
     def epoch(self):
         """Train on windows drawn anew; return the mean objective over them."""

@@ -87,6 +87,13 @@ class WindowLayout:
         """Steps that a series needs: one for each part of a season, and one more."""
         return self.season + 1
 
+    @property
+    def n_ahead(self) -> int:
+        """Steps that the network goes on for after the origin, where it reads what is known
+        ahead: those of the horizon, or none. A calendar alone is no reason to: that of the
+        horizon follows from that of the context."""
+        return self.horizon if len(self.gaps["known"]) else 0
+
     def learn_columns(self, panel: Panel, lengths: np.ndarray) -> None:
         """Gaps, means and deviations of the columns, from the first steps of each series."""
         part = panel.first(lengths)
@@ -261,21 +268,28 @@ class SeriesInputs:
         n_targets = layout.n_targets
         past = layout.standardized("past", self._laid_out(self.panel.past))
         self._known = self._carried_columns(known)
+        # What the network reads of a group beyond the origin of a window: itself or a number.
+        itself, nothing, flag = np.nan, 0.0, 1.0
         groups = [
-            *self._gaps(self.targets, "targets"),
-            np.zeros((1, n_targets)),  # change of the window
-            *(self._carried_columns(past), *self._gaps(past, "past")),
-            *(self._known, *self._gaps(known, "known")),
-            self._lead(),
-            np.zeros((1, self._static.shape[1])),
+            *((group, itself) for group in self._earlier()),
+            *((group, nothing) for group in self._gaps(self.targets, "targets")),
+            (np.zeros((1, n_targets)), itself),  # change of the window
+            (self._carried_columns(past), nothing),
+            *((group, nothing) for group in self._gaps(past, "past")),
+            (self._known, itself),
+            *((group, itself) for group in self._gaps(known, "known")),
+            (np.zeros((1, int(layout.n_ahead > 0))), flag),
+            (np.zeros((1, self._static.shape[1])), itself),
         ]
-        n_inputs = 2 * n_targets + sum(group.shape[1] for group in groups)
-        values = np.empty((self.n_rows, n_inputs))  # filled in without a copy, for it is large
+        widths = [2 * n_targets, *(group.shape[1] for group, _ in groups)]
+        self._beyond = np.repeat([nothing, *(beyond for _, beyond in groups)], widths)
+        # Filled in without a copy, for it is large.
+        values = np.empty((self.n_rows, len(self._beyond)))
         values[:, :n_targets] = self.filled
         self._differences = values[:, n_targets : 2 * n_targets]
         self._write_differences()
         at = 2 * n_targets
-        for group in groups:
+        for group, _ in groups:
             values[:, at : at + group.shape[1]] = group
             at += group.shape[1]
         return values
@@ -287,14 +301,20 @@ class SeriesInputs:
         np.subtract(self.filled[m:], self.filled[:-m], out=out[m:])
         out[self._steps(np.minimum(self.first + m, self.lengths))] = 0
 
-    def _lead(self):
-        """What will be known at the step a horizon later: in the last steps of a window, all
-        that is known of the horizon. The mean where that is beyond the series."""
-        h = self.layout.horizon
-        rows = self._steps(np.maximum(self._ends - self.starts - h, 0))
-        lead = np.zeros_like(self._known)
-        lead[rows] = self._known[rows + h]
-        return lead
+    def _earlier(self):
+        """Where the network goes on: values so many whole seasons before that, at each step of
+        a horizon, they are from before its origin; the first one where there are none."""
+        layout = self.layout
+        if not layout.n_ahead:
+            return []
+        lengths = self._ends - self.starts
+        rows = self._steps(lengths)
+        back = -(-layout.n_ahead // layout.season) * layout.season
+        earlier = np.zeros((self.n_rows, layout.n_targets))
+        earlier[rows] = self.filled[
+            np.maximum(rows - back, np.repeat(self.starts + self.first, lengths))
+        ]
+        return [earlier]
 
     def _gaps(self, columns, name):
         which = np.flatnonzero(self.layout.gaps[name])
@@ -409,20 +429,34 @@ class SeriesInputs:
         return np.where(inside, ends - back, ends - 1), inside
 
     def sequences(self, windows: Windows) -> Sequences:
-        """What the network reads of windows: places in `values`, with shifts and scales."""
+        """What the network reads of windows: places in `values`, with shifts and scales. Where
+        it goes on over the horizon that too, or as much of it as there is."""
         layout = self.layout
         n_targets, n_static = layout.n_targets, self._static.shape[1]
         shift = np.zeros((len(windows), self.values.shape[1]))
         scale = np.ones_like(shift)
         inverse = _inverse(windows.scale)
-        shift[:, :n_targets] = windows.center
-        scale[:, :n_targets] = scale[:, n_targets : 2 * n_targets] = inverse
-        at = 2 * n_targets + int(layout.gaps["targets"].sum())
+        at = 0
+        # Values, differences and earlier values.
+        for center in (windows.center, 0, windows.center)[: 3 if layout.n_ahead else 2]:
+            shift[:, at : at + n_targets] = center
+            scale[:, at : at + n_targets] = inverse
+            at += n_targets
+        at += int(layout.gaps["targets"].sum())
         shift[:, at : at + n_targets] = -windows.change
         if n_static:
             shift[:, -n_static:] = -self._static[windows.series]
-        starts = self.starts[windows.series] + windows.origins - windows.lengths
-        return Sequences(self.values, starts, windows.lengths, shift=shift, scale=scale)
+        ends = self.starts[windows.series] + windows.origins
+        n_ahead = np.minimum(self._ends[windows.series] - ends, layout.n_ahead)
+        return Sequences(
+            self.values,
+            ends - windows.lengths,
+            windows.lengths + n_ahead,
+            shift=shift,
+            scale=scale,
+            seams=windows.lengths if layout.n_ahead else None,
+            beyond=self._beyond if layout.n_ahead else None,
+        )
 
     def targets_of(self, windows: Windows) -> np.ndarray:
         """(n, horizon, n_targets) what followed, less the baseline, in units of the scale; NaN

@@ -22,7 +22,7 @@ from example_sequences import (
     training_of,
     weights_of,
 )
-from example_series import PANEL, forecaster
+from example_series import INDICES, PANEL, SERIES, forecaster
 from sklearn.base import clone
 from sklearn.model_selection import KFold, ShuffleSplit
 
@@ -93,6 +93,7 @@ CASES = {
         forecaster(max_iter=6, max_windows=40, early_stopping=True, dropout=0.2, level=80),
         (PANEL,),
     ),
+    "series and what is known ahead": (forecaster(max_iter=6, **INDICES), (SERIES,)),
     "text": (language_model(early_stopping=True, embedding_dropout=0.1), (TEXT,)),
     "sampled": (language_model(softmax_samples=4, learning_rate="exponential"), (TEXT,)),
 }

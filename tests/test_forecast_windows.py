@@ -4,8 +4,9 @@ windows that the network reads."""
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-from example_series import INDICES, PANEL, SERIES, Y, forecaster, holes
+from example_series import INDICES, PANEL, SERIES, Y, dates, forecaster, holes
 from peak_memory import peak
 
 from cylstm import LSTMForecaster
@@ -37,15 +38,16 @@ def futures(x, horizon=3):
 class TestNoLeak:
     @pytest.mark.parametrize("baseline", ["zero", "last", "seasonal"])
     @pytest.mark.parametrize("scaling", ["differences", "standard", "mean_abs", "none"])
-    def test_forecasts(self, baseline, scaling):
-        settings = {"baseline": baseline, "scaling": scaling, **INDICES}
+    @pytest.mark.parametrize("horizon", [3, 6])  # less and more than a season
+    def test_forecasts(self, baseline, scaling, horizon):
+        settings = {"baseline": baseline, "scaling": scaling, "horizon": horizon, **INDICES}
         model = forecaster(
             level=80, quantiles=(0.1, 0.9), calibration_windows=9, **settings
         ).fit([holes(x) for x in SERIES])
         for x in (SERIES[0], holes(SERIES[0])):
-            future = x[CUT : CUT + 3, 1:2] = np.full((3, 1), 0.4)
+            future = x[CUT : CUT + horizon, 1:2] = np.full((horizon, 1), 0.4)
             expected = forecasts_from(model, x, CUT)
-            for other in futures(x):
+            for other in futures(x, horizon):
                 assert forecasts_from(model, other, CUT) == expected
             predicted = model.predict(x[:CUT], future=future)[:, 0]
             names = model._output_names(model._levels)
@@ -53,13 +55,26 @@ class TestNoLeak:
                 assert predicted[:, k].tobytes() == expected[name]
             assert len(expected) == len(names) + 6  # and those of two naive ones with ends
 
-    def test_known_columns_within_the_horizon_count(self):
-        model = forecaster(**INDICES).fit(SERIES)
+    @pytest.mark.parametrize("linear", [False, True])
+    @pytest.mark.parametrize("bidirectional", [False, True])
+    def test_known_columns_within_the_horizon_count(self, linear, bidirectional):
+        model = forecaster(linear=linear, bidirectional=bidirectional, **INDICES).fit(SERIES)
         expected = forecasts_from(model, SERIES[0], CUT)
         for step, counts in enumerate([True, True, True, False]):
             other = SERIES[0].copy()
             other[CUT + step, 1] += 1
             assert (forecasts_from(model, other, CUT) != expected) == counts
+
+    def test_a_step_of_the_horizon_counts_from_there_on(self):
+        """Forecasts of steps before it do not see it, but in a bidirectional network."""
+        for bidirectional in (False, True):
+            model = forecaster(linear=False, bidirectional=bidirectional, **INDICES)
+            model.fit(SERIES)
+            future = np.zeros((3, 1))
+            expected = model.predict(SERIES[0], future=future)[:, 0]
+            future[1] = 1
+            changed = model.predict(SERIES[0], future=future)[:, 0] != expected
+            assert changed.tolist() == [bidirectional, True, True]
 
     def test_past_columns_in_any_order_after_the_origin(self):
         model = forecaster(**INDICES).fit(SERIES)
@@ -118,7 +133,11 @@ def layout(panel, **settings):
 def rows_of(sequences, k):
     """What the network reads of a window."""
     rows = slice(sequences.starts[k], sequences.starts[k] + sequences.lengths[k])
-    return (sequences.values[rows] - sequences.shift[k]) * sequences.scale[k]
+    read = (sequences.values[rows] - sequences.shift[k]) * sequences.scale[k]
+    if sequences.seams is not None:
+        hidden = ~np.isnan(sequences.beyond)
+        read[sequences.seams[k] :, hidden] = sequences.beyond[hidden]
+    return read
 
 
 class TestWindows:
@@ -163,7 +182,8 @@ class TestWindows:
         inputs = SeriesInputs(layout(panel), panel)
         windows = inputs.make_windows(np.array([0, 1]), np.array([20, 7]))
         sequences = inputs.sequences(windows)
-        assert sequences.lengths.tolist() == [8, 7]
+        assert sequences.seams.tolist() == [8, 7]
+        assert sequences.lengths.tolist() == [11, 10]
         filled = x[:, 0].copy()
         filled[15] = filled[14]
         seen = filled[12:20]
@@ -173,25 +193,57 @@ class TestWindows:
         )
         known[17] = known[16]
         size = (2 - 1.5) / 0.5
+
+        def then(values, beyond):
+            return [*values, *np.full(3, beyond)]
+
         expected = [
-            (seen - seen.mean()) / seen.std(),
-            (seen - filled[8:16]) / seen.std(),
-            np.arange(12, 20) == 15,
-            np.full(8, np.log(seen.std() / np.abs(seen).mean())),
-            past[12:20],
-            known[12:20],
-            np.arange(12, 20) == 17,
-            [known[min(k + 3, 69)] for k in range(12, 20)],
-            np.full(8, size),
+            then((seen - seen.mean()) / seen.std(), 0),
+            then((seen - filled[8:16]) / seen.std(), 0),
+            (filled[8:19] - seen.mean()) / seen.std(),
+            then(np.arange(12, 20) == 15, 0),
+            np.full(11, np.log(seen.std() / np.abs(seen).mean())),
+            then(past[12:20], 0),
+            known[12:23],
+            np.arange(12, 23) == 17,
+            then(np.zeros(8), 1),
+            np.full(11, size),
         ]
         np.testing.assert_allclose(rows_of(sequences, 0).T, expected, atol=1e-12)
+
+    @pytest.mark.parametrize(("horizon", "back"), [(1, 4), (4, 4), (5, 8), (8, 8)])
+    def test_earlier_values_are_known_at_the_origin(self, horizon, back):
+        x = SERIES[0][:, :2].copy()
+        x[:2, 0] = x[50, 0] = np.nan
+        panel = read_panel([SERIES[1][:, :2], x], ColumnRoles(known=(1,)))
+        inputs = SeriesInputs(layout(panel, horizon=horizon, context=40), panel)
+        windows = inputs.make_windows(np.array([1, 1]), np.array([52, 7]))
+        sequences = inputs.sequences(windows)
+        x[50, 0] = x[49, 0]
+        for k, origin in enumerate((52, 7)):
+            earlier = x[np.maximum(np.arange(origin + horizon) - back, 2), 0]
+            read = rows_of(sequences, k)[:, 2] * windows.scale[k] + windows.center[k]
+            np.testing.assert_allclose(read, earlier[-len(read) :])
+
+    def test_without_known_columns_the_network_ends_at_the_origin(self):
+        y = pd.Series(Y, dates(70))
+        panel = read_panel(y, ColumnRoles())
+        for calendar, n_inputs in (((), 3), (("hour",), 5)):
+            inputs = SeriesInputs(layout(panel, calendar=calendar), panel)
+            windows = inputs.make_windows(np.array([0]), np.array([20]))
+            sequences = inputs.sequences(windows)
+            assert (sequences.seams, sequences.beyond) == (None, None)
+            assert sequences.lengths.tolist() == [8]
+            assert sequences.n_features == n_inputs
 
     def test_nothing_is_known_beyond_the_end(self):
         """Not the columns of the next series either."""
         panel = read_panel([SERIES[0], 100 + SERIES[1]], ROLES)
         inputs = SeriesInputs(layout(panel), panel)
         windows = inputs.make_windows(np.array([0, 1]), np.array([69, 50]))
-        assert (rows_of(inputs.sequences(windows), 0)[-2:, -2] == 0).all()
+        sequences = inputs.sequences(windows)
+        assert sequences.seams.tolist() == [8, 8]
+        assert sequences.lengths.tolist() == [8 + 1, 8]
         ahead = inputs.known_of_steps(windows, 0, 1.0)[:, :, 0]
         assert ahead[0, 0] != 0
         assert (ahead[0, 1:] == 0).all()
@@ -315,3 +367,8 @@ def test_windows_are_not_copied():
     assert peak(lambda: model.fit(series)) < 9 * n_bytes
     assert peak(model.predict) < 5 * n_bytes
     assert peak(lambda: model.predict(series)) < 9 * n_bytes
+    # Nor are they where the network goes on.
+    both = [np.column_stack([y, y[::-1]]) for y in series]
+    model.set_params(known=(1,))
+    assert peak(lambda: model.fit(both)) < 18 * n_bytes
+    assert peak(lambda: model.predict(future=[x[:24, 1] for x in both])) < 5 * n_bytes

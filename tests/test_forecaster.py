@@ -211,12 +211,23 @@ class TestSameBits:
         assert_same(pickle.loads(pickle.dumps(model)).predict(future=FUTURE), expected)
 
     @pytest.mark.parametrize("horizon", [1, 3, 7])
-    def test_of_a_series_alone_and_among_others(self, horizon):
+    @pytest.mark.parametrize("role", ["past", "known"])
+    def test_of_a_series_alone_and_among_others(self, horizon, role):
         series = [x[:, :2] for x in SERIES]
-        model = forecaster(horizon=horizon, level=80, past=(1,)).fit(series)
-        expected = model.predict()
-        assert_same([model.predict(x) for x in series], expected)
-        assert_same(model.predict(series[1:] * 50), expected[1:] * 50)
+        model = forecaster(horizon=horizon, level=80, **{role: (1,)}).fit(series)
+        futures = [{} for _ in series]
+        if role == "known":
+            rng = np.random.default_rng(0)
+            futures = [{"future": rng.normal(size=(horizon, 1))} for _ in series]
+
+        def predict(which):
+            future = {key: [futures[k][key] for k in which] for key in futures[0]}
+            return model.predict([series[k] for k in which], **future)
+
+        expected = predict([0, 1, 2])
+        alone = [model.predict(x, **f) for x, f in zip(series, futures, strict=True)]
+        assert_same(alone, expected)
+        assert_same(predict([1, 2] * 50), expected[1:] * 50)
 
     def test_no_value_is_carried_from_one_series_to_the_next(self):
         series = [x[-9:].copy() for x in SERIES]
@@ -227,15 +238,18 @@ class TestSameBits:
         alone = [model.predict(x, future=f) for x, f in zip(series, FUTURE, strict=True)]
         assert_same(together, alone)
 
-    def test_with_any_number_of_threads(self):
+    @pytest.mark.parametrize("roles", [{}, INDICES], ids=["plain", "known ahead"])
+    def test_with_any_number_of_threads(self, roles):
+        future = {"future": FUTURE * 5} if roles else {}
+
         def fitted(n_jobs):
-            model = forecaster(level=80, n_jobs=n_jobs, early_stopping=True, max_iter=2)
-            return model.fit(PANEL * 5)
+            settings = {"level": 80, "early_stopping": True, "max_iter": 2, **roles}
+            return forecaster(n_jobs=n_jobs, **settings).fit((SERIES if roles else PANEL) * 5)
 
         one, two = fitted(1), fitted(2)
         assert training_of(one) == training_of(two)
         assert one.validation_scores_ == two.validation_scores_
-        assert_same(one.predict(), two.predict())
+        assert_same(one.predict(**future), two.predict(**future))
 
     @pytest.mark.parametrize("baseline", ["zero", "last", "seasonal"])
     @pytest.mark.parametrize("scaling", ["differences", "standard", "mean_abs"])
@@ -286,6 +300,10 @@ class TestSeries:
         model = forecaster().fit(Y[:n])
         assert np.isfinite(model.predict()).all()
         assert np.isfinite(model.predict(Y[:5])).all()
+        x = SERIES[0]
+        model = forecaster(**INDICES).fit(x[:n])
+        assert np.isfinite(model.predict(future=x[n : n + 3, 1])).all()
+        assert np.isfinite(model.predict(x[:5], future=x[5:8, 1])).all()
 
     def test_too_short_series_are_named(self):
         with pytest.raises(ValueError, match="season . 2 = 6 steps at least"):
@@ -427,6 +445,38 @@ class TestFuture:
         model = forecaster(season=1, context=3, horizon=7, calendar="dayofweek", max_iter=3)
         forecast = model.fit(y).predict()
         np.testing.assert_array_equal(forecast.idxmax().day_of_week, 2)
+
+    def test_the_effect_of_a_step_on_those_after_it(self):
+        """An event counts on its first day alone, which no sum of effects of steps says."""
+        rng = np.random.default_rng(0)
+        events = (rng.random((20, 300)) < 0.3).astype(float)
+        first = events * (np.roll(events, 1, axis=1) == 0)
+        y = first + 0.05 * rng.normal(size=events.shape)
+        settings = {"season": 1, "horizon": 5, "context": 20, "hidden_layer_sizes": 16}
+        model = forecaster(known=(1,), max_iter=20, learning_rate_init=0.01, **settings)
+        model.fit([*np.dstack([y, events])])
+        x = np.column_stack([y[0], events[0]])
+        x[-1] = 0
+        forecast = model.predict(x, future=[0.0, 1, 1, 1, 0])[:, 0]
+        np.testing.assert_allclose(forecast, [0, 1, 0, 0, 0], atol=0.15)
+
+    def test_several_targets_with_known_columns(self):
+        series = [x[:, :3] for x in SERIES]
+        settings = {"known": (2,), "level": 80, "quantiles": (0.1, 0.9)}
+        model = forecaster(calibration_windows=20, **settings)
+        model.fit([holes(x) for x in series])
+        assert model.weights_["head.weight"].shape == (2 * 3, 4)
+        forecasts = model.predict(future=FUTURE)
+        assert [f.shape for f in forecasts] == [(3, 2, 5)] * 3
+        assert np.isfinite(forecasts).all()
+        again = model.predict([holes(x) for x in series], future=FUTURE)
+        assert_same(forecasts, again)
+
+    def test_pooling_has_no_place_where_the_network_goes_on(self):
+        for pooling in ("mean", "max", "attention"):
+            with pytest.raises(ValueError, match=f'pooling={pooling!r} must be "last" with'):
+                forecaster(known=(1,), pooling=pooling).fit(SERIES[0][:, :2])
+            forecaster(calendar="hour", pooling=pooling).fit(WITH_DATES)
 
     def test_rows_of_the_future(self):
         model = forecaster(**ROLES).fit(long())
@@ -774,6 +824,18 @@ class TestTraining:
         assert forecaster(max_windows=20, max_iter=3).fit(Y).t_ == 60
         assert forecaster().fit([Y, Y[:6]]).t_ == 63 + 1
 
+    def test_partial_fit_continues_with_known_columns(self):
+        settings = {"learning_rate": "constant", "max_iter": 3, **INDICES}
+        whole = forecaster(**settings, level=80).fit(SERIES)
+        parts = forecaster(**settings, level=80)
+        for _ in range(3):
+            parts.partial_fit(SERIES)
+        assert training_of(parts) == training_of(whole)
+        warm = forecaster(**settings | {"max_iter": 1}, level=80, warm_start=True)
+        warm.fit(SERIES).fit(SERIES).fit(SERIES)
+        assert training_of(warm) == training_of(whole)
+        assert_same(warm.predict(future=FUTURE), whole.predict(future=FUTURE))
+
     def test_partial_fit_continues(self):
         settings = {"learning_rate": "constant", "max_iter": 3}
         whole = forecaster(**settings, level=80).fit(PANEL)
@@ -904,6 +966,8 @@ class TestTraining:
     def test_any_network(self, settings):
         forecasts = forecaster(level=80, **settings).fit(PANEL).predict()
         assert np.isfinite(forecasts).all()
+        model = forecaster(level=80, **settings | {"pooling": "last"}, **INDICES).fit(SERIES)
+        assert np.isfinite(model.predict(future=FUTURE)).all()
 
 
 class TestScikitLearn:
@@ -941,6 +1005,10 @@ class TestScikitLearn:
         model = forecaster(level=80).fit(PANEL)
         for one, other in zip(model.quantize().predict(), model.predict(), strict=True):
             np.testing.assert_allclose(one, other, atol=0.05)
+        model = forecaster(**INDICES).fit(SERIES)
+        both = (m.predict(future=FUTURE) for m in (model.quantize(), model))
+        for one, other in zip(*both, strict=True):
+            np.testing.assert_allclose(one, other, atol=0.05)
 
     def test_transform(self):
         model = forecaster().fit(PANEL)
@@ -954,20 +1022,28 @@ class TestScikitLearn:
         with config_context(transform_output="pandas"):
             np.testing.assert_array_equal(forecaster().fit_transform(PANEL), features)
 
-    def test_transform_gives_the_state_that_forecasts_have(self):
-        model = forecaster(known=(1,), calendar="hour", linear=False, dtype="float64")
-        x = pd.DataFrame(SERIES[0][:, :2], dates(70))
-        known = pd.DataFrame({1: [3.0, -1, 2]}, dates(73)[70:])
-        features = model.fit(x).transform(x, future=known)
+    @pytest.mark.parametrize("known", [False, True])
+    def test_transform_gives_the_state_that_forecasts_have(self, known):
+        """With known columns that of the last step, else of all."""
+        columns, of_step = ([0, 1], slice(2, 3)) if known else ([0], slice(None))
+        x = pd.DataFrame(SERIES[0][:, columns], dates(70))
+        future = pd.DataFrame({1: [3.0, -1, 2]}, dates(73)[70:]) if known else None
+        model = forecaster(calendar="hour", linear=False, dtype="float64")
+        model.set_params(known=columns[1:]).fit(x)
+        features = model.transform(x, future=future)
+        assert features.shape == (1, 4)
+        assert len(model.get_feature_names_out()) == 4
         head = model.weights_["head.weight"], model.weights_["head.bias"]
         scores = features[0] @ head[0].T + head[1]
-        left = scores * model._left_scale[:, 0] + model._left_offset[:, 0]
+        left = scores * model._left_scale[of_step, 0] + model._left_offset[of_step, 0]
         inputs = SeriesInputs(model._layout, model._read(x, "y"))
         windows = inputs.make_windows(np.array([0]), np.array([70]))
-        expected = windows.baseline[0, :, 0] + windows.scale[0, 0] * left
-        np.testing.assert_allclose(model.predict(x, future=known)[0], expected)
-        with pytest.raises(ValueError, match="future is missing"):
-            model.transform(x)
+        expected = windows.baseline[0, of_step, 0] + windows.scale[0, 0] * left
+        found = np.ravel(model.predict(x, future=future))[of_step]
+        np.testing.assert_allclose(found, expected)
+        if known:
+            with pytest.raises(ValueError, match="future is missing"):
+                model.transform(x)
 
     @pytest.mark.parametrize("y", [Y, WITH_DATES, long()], ids=["array", "Series", "long"])
     def test_grid_search_over_origins(self, y):

@@ -38,6 +38,8 @@ cdef extern from "network/task.h" nogil:
         const int64_t* tokens
         const double* shift
         const double* scale
+        const int64_t* seams
+        const double* beyond
         const int64_t* starts
         const int64_t* lengths
         const int64_t* batch

@@ -326,6 +326,25 @@ cdef void check_scaling(
         )
 
 
+cdef void check_seams(
+    const network_plan* plan, task* t, const int64_t[::1] seams, const double[::1] beyond,
+    Py_ssize_t n_sequences,
+) except *:
+    """Refuse seams, and what is read beyond them, that are not those of all sequences."""
+    if t.shift == NULL or seams is None or beyond is None:
+        raise ValueError(
+            "Sequences have seams and what is read beyond them, or neither; only with a shift "
+            "and a scale."
+        )
+    if seams.shape[0] != n_sequences or beyond.shape[0] != plan.n_inputs:
+        raise ValueError(
+            f"seams has length {seams.shape[0]} and beyond has length {beyond.shape[0]}; "
+            f"expected {n_sequences} sequences and {plan.n_inputs} features."
+        )
+    t.seams = &seams[0]
+    t.beyond = &beyond[0]
+
+
 cdef void set_common_arguments(
     const network_plan* plan,
     task* t,
@@ -334,6 +353,8 @@ cdef void set_common_arguments(
     const int64_t[::1] tokens,
     const double[:, ::1] shift,
     const double[:, ::1] scale,
+    const int64_t[::1] seams,
+    const double[::1] beyond,
     const int64_t[::1] starts,
     const int64_t[::1] lengths,
     const int64_t[::1] batch,
@@ -368,6 +389,10 @@ cdef void set_common_arguments(
         t.values = &inputs[0, 0]
     if values is not None and values.shape[1] != plan.n_inputs:
         raise ValueError(f"Steps have {values.shape[1]} numbers, not {plan.n_inputs}.")
+    if seams is not None or beyond is not None:
+        check_seams(plan, t, seams, beyond, starts.shape[0])
+    elif plan.n_ahead > 0:
+        raise ValueError("A network with scores of steps ahead needs the seams before them.")
     t.starts = &starts[0]
     t.lengths = &lengths[0]
     t.batch = &batch[0]
@@ -441,6 +466,8 @@ def loss_and_gradients(
     const floating[::1] log_shares=None,   # IN (n_sampled,)
     const double[:, ::1] shift=None,       # IN (n_sequences, I)
     const double[:, ::1] scale=None,       # IN (n_sequences, I)
+    const int64_t[::1] seams=None,         # IN (n_sequences,)
+    const double[::1] beyond=None,         # IN (I,)
 ):
     """Weighted mean loss of a batch; its gradient goes into `gradients`.
 
@@ -455,8 +482,8 @@ def loss_and_gradients(
         network has an embedding.
     targets
         What the loss expects of each sequence, or per step of each row: K numbers, or fewer,
-        each of which K / n_targets scores in a row share. NaN is missing and counts nothing,
-        but among labels.
+        each of which K / n_targets scores in a row share; with n_ahead for each step ahead.
+        NaN is missing and counts nothing, but among labels.
     weights
         The loss is sum(weight loss) / sum(weight) over the batch (and its steps), 0 where
         all weights are.
@@ -489,6 +516,10 @@ def loss_and_gradients(
     shift, scale
         With them values are float64 in either precision, and the network reads (value -
         shift[k]) * scale[k] of sequence k, rounded at the end.
+    seams, beyond
+        From step seams[k] on it reads the numbers in `beyond`, where they are not NaN, in
+        place of those, whatever they are. A network with n_ahead has scores for the steps from
+        there on, n_ahead K in a row; where a sequence has fewer the rest mean nothing.
 
     Returns
     -------
@@ -503,9 +534,9 @@ def loss_and_gradients(
     cdef double total_weight, n_steps
     cdef int64_t longest
     set_common_arguments(
-        p, &t, parameters, values, tokens, shift, scale, starts, lengths, batch, state_in,
-        state_out, dropout, recurrent_dropout, weight_dropout, embedding_dropout, seed, update,
-        parameter_update, first_step)
+        p, &t, parameters, values, tokens, shift, scale, seams, beyond, starts, lengths,
+        batch, state_in, state_out, dropout, recurrent_dropout, weight_dropout,
+        embedding_dropout, seed, update, parameter_update, first_step)
     total_weight = sum_weights(p, &t, weights)
     if total_weight == 0:
         return 0.0, 0.0, 0
@@ -516,7 +547,7 @@ def loss_and_gradients(
     t.training = True
     t.gradients = &gradients[0]
     t.targets = &targets[0, 0]
-    t.n_targets = targets.shape[1]
+    t.n_targets = targets.shape[1] // max(p.n_ahead, 1)
     t.weights = &weights[0]
     t.weight_scale = 1 / total_weight
     if input_gradients is not None:
@@ -561,8 +592,8 @@ def forward(
     const int64_t[::1] lengths,            # IN (n_sequences,)
     const int64_t[::1] batch,              # IN (B,)
     Py_ssize_t n_threads,
-    floating[:, ::1] scores=None,          # OUT (B, K), per step (n_rows, K)
-    floating[:, ::1] features=None,        # OUT (B, D), per step (n_rows, D)
+    floating[:, ::1] scores=None,          # OUT (B, K) or (B, n_ahead K), or (n_rows, K)
+    floating[:, ::1] features=None,        # OUT (B, D) or (B, n_ahead D), or (n_rows, D)
     const floating[:, ::1] state_in=None,  # IN (B, n_state)
     floating[:, ::1] state_out=None,       # OUT (B, n_state)
     traces=None,                           # OUT for each layer (n_rows, (n_gates + 1) H + R)
@@ -578,6 +609,8 @@ def forward(
     int64_t first_step=0,
     const double[:, ::1] shift=None,       # IN (n_sequences, I)
     const double[:, ::1] scale=None,       # IN (n_sequences, I)
+    const int64_t[::1] seams=None,         # IN (n_sequences,)
+    const double[::1] beyond=None,         # IN (I,)
 ):
     """Fill what is given: scores, features, final states, traces (gates, c and h of each
     layer and direction, side by side) and, of networks per step, losses from targets. Rows of
@@ -590,9 +623,9 @@ def forward(
     cdef floating[:, ::1] trace
     cdef void* trace_starts[2 * MAX_LAYERS]
     set_common_arguments(
-        p, &t, parameters, values, tokens, shift, scale, starts, lengths, batch, state_in,
-        state_out, dropout, recurrent_dropout, weight_dropout, embedding_dropout, seed, update,
-        parameter_update, first_step)
+        p, &t, parameters, values, tokens, shift, scale, seams, beyond, starts, lengths,
+        batch, state_in, state_out, dropout, recurrent_dropout, weight_dropout,
+        embedding_dropout, seed, update, parameter_update, first_step)
     if scores is not None:
         t.scores = &scores[0, 0]
     if features is not None:
@@ -687,6 +720,8 @@ cdef class Stream:
     def __init__(self, Plan plan not None, parameters, Py_ssize_t n_sequences):
         cdef const network_plan* p = &plan.plan
         cdef task* t = &self.t
+        if p.n_ahead > 0:
+            raise ValueError("A network with scores of steps ahead has no stream.")
         index = np.arange(n_sequences, dtype=np.int64)
         ones = np.ones(n_sequences, dtype=np.int64)
         self.plan = plan

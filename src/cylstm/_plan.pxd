@@ -38,6 +38,7 @@ cdef extern from "network/plan.h" nogil:
         head_plan head
         Py_ssize_t n_inputs
         int per_step
+        Py_ssize_t n_ahead
         int residual
         int pooling
         Py_ssize_t vocabulary

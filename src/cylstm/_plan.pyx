@@ -98,6 +98,9 @@ cdef class Plan:
         A layer's inputs are added to its outputs where they are as many.
     layer_norm : bool
         Products and cell states are normalized, with gains.
+    n_ahead : int
+        Scores for so many steps from each sequence's seam on, instead of the last; or 0.
+        Without per_step, and with the pooling "last".
 
     Raises
     ------
@@ -108,7 +111,7 @@ cdef class Plan:
     def __init__(
         self, layers, cell, activation, head, loss, per_step, Py_ssize_t vocabulary,
         bint tied, Py_ssize_t n_parameters, dtype, levels=None,
-        weights=None, pooling="last", residual=False, layer_norm=False
+        weights=None, pooling="last", residual=False, layer_norm=False, n_ahead=0
     ):
         if len(layers) > MAX_LAYERS:
             raise ValueError(
@@ -129,6 +132,7 @@ cdef class Plan:
         (plan.head.n_features, plan.head.n_scores, plan.head.weight,
          plan.head.bias) = head
         plan.per_step = per_step
+        plan.n_ahead = n_ahead
         plan.pooling = POOLINGS[pooling]
         plan.residual = residual
         plan.vocabulary = vocabulary

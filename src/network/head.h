@@ -1,5 +1,5 @@
 /* The linear head and the loss. M rows: the packed rows of a chunk where there are scores per step,
- * else the rows of a shard. It is a packed product like those of the layers, so that the scores of
+ * else one, or n_ahead, for each row of a shard. It is a packed product like those of the layers, so that the scores of
  * a row have the same bits in any batch. */
 
 typedef struct {
@@ -16,7 +16,7 @@ typedef struct {
 
 static void head_take_memory(head *h, const network_plan *plan, const task *t, arena *memory)
 {
-    const ptrdiff_t M = plan->per_step ? t->max_packed : t->max_rows;
+    const ptrdiff_t M = plan->per_step ? t->max_packed : t->max_rows * plan_n_head_rows(plan);
     const ptrdiff_t D = plan->head.n_features, S = plan->head.columns.n_padded;
     const int joined =
         plan->n_directions == 2 || t->dropout > 0 || plan->residual || plan->pooling != POOL_last;
@@ -25,6 +25,14 @@ static void head_take_memory(head *h, const network_plan *plan, const task *t, a
     h->dfeatures = arena_take(memory, M * D, sizeof(real), t->training && !plan->per_step);
     if (plan->loss == LOSS_crf && t->training)
         chain_take_memory(&h->chain, plan->head.n_scores, t->max_steps, 1, memory);
+}
+
+/* Dropout of what the head reads of the rows of a shard, or of its gradients. */
+static void drop_head_rows(const shard *s, ptrdiff_t D, real *x, ptrdiff_t place)
+{
+    for (ptrdiff_t r = 0; r < s->n_rows; r++)
+        for (ptrdiff_t k = 0; k < plan_n_head_rows(s->plan); k++, x += D)
+            drop_row(s->kernels, s->task, D, x, place, &s->rows[r], k);
 }
 
 /* (M, D) features: outputs of the last level at every step, pooled, or its last states. The first
@@ -47,8 +55,8 @@ static const real *head_features(
         gather_rows(s->n_rows, R, top->directions[d].h_last, R, NULL, h->features + d * R, D);
     if (st->last_inputs)
         s->kernels->add(s->n_rows * D, st->last_inputs, h->features);
-    for (ptrdiff_t r = 0; s->task->dropout > 0 && r < s->n_rows; r++)
-        drop_row(s->kernels, s->task, D, h->features + r * D, st->n_levels, &s->rows[r], 0);
+    if (s->task->dropout > 0)
+        drop_head_rows(s, D, h->features, st->n_levels);
     return h->features;
 }
 
@@ -184,6 +192,7 @@ static double weighted_loss(const shard *s, const head *h)
     const task *t = s->task;
     const ptrdiff_t K = h->plan->n_scores, S = h->plan->columns.n_padded;
     const ptrdiff_t n_steps = s->plan->per_step ? s->steps->T : 1;
+    const ptrdiff_t n_head_rows = plan_n_head_rows(s->plan);
     const real *targets = t->targets, *weights = t->weights;
     real *scores = h->scores;
     double loss = 0;
@@ -192,10 +201,11 @@ static double weighted_loss(const shard *s, const head *h)
         for (ptrdiff_t r = 0; r < n; r++) {
             const int64_t at = s->plan->per_step ? source_row(t, &s->rows[r]) + step
                                                  : t->batch[s->rows[r].position];
-            const double weight = (double)weights[at] * t->weight_scale;
-            loss += weight * sample_loss(s->kernels, s->plan, K, t->n_targets,
-                                         targets + at * t->n_targets, weight, scores);
-            scores += S;
+            const double weight = (double)weights[at] * t->weight_scale / (double)n_head_rows;
+            for (ptrdiff_t k = 0; k < n_head_rows; k++, scores += S)
+                loss += weight * sample_loss(s->kernels, s->plan, K, t->n_targets,
+                                             targets + (at * n_head_rows + k) * t->n_targets,
+                                             weight, scores);
         }
     }
     return loss;
@@ -211,6 +221,5 @@ static void drop_dfeatures(const shard *s, const head *h, real *dfeatures)
         drop_steps(s->kernels, s->task, D, dfeatures, s->plan->n_layers, s->rows, s->steps);
         return;
     }
-    for (ptrdiff_t r = 0; r < s->n_rows; r++)
-        drop_row(s->kernels, s->task, D, dfeatures + r * D, s->plan->n_layers, &s->rows[r], 0);
+    drop_head_rows(s, D, dfeatures, s->plan->n_layers);
 }

@@ -21,13 +21,17 @@ static void drop_tokens(const shard *s, real *x)
 
 /* One step x (I) of a sequence that has a shift and a scale. In double: a series may be far from 0
  * and change by little. */
-static void read_scaled(const task *t, ptrdiff_t I, const row *r, int64_t at, real *x)
+static void read_scaled(const task *t, ptrdiff_t I, const row *r, int64_t step, real *x)
 {
     const int64_t sequence = t->batch[r->position];
-    const double *values = (const double *)t->values + at * I;
+    const double *values = (const double *)t->values + (t->starts[sequence] + step) * I;
     const double *shift = t->shift + sequence * I, *scale = t->scale + sequence * I;
     for (ptrdiff_t j = 0; j < I; j++)
         x[j] = (real)((values[j] - shift[j]) * scale[j]);
+    if (t->seams && step >= t->seams[sequence])
+        for (ptrdiff_t j = 0; j < I; j++)
+            if (!isnan(t->beyond[j]))
+                x[j] = (real)t->beyond[j];
 }
 
 /* x (N, I) of a chunk. */
@@ -41,7 +45,7 @@ static void inputs_forward(const shard *s, real *x)
         for (ptrdiff_t r = 0; r < s->steps->counts[step]; r++) {
             const int64_t at = source_row(t, &s->rows[r]) + s->steps->first + step;
             if (t->shift)
-                read_scaled(t, I, &s->rows[r], at, x);
+                read_scaled(t, I, &s->rows[r], s->steps->first + step, x);
             else if (s->plan->vocabulary == 0)
                 memcpy(x, values + at * I, (size_t)I * sizeof(real));
             else

@@ -161,7 +161,8 @@ static void network_forward(network *n)
 static double train_head(network *n)
 {
     const shard *s = &n->shard;
-    const ptrdiff_t M = s->plan->per_step ? s->steps->N : s->n_rows;
+    const ptrdiff_t M =
+        s->plan->per_step ? s->steps->N : s->n_rows * plan_n_head_rows(s->plan);
     const real *features = head_features(s, &n->stack, &n->pooling, &n->head);
     real *dfeatures = s->plan->per_step ? n->stack.dy : n->head.dfeatures;
     head_forward(s, &n->head, M, features);
@@ -298,18 +299,20 @@ static void write_rows(network *n)
     const shard *s = &n->shard;
     const task *t = s->task;
     const head_plan *p = &s->plan->head;
+    const ptrdiff_t n_each = plan_n_head_rows(s->plan);
     if (is_leader(s))
         network_store_states(n);
     if (s->plan->per_step || !(t->scores || t->features))
         return;
     const real *features = head_features(s, &n->stack, &n->pooling, &n->head);
     if (t->features && is_leader(s))
-        scatter_rows(s->rows, s->n_rows, p->n_features, features, p->n_features, t->features);
+        scatter_rows(s->rows, s->n_rows, n_each, p->n_features, features, p->n_features,
+                     t->features);
     if (t->scores)
-        head_forward(s, &n->head, s->n_rows, features);
+        head_forward(s, &n->head, s->n_rows * n_each, features);
     if (t->scores && is_leader(s))
-        scatter_rows(s->rows, s->n_rows, p->n_scores, n->head.scores, p->columns.n_padded,
-                     t->scores);
+        scatter_rows(s->rows, s->n_rows, n_each, p->n_scores, n->head.scores,
+                     p->columns.n_padded, t->scores);
 }
 
 static void predict_shard(network *n, ptrdiff_t number)

@@ -196,7 +196,11 @@ void plan_layout(network_plan *plan)
         plan->n_tail = head->n_scores * (head->n_scores + 2);
     else if (plan->pooling == POOL_attention)
         plan->n_tail = head->n_features * (head->n_features + 2);
-    if (plan->pooling != POOL_last)
+    if (plan->n_ahead)
+        plan->pooling = POOL_ahead;
+    if (plan->pooling == POOL_ahead)
+        plan->n_pool_state = plan->n_ahead * head->n_features;
+    else if (plan->pooling != POOL_last)
         plan->n_pool_state = head->n_features + (plan->pooling == POOL_attention ? 2 : 1);
     plan->n_state += plan->n_pool_state;
     plan->n_gradients = plan->n_columns = at;

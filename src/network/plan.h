@@ -104,7 +104,8 @@ enum pooling {
 #define POOL_NUMBER(name) POOL_##name,
     POOLINGS(POOL_NUMBER)
 #undef POOL_NUMBER
-    N_POOLINGS
+    N_POOLINGS,
+    POOL_ahead = N_POOLINGS /* not into one: as many as n_ahead of them, each for itself */
 };
 extern const char *const pooling_names[];
 
@@ -117,6 +118,7 @@ typedef struct {
     ptrdiff_t n_inputs;     /* I of the first layer */
     ptrdiff_t n_state;      /* numbers of one sequence's state */
     int per_step;           /* scores for every step, not only for the last */
+    ptrdiff_t n_ahead;      /* or for so many steps from a sequence's seam on; else 0 */
     int residual;           /* a level's inputs are added to its outputs where they are as many */
     int pooling;
     ptrdiff_t n_pool_state; /* numbers that it carries from step to step */
@@ -177,6 +179,12 @@ static inline ptrdiff_t units_of_block(const packed_columns *columns, ptrdiff_t 
 static inline int plan_has_outputs(const network_plan *plan)
 {
     return plan->per_step || plan->pooling != POOL_last;
+}
+
+/* Rows of the head for each sequence, where it has not one for each step. */
+static inline ptrdiff_t plan_n_head_rows(const network_plan *plan)
+{
+    return plan->n_ahead ? plan->n_ahead : 1;
 }
 
 /* Parameters of the layers, which the flat vector starts with; the head follows. */

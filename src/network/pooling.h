@@ -7,7 +7,10 @@
  * (Yang et al. 2016). "last" is what a layer keeps anyway, its last state. The others run over the
  * steps with a state of their own, which a chunk, a stream or truncated backpropagation carries on
  * like those of the layers: the number of steps and the sum, or the largest numbers, or for
- * attention what kernels/pooling.h says. Before the first step it is zeros. */
+ * attention what kernels/pooling.h says. Before the first step it is zeros.
+ *
+ * Scores for the n_ahead steps from a sequence's seam on are a pooling of the same kind: its state
+ * are the outputs of these steps, one after the other; zeros where a sequence has fewer. */
 
 typedef struct {
     real *states;   /* (B, n_pool_state) */
@@ -77,11 +80,26 @@ static void pooling_store_state(
                (size_t)plan->n_pool_state * sizeof(real));
 }
 
+/* Which of the n_ahead steps a row's is at a step of this chunk, -1 if none. */
+static ptrdiff_t find_ahead(const shard *s, ptrdiff_t r, ptrdiff_t step)
+{
+    const int64_t sequence = s->task->batch[s->rows[r].position];
+    const int64_t ahead = s->steps->first + step - s->task->seams[sequence];
+    return ahead >= 0 && ahead < s->plan->n_ahead ? (ptrdiff_t)ahead : -1;
+}
+
 /* A step of one row, whose output is y; n is its packed row. */
-static void pool_step(const shard *s, const pooling *p, ptrdiff_t r, ptrdiff_t n, const real *y)
+static void pool_step(
+    const shard *s, const pooling *p, ptrdiff_t r, ptrdiff_t step, ptrdiff_t n, const real *y)
 {
     const ptrdiff_t D = s->plan->head.n_features;
     real *state = p->states + r * s->plan->n_pool_state;
+    if (s->plan->pooling == POOL_ahead) {
+        const ptrdiff_t ahead = find_ahead(s, r, step);
+        if (ahead >= 0)
+            memcpy(state + ahead * D, y, (size_t)D * sizeof(real));
+        return;
+    }
     if (s->plan->pooling == POOL_attention) {
         s->kernels->attend(D, p->scores[n], y, state);
         return;
@@ -112,20 +130,35 @@ static void pooling_forward(const shard *s, const pooling *p, const real *y)
     share_rows(&s->member, s->n_rows, &first, &last);
     for (ptrdiff_t step = 0, n = 0; step < s->steps->T; n += s->steps->counts[step++])
         for (ptrdiff_t r = first; r < min_of(last, s->steps->counts[step]); r++)
-            pool_step(s, p, r, n + r, y + (n + r) * D);
+            pool_step(s, p, r, step, n + r, y + (n + r) * D);
     barrier_wait(&s->member);
 }
 
-/* (B, D) what the head reads, of steps so far. */
+/* (B, D) or (B, n_ahead, D) what the head reads, of steps so far. */
 static void pooled_features(const shard *s, const pooling *p, real *features)
 {
     const ptrdiff_t D = s->plan->head.n_features, n_state = s->plan->n_pool_state;
+    if (s->plan->pooling == POOL_ahead) {
+        memcpy(features, p->states, (size_t)(s->n_rows * n_state) * sizeof(real));
+        return;
+    }
     for (ptrdiff_t r = 0; r < s->n_rows; r++) {
         const real *state = p->states + r * n_state, *values = state + n_state - D;
         const real over = s->plan->pooling == POOL_max ? (real)1 : state[n_state - D - 1];
         for (ptrdiff_t j = 0; j < D; j++)
             features[r * D + j] = values[j] / over;
     }
+}
+
+/* dy of one row: that of its own row of the head. */
+static void ahead_gradient(
+    const shard *s, ptrdiff_t r, ptrdiff_t step, const real *dfeatures, real *dy)
+{
+    const ptrdiff_t D = s->plan->head.n_features, ahead = find_ahead(s, r, step);
+    if (ahead < 0)
+        memset(dy, 0, (size_t)D * sizeof(real));
+    else
+        memcpy(dy, dfeatures + (r * s->plan->n_ahead + ahead) * D, (size_t)D * sizeof(real));
 }
 
 /* dy of one row: through the sum of shares of its steps. */
@@ -141,7 +174,7 @@ static void share_gradient(
         dy[j] = share * df[j];
 }
 
-/* From dL/d(pooled features) (B, D) to dL/dy (N, D) of the outputs y of this chunk's steps, and the
+/* From dL/d(pooled features) to dL/dy (N, D) of the outputs y of this chunk's steps, and the
  * gradients of A, a and v, which are added. */
 static void pooling_backward(
     const shard *s, const pooling *p, const real *y, const real *dfeatures, real *gradients,
@@ -154,7 +187,9 @@ static void pooling_backward(
     for (ptrdiff_t step = 0, n = 0; step < s->steps->T; n += s->steps->counts[step++])
         for (ptrdiff_t r = first; r < min_of(last, s->steps->counts[step]); r++) {
             real *dy_n = dy + (n + r) * D;
-            if (s->plan->pooling == POOL_max)
+            if (s->plan->pooling == POOL_ahead)
+                ahead_gradient(s, r, step, dfeatures, dy_n);
+            else if (s->plan->pooling == POOL_max)
                 for (ptrdiff_t j = 0; j < D; j++)
                     dy_n[j] = p->found[r * D + j] == n + r ? dfeatures[r * D + j] : 0;
             else

@@ -76,12 +76,13 @@ static void scatter_steps(
         }
 }
 
-/* Rows of a shard to their places in the batch. */
+/* Rows of a shard, n_each in a row for each sequence, to their places in the batch. */
 static void scatter_rows(
-    const row *rows, ptrdiff_t n_rows, ptrdiff_t width, const real *ordered,
+    const row *rows, ptrdiff_t n_rows, ptrdiff_t n_each, ptrdiff_t width, const real *ordered,
     ptrdiff_t ordered_stride, real *out)
 {
     for (ptrdiff_t r = 0; r < n_rows; r++)
-        memcpy(out + rows[r].position * width, ordered + r * ordered_stride,
-               (size_t)width * sizeof(real));
+        for (ptrdiff_t k = 0; k < n_each; k++, ordered += ordered_stride)
+            memcpy(out + (rows[r].position * n_each + k) * width, ordered,
+                   (size_t)width * sizeof(real));
 }

@@ -24,7 +24,7 @@ static void stream_step(void *memory)
     network_forward(n);
     head_forward(&n->shard, &n->head, n->shard.n_rows,
                  head_features(&n->shard, &n->stack, &n->pooling, &n->head));
-    scatter_rows(n->shard.rows, n->shard.n_rows, p->n_scores, n->head.scores,
+    scatter_rows(n->shard.rows, n->shard.n_rows, 1, p->n_scores, n->head.scores,
                  p->columns.n_padded, n->shard.task->scores);
 }
 

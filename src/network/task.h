@@ -53,6 +53,10 @@ typedef struct {
     /* (n_sequences, I) with which each reads (value - shift) scale, of values in double whatever
      * the precision; or NULL */
     const double *shift, *scale;
+    /* (n_sequences,) the step of each from which on it reads `beyond` (I,), where that is not NaN,
+     * whatever the values are; or NULL. Only with a shift and a scale. */
+    const int64_t *seams;
+    const double *beyond;
     const int64_t *starts;     /* (n_sequences,) first row of each in values */
     const int64_t *lengths;    /* (n_sequences,) */
     const int64_t *batch;      /* (B,) the sequences of this batch */
@@ -66,6 +70,7 @@ typedef struct {
     void *state_out;           /* (B, n_state), or NULL */
     void *scores;              /* (B, K), per step (*, K) by the rows of values; or NULL */
     void *features;            /* (B, D), per step (*, D); or NULL */
+    /* (With n_ahead all three have a row for each step ahead of each sequence.) */
     double *step_losses;       /* (*,) by the rows of values; or NULL */
     void **traces;             /* for each layer (*, (n_gates + 1) H + R): gates, c, h; or NULL */
     void *input_gradients;     /* (*, I), or NULL */

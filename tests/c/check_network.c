@@ -33,6 +33,7 @@ typedef struct {
     ptrdiff_t n_inputs, units[2], projection, n_scores, vocabulary;
     int loss, per_step, wide, sampled, layer_norm;
     int windows; /* of a series, each with a shift and a scale; some targets are missing */
+    int64_t n_ahead; /* steps from a window's seam on that have scores; some have fewer */
     double dropout, recurrent_dropout, weight_dropout, embedding_dropout;
     ptrdiff_t n_rows;
     int64_t lengths[24];
@@ -46,8 +47,8 @@ typedef struct {
     network_plan plan;
     ptrdiff_t n_parameters, n_steps, n_gradients;
     real *parameters, *values, *targets, *weights, *states;
-    double *series, *shift, *scale;
-    int64_t *tokens, *starts, *batch;
+    double *series, *shift, *scale, *beyond;
+    int64_t *tokens, *starts, *batch, *seams;
     int64_t *classes;
     int *slots, *class_slots;
     ptrdiff_t n_classes, n_sampled;
@@ -122,6 +123,7 @@ static void lay_out(problem *p)
     plan->n_dense = at += c->loss == LOSS_crf ? c->n_scores * (c->n_scores + 2) : 0;
     p->n_parameters = at + c->vocabulary * c->n_inputs;
     plan->per_step = c->per_step;
+    plan->n_ahead = c->n_ahead;
     plan->vocabulary = c->vocabulary;
     plan->packed = 1;
     plan->loss = c->loss;
@@ -142,7 +144,8 @@ static void fill(problem *p)
         if (p->starts[r] + c->lengths[r] > p->n_steps)
             p->n_steps = p->starts[r] + c->lengths[r];
     }
-    const ptrdiff_t n = c->per_step ? p->n_steps : B, per_target = is_labelled(c) ? 1 : K;
+    const ptrdiff_t n = c->per_step ? p->n_steps : B * plan_n_head_rows(&p->plan);
+    const ptrdiff_t per_target = is_labelled(c) ? 1 : K;
     /* Small where h has no bound, and a network of many units would magnify rounding. */
     p->parameters = numbers(p->n_parameters, c->relu || c->projection ? 0.2 : 0.4);
     p->values = numbers(p->n_steps * I, 1);
@@ -155,6 +158,12 @@ static void fill(problem *p)
         p->shift[j] = 1e9 + random_number(1);
         p->scale[j] = random_number(1);
     }
+    p->beyond = allocate((size_t)I * sizeof(double));
+    for (ptrdiff_t j = 0; j < I; j++)
+        p->beyond[j] = j % 3 == 1 ? (double)NAN : random_number(1);
+    p->seams = allocate((size_t)B * sizeof(int64_t));
+    for (ptrdiff_t r = 0; r < B; r++)
+        p->seams[r] = c->lengths[r] - min_of(c->lengths[r], 1 + r % (c->n_ahead + 1));
     p->tokens = allocate((size_t)p->n_steps * sizeof(int64_t));
     p->slots = allocate((size_t)(c->vocabulary + 1) * sizeof(int));
     for (ptrdiff_t step = 0; c->vocabulary && step < p->n_steps; step++)
@@ -204,6 +213,7 @@ static void release(problem *p)
     free(p->parameters), free(p->values), free(p->targets), free(p->weights), free(p->states);
     free(p->tokens), free(p->starts), free(p->batch), free(p->classes), free(p->slots);
     free(p->class_slots), free(p->log_shares), free(p->series), free(p->shift), free(p->scale);
+    free(p->beyond), free(p->seams);
 }
 
 /* -- The engine on threads -- */
@@ -285,6 +295,10 @@ static task new_task(const problem *p)
         t.values = p->series;
         t.shift = p->shift;
         t.scale = p->scale;
+    }
+    if (p->what->n_ahead) {
+        t.seams = p->seams;
+        t.beyond = p->beyond;
     }
     t.tokens = p->tokens;
     t.starts = p->starts;
@@ -551,6 +565,8 @@ static exact naive_input(const problem *p, int64_t sequence, int64_t start, ptrd
     const ptrdiff_t I = p->what->n_inputs;
     if (!p->what->windows)
         return p->values[start * I + j];
+    if (p->what->n_ahead && j / I >= p->seams[sequence] && !isnan(p->beyond[j % I]))
+        return (real)p->beyond[j % I];
     /* Rounded once to the precision of the network. */
     return (real)((p->series[start * I + j] - p->shift[sequence * I + j % I]) *
                   p->scale[sequence * I + j % I]);
@@ -576,6 +592,28 @@ static dual naive_loss(const naive *n, const dual *features, const real *targets
         }
     }
     return p->what->loss == LOSS_softmax ? minus(dual_log(total), at_target) : total;
+}
+
+/* The mean loss of the steps ahead of a sequence. Where it has no more, the head reads what the
+ * state has there. */
+static dual naive_loss_ahead(
+    const naive *n, ptrdiff_t r, int64_t sequence, const dual *out, const real *state)
+{
+    const problem *p = n->p;
+    const ptrdiff_t D = p->plan.head.n_features, K = p->plan.head.n_scores;
+    const ptrdiff_t n_ahead = p->plan.n_ahead;
+    dual *features = allocate((size_t)D * sizeof(dual)), loss = number(0);
+    for (ptrdiff_t k = 0; k < n_ahead; k++) {
+        const int64_t t = p->seams[sequence] + k;
+        for (ptrdiff_t j = 0; j < D; j++)
+            features[j] =
+                t < p->what->lengths[sequence] ? out[t * D + j] : number(state[k * D + j]);
+        const dual one = naive_loss(n, features, p->targets + (sequence * n_ahead + k) * K,
+                                    n->scores + (r * n_ahead + k) * K);
+        loss = plus(loss, times(number(1 / (double)n_ahead), one));
+    }
+    free(features);
+    return loss;
 }
 
 /* Weighted mean loss of the batch and its derivative by one parameter. */
@@ -609,6 +647,11 @@ static dual naive_network(naive *n)
             const dual one =
                 naive_chain_loss(n, T, out, p->targets + start, n->scores + start * K);
             loss = plus(loss, times(number(p->weights[start] / p->total_weight), one));
+            continue;
+        }
+        if (c->n_ahead) {
+            const dual one = naive_loss_ahead(n, r, sequence, out, state);
+            loss = plus(loss, times(number(p->weights[sequence] / p->total_weight), one));
             continue;
         }
         for (ptrdiff_t t = c->per_step ? 0 : T - 1; t < T; t++) {
@@ -663,7 +706,8 @@ static void check_against_naive(const problem *p, const real *gradients, double 
 {
     const network_case *c = p->what;
     const ptrdiff_t widest = 200, K = c->n_scores;
-    const ptrdiff_t n_scored = c->per_step ? p->n_steps : c->n_rows;
+    const ptrdiff_t n_scored =
+        c->per_step ? p->n_steps : c->n_rows * plan_n_head_rows(&p->plan);
     real *scores = allocate((size_t)(n_scored * K) * sizeof(real));
     naive n;
     int good = 1;
@@ -802,6 +846,16 @@ static const network_case cases[] = {
      .n_directions = 1, .n_inputs = 9, .units = {100, 70}, .n_scores = 3,
      .loss = LOSS_squared_error, .per_step = 1, .n_rows = 3, .lengths = LONG, .threads = 5,
      .members = 5},
+    {.name = "steps ahead, two directions, lanes", .cell = CELL_lstm, .windows = 1, .n_ahead = 3,
+     .n_layers = 2, .n_directions = 2, .n_inputs = 7, .units = {33, 20}, .n_scores = 3,
+     .loss = LOSS_squared_error, .n_rows = 24, .lengths = RAGGED, .threads = 2},
+    {.name = "steps ahead, teams", .cell = CELL_gru, .windows = 1, .n_ahead = 3, .n_layers = 2,
+     .n_directions = 1, .n_inputs = 9, .units = {100, 70}, .n_scores = 2,
+     .loss = LOSS_squared_error, .n_rows = 3, .lengths = LONG, .threads = 4, .members = 4},
+    {.name = "steps ahead, dropout, lanes", .cell = CELL_lstm, .windows = 1, .n_ahead = 4,
+     .n_layers = 2, .n_directions = 1, .n_inputs = 7, .units = {33, 20}, .n_scores = 1,
+     .loss = LOSS_squared_error, .dropout = 0.2, .recurrent_dropout = 0.3, .n_rows = 24,
+     .lengths = RAGGED, .threads = 2},
     {.name = "projection, peephole, two directions, tokens, lanes", .cell = CELL_peephole,
      .n_layers = 2, .n_directions = 2, .n_inputs = 6, .units = {37, 19}, .projection = 17,
      .n_scores = 4, .vocabulary = 9, .loss = LOSS_softmax, .per_step = 1, .n_rows = 24,
