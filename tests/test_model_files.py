@@ -618,6 +618,122 @@ def test_wrong_files(name, change, message, path):
         assert str(caught.value).startswith(f"Cannot load {path}: ")
 
 
+def architecture(**changes):
+    return lambda model: vars(model._network.architecture).update(changes)
+
+
+def attributes(**changes):
+    return lambda model: vars(model).update(changes)
+
+
+def of_layout(**changes):
+    return lambda model: vars(model._layout).update(changes)
+
+
+def of_panel(**changes):
+    return lambda model: vars(model._panel).update(changes)
+
+
+def fits(fit):
+    return lambda model: vars(model._linear).update(_fits=[fit])
+
+
+ONE = np.ones(1)
+# What does not go together in a model is found by the same checks when it is saved.
+INCONSISTENT = {
+    "classifier": [
+        (architecture(hidden_layer_sizes=()), "hidden_layer_sizes is empty"),
+        (architecture(projection=9), "projection_size=9 must be smaller"),
+        (
+            architecture(per_step=True, pooling="max"),
+            "per_step, pooling and n_ahead do not go",
+        ),
+        (architecture(n_ahead=3), "the network has scores of steps ahead"),
+        (architecture(loss="crf", chain=True), "a chain needs the scores of all steps"),
+        (architecture(vocabulary=9, tied=True), "the head cannot be tied to the embedding"),
+        (
+            attributes(classes_=np.arange(2)),
+            "2 classes are too many or too few for the network",
+        ),
+        (attributes(feature_names_in_=np.array(["a"])), "there are other names"),
+    ],
+    "regressor of quantiles": [
+        (architecture(levels=(0.2, 1.8, 0.2, 0.8)), "the levels are (0.2, 1.8, 0.2, 0.8)"),
+        (attributes(_y_is_1d=True), "y has several outputs in one dimension"),
+    ],
+    "words": [
+        (lambda m: m._vocabulary.numbers.update({7: 9}), "Vocabulary.tokens is ["),
+        (
+            lambda m: m._vocabulary.numbers.clear() or setattr(m._vocabulary, "unknown", None),
+            "the vocabulary is empty",
+        ),
+    ],
+    "characters": [
+        (
+            lambda m: setattr(m._vocabulary, "numbers", {"ab": 0}),
+            "a token is not one character",
+        ),
+    ],
+    "known and past columns": [
+        (of_layout(calendar=("noon",)), "calendar has 'noon'"),
+        (of_layout(gaps={"targets": 1, "past": ONE, "known": ONE}), "columns are no arrays"),
+        (of_layout(context=0), "WindowLayout.context is 0; expected an integer of at least 1"),
+        (attributes(_quantile_levels=(0.9, 0.5)), "quantile levels are out of order"),
+        (attributes(_levels=(120.0,)), "levels are no percents"),
+        (attributes(_errors={}), "errors are of other forecasts"),
+        (
+            lambda m: m._errors.update(naive=np.ones((1, 2, 1))),
+            "errors of naive are not of the",
+        ),
+        (attributes(_left_scale=np.ones((2, 1))), "units are not of the horizon"),
+        (attributes(_fitted_lengths=np.arange(2)), "lengths are not of the series"),
+        (
+            lambda m: setattr(m._layout, "calendar", ("hour",)),
+            "calendar=('hour',) needs dates",
+        ),
+        (lambda m: m._layout.gaps.update(past=np.array([True])), "inputs and network differ"),
+        (fits((ONE, ONE)), "a fit is not three arrays"),
+        (fits((np.ones((2, 3)), ONE, ONE)), "a fit is not of the horizon"),
+        (of_panel(changes=(np.ones((3, 2)), np.arange(3))), "changes are not of series"),
+    ],
+    "list of series": [
+        (lambda m: m._panel.form.forms.pop(), "there are different numbers of series"),
+    ],
+    "imputer": [
+        (attributes(indicator_features_=np.array([7])), "there are no such features"),
+    ],
+    "imputer of a frame": [
+        (attributes(_n_step_features=3), "statistics_ are of others"),
+    ],
+    "stepwise PCA": [(attributes(n_features_in_=2), "transformer_ has 3 features")],
+}
+
+
+def inconsistent():
+    for name, cases in INCONSISTENT.items():
+        for change, message in cases:
+            yield pytest.param(name, change, message, id=f"{name}: {message}")
+
+
+@pytest.mark.parametrize(("name", "change", "message"), inconsistent())
+def test_models_that_do_not_go_together(name, change, message, path):
+    model = copy.deepcopy(MODELS[name][0])
+    change(model)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        model.save(path)
+    assert not path.exists()
+
+
+def test_text_that_is_none(path):
+    MODELS["classifier"][0].save(path)
+    contents = bytearray(path.read_bytes())
+    at = contents.index("middle".encode("utf-32-le"))
+    contents[at : at + 4] = (0x110000).to_bytes(4, "little")
+    path.write_bytes(contents)
+    with pytest.raises(ValueError, match="'classes_' has numbers that are no characters"):
+        cylstm.load(path)
+
+
 def test_weights_that_are_not_finite(path):
     model = regressor().fit(X, Y)
     model.save(path)
