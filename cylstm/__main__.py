@@ -68,6 +68,8 @@ def _run(args):
     elif args.command == "predict":
         from ._predict_csv import predict
 
+        if args.output and os.path.realpath(args.output) == os.path.realpath(args.model):
+            raise ValueError(f"{args.output} is the file of the model.")
         _write(predict(args).encode(), args.output)
     elif args.command == "export":
         from ._model_files import load
@@ -82,10 +84,12 @@ def _run(args):
 
 
 def _write(data, path):
+    from ._files import replacing
+
     if path is None:
         print(data.decode(), end="")
         return
-    with open(path, "wb") as file:
+    with replacing(path) as file:
         file.write(data)
 
 

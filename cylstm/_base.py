@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import os
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, Self, cast
@@ -127,34 +126,6 @@ class NetworkEstimator(
         if self.__sklearn_is_fitted__():
             other._network = self._network.copy(**changes)
         return other
-
-    def save(self, path: str | os.PathLike[str], *, optimizer: bool = False) -> None:
-        """Write the model to a file, which needs no pickle and which `cylstm.load` reads.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file appears as a whole or not at all, and replaces one that is there. The
-            layout is that of safetensors, whose package reads the weights by the names that
-            `weights_` has.
-        optimizer : bool, default=False
-            Whether to write what training needs to go on to the same bits: the running state
-            of the optimizer, about twice as large as the weights, and the random state.
-
-        Raises
-        ------
-        TypeError
-            If an attribute is nothing that a file can hold.
-        OSError
-            If the file cannot be written.
-
-        See Also
-        --------
-        cylstm.save : Writes Pipelines too.
-        """
-        from ._model_files import save  # which knows all estimators
-
-        save(self, path, optimizer=optimizer)
 
     def quantize(self, weights: str = "int8") -> Self:
         """A copy of the fitted model that predicts with quantized weights.

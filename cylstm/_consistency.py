@@ -20,6 +20,10 @@ from ._panel import ROLES
 from ._schema import INTEGERS, MATRIX, VECTOR, array
 from ._windows import SeriesInputs
 
+# Steps of a context without a linear part, whose size would tell it, unless there are series
+# of more.
+MOST_CONTEXT = 100_000
+
 
 def check(made: Any) -> None:
     """Refuse an object of which fields do not go together."""
@@ -62,6 +66,8 @@ def _check_vocabulary(vocabulary):
     is_text = vocabulary.kind != "integers"
     _need(tokens, "the vocabulary is empty")
     _need(all(isinstance(t, str) == is_text for t in tokens), "tokens are of another kind")
+    numbers = [*vocabulary.numbers.values()]
+    _need(numbers == [*range(len(numbers))], "the vocabulary has a token twice")
     if vocabulary.kind == "characters":
         _need(all(len(t) == 1 for t in tokens), "a token is not one character")
 
@@ -101,8 +107,11 @@ def _check_panel(panel):
     inside = (panel.lengths >= 1) & (panel.starts >= 0) & (panel.starts < rows)
     inside &= panel.lengths <= rows - panel.starts
     _need(inside.all() and (panel.offsets >= 0).all(), "a series is outside of the rows")
-    if hasattr(panel.form, "forms"):
-        _need(len(panel.form.forms) == n, "there are different numbers of series")
+    follow = (panel.starts == np.cumsum(panel.lengths) - panel.lengths).all()
+    _need(follow and panel.lengths.sum() == rows, "series do not follow each other")
+    ids = getattr(panel.form, "id_values", None)
+    n_forms = len(getattr(panel.form, "forms", [0] if ids is None else ids))
+    _need(n_forms == n, "there are different numbers of series")
     if panel.changes is not None:
         sums, counts = panel.changes
         fits = MATRIX.fits(sums) and sums.shape == (n, panel.targets.shape[1])
@@ -138,8 +147,10 @@ def _check_names(model):
 def _check_regressor(model):
     _check_supervised(model)
     a, n = model._network.architecture, model.n_outputs_
-    kernels = {loss.kernel for loss in REGRESSION_LOSSES.values()}
-    fits = a.loss in kernels and a.n_scores % n == 0 and (a.levels or a.n_scores == n)
+    kernels = {(loss.kernel, loss.out_activation) for loss in REGRESSION_LOSSES.values()}
+    fits = (a.loss, model.out_activation_) in kernels
+    _need(fits, f"a network with the loss {a.loss} has no {model.out_activation_} outputs")
+    fits = a.n_scores % n == 0 and (a.levels or a.n_scores == n)
     _need(fits, f"a network of {a.n_scores} scores does not predict {n} outputs")
     _need(n == 1 or not model._y_is_1d, "y has several outputs in one dimension")
     _need(len(model.y_offset_) == len(model.y_scale_) == n, "y_scale_ is not of the outputs")
@@ -149,11 +160,11 @@ def _check_classifier(model):
     _check_supervised(model)
     a, n = model._network.architecture, len(model.classes_)
     one = n == 2 and not model._multilabel and not a.chain
-    _need(a.chain == (model._fitted_loss == "crf"), "loss and network differ")
-    _need(
-        a.n_scores == model.n_outputs_ == (1 if one else n),
-        f"{n} classes are too many or too few for the network",
-    )
+    fits = a.n_scores == model.n_outputs_ == (1 if one else n)
+    _need(fits, f"{n} classes are too many or too few for the network")
+    kernel = "logistic" if model._multilabel or one else "softmax"
+    kernel = "crf" if model._fitted_loss == "crf" else kernel
+    _need(a.loss == model.out_activation_ == kernel, "loss and network differ")
 
 
 def _check_language_model(model):
@@ -170,7 +181,8 @@ def _check_forecaster(model):
     h, k, n = layout.horizon, layout.n_targets, len(panel)
     _need(all(0 < q < 1 for q in levels) and 0.5 in levels, "quantile levels have no median")
     _need([*levels] == sorted(set(levels)), "quantile levels are out of order")
-    _need(all(1 <= level < 100 for level in model._levels), "levels are no percents")
+    fits = all(1 <= level < 100 for level in model._levels)
+    _need(fits and len({*model._levels}) == len(model._levels), "levels are no percents")
     n_scores = k * len(levels) * (1 if layout.n_ahead else h)
     fits = a.n_ahead == layout.n_ahead and a.n_scores == n_scores
     _need(fits, "horizon and network differ")
@@ -193,33 +205,41 @@ def _check_forecaster(model):
         _need(x.shape == (h, k), "units are not of the horizon")
     for x in (model._fitted_lengths, model._trained_lengths):
         _need(len(x) == n, "lengths are not of the series")
+    fits = (panel.lengths <= model._fitted_lengths).all() and (
+        (model._trained_lengths >= 0) & (model._trained_lengths <= model._fitted_lengths)
+    ).all()
+    _need(fits, "lengths are not of the series")
     if model._linear is not None:
-        _check_linear(model._linear, h, k)
+        _check_linear(model._linear, layout, panel.static.shape[1])
+    longest = max(len(panel.targets), MOST_CONTEXT)
+    _need(model._linear is not None or layout.context <= longest, "the context is too long")
+    model._check_long_enough(panel)
     # What windows need of all this is seen on one of them.
     one = panel.take(np.arange(1))
     _need(SeriesInputs(layout, one).values.shape[1] == a.n_inputs, "inputs and network differ")
     future = np.zeros((1, h, len(roles.known)))
-    model._check_long_enough(one)
     forecasts = model._forecasts_after(one, future, model._levels)
     one.form.wrap(one, forecasts, model._output_names(model._levels), h)
 
 
-def _check_linear(linear, h, k):
+def _check_linear(linear, layout, n_static):
+    h, k, n = layout.horizon, layout.n_targets, layout.context + 1 + n_static
     _need(
         len(linear._units) == len(linear._fits) == k, "there are not as many fits as targets"
     )
     for fit in linear._fits:
         _need(type(fit) is tuple and len(fit) == 3, "a fit is not three arrays")
         of_window, of_step, intercepts = fit
-        fits = MATRIX.fits(of_window) and of_window.shape[1] == h and VECTOR.fits(of_step)
-        _need(fits and array("f", h).fits(intercepts), "a fit is not of the horizon")
+        fits = array("f", n, h).fits(of_window) and VECTOR.fits(of_step)
+        _need(fits and array("f", h).fits(intercepts), "a fit is not of the windows")
 
 
 def _check_imputer(model):
     _check_names(model)
     n = len(model.statistics_)
     for chosen in (model.indicator_features_, model.elapsed_features_):
-        _need(((chosen >= 0) & (chosen < n)).all(), "there are no such features")
+        fits = ((chosen >= 0) & (chosen < n)).all() and (np.diff(chosen) > 0).all()
+        _need(fits, "there are no such features")
     _need(model._form == "columns" or model.n_features_in_ == n, "statistics_ are of others")
     _need(model._n_step_features == n or model._form != "columns", "statistics_ are of others")
 

@@ -117,7 +117,7 @@ def write_tensors(
     """
     with explained(f"Cannot write {os.fsdecode(path)}"):
         header, arrays = _laid_out(tensors, metadata)
-        with _replacing(path) as file:
+        with replacing(path) as file:
             file.write(header)
             for array in arrays:
                 # Converted one by one, so that there is one copy at a time at most.
@@ -431,7 +431,7 @@ def _temporary_name(name, unique):
 
 
 @contextmanager
-def _replacing(path: PathLike) -> Iterator[io.BufferedIOBase]:
+def replacing(path: PathLike) -> Iterator[io.BufferedIOBase]:
     """A new file that takes the place of the one at a path when all is written."""
     target = os.path.realpath(path)  # a link stays a link
     folder, name = os.path.split(target)

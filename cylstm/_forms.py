@@ -242,9 +242,16 @@ class LongForm(OneSeries):
     id_values: Any = None
 
     def __getstate__(self):
+        return self._state(exact=True)
+
+    def approximate_state(self):
+        """The state in which ids have values and a dtype that files know, if not their own."""
+        return self._state(exact=False)
+
+    def _state(self, exact):
         from . import _frames
 
-        ids = _frames.plain_series(self.id_values) if self.has_ids else None
+        ids = _frames.plain_series(self.id_values, exact) if self.has_ids else None
         return {**vars(self), "id_values": ids}
 
     def __setstate__(self, state):

@@ -424,14 +424,26 @@ def gather(column: Any, rows: np.ndarray) -> Any:
     return nw.to_native(nw.maybe_reset_index(taken))
 
 
-def plain_series(column: Any) -> dict[str, Any] | Any:
-    """A series as its values and the name of its dtype, for `series_of`; the series itself if
-    its dtype is none that files have."""
+def plain_series(column: Any, exact: bool) -> dict[str, Any] | Any:
+    """A series as its values and the name of a dtype, for `series_of`.
+
+    If it would be another one then, as of an unusual dtype, it is returned itself where it is
+    to be exact.
+    """
     series = nw.from_native(column, series_only=True)
-    dtype = str(column.dtype) if library_of(series) == "pandas" else str(series.dtype)
-    if dtype not in PANDAS_DTYPES | VALUE_DTYPES.keys():
+    library, values = library_of(series), series.to_list()
+    dtype = str(column.dtype) if library == "pandas" else str(series.dtype)
+    if dtype not in (PANDAS_DTYPES if library == "pandas" else VALUE_DTYPES):
+        if exact:
+            return column
+        dtype = "object" if library == "pandas" else "String"
+    if exact and _native_dtype(series_of(values, dtype, library)) != _native_dtype(column):
         return column
-    return {"values": series.to_list(), "dtype": dtype}
+    return {"values": values, "dtype": dtype}
+
+
+def _native_dtype(column):
+    return getattr(column, "dtype", getattr(column, "type", None))
 
 
 def series_of(values: list[Any], dtype: str, library: Any) -> Any:

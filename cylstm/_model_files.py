@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib import import_module
@@ -28,6 +29,7 @@ from . import _files, _schema
 from ._arguments import shown
 from ._checkpoint import N_KEYS
 from ._consistency import check as check_together
+from ._forms import LongForm
 from ._network import Architecture, Network
 from ._state import PRIVATE, build
 from ._training import all_finite
@@ -42,10 +44,14 @@ TO_TRAIN = ("_optimizer", "_random_state")
 TYPES: dict[str, type] = {
     kind.__name__: kind for kind in (float, int, np.float32, np.float64, np.int64)
 }
-LAST_CODE_POINT = 0x10FFFF
+# Names of dtypes. NumPy evaluates others as Python.
+DTYPE = re.compile(r"[<>|=]?([biuf]\d{1,2}|O|U\d{1,3}|[mM]8(\[(\d{1,4})?[a-zA-Z]{1,2}\])?)")
 
-# Features of a row that transformers are tried on, at most.
+# Of transformers that have no array of as many numbers.
 MOST_FEATURES = 10**6
+
+# Of text.
+LAST_CODE_POINT, MOST_WIDE = 0x10FFFF, 1 << 20
 
 
 def save(model: Any, path: _files.PathLike, *, optimizer: bool = False) -> None:
@@ -57,7 +63,8 @@ def save(model: Any, path: _files.PathLike, *, optimizer: bool = False) -> None:
         One of cylstm, fitted or not; or a Pipeline that ends with one or consists of them.
         Of scikit-learn's classes there may be in it, or in a StepwiseTransformer: Pipeline,
         the scalers, QuantileTransformer, PowerTransformer, Normalizer, PCA, SimpleImputer and
-        MissingIndicator.
+        MissingIndicator; and splitters in validation_fraction. The parameter checkpoint, a
+        file that a fit writes, is None in the model that is loaded.
     path : str or path-like
         The file appears as a whole or not at all, and replaces one that is there. The layout
         is that of safetensors, so ".safetensors" suits it.
@@ -70,6 +77,9 @@ def save(model: Any, path: _files.PathLike, *, optimizer: bool = False) -> None:
     TypeError
         If a part of the model is of another class, or an attribute is nothing that a file can
         hold.
+    ValueError
+        If the model is one that `load` would refuse: of invalid parameters, or of parts that
+        do not go together.
     OSError
         If the file cannot be written.
 
@@ -135,7 +145,12 @@ def load(path: _files.PathLike, *, mmap: bool = False) -> Any:
             )
         if metadata.keys() != {"model"}:
             raise ValueError(f"it has {shown(sorted(metadata))}, not a model")
-        return _Reader(tensors).read_all(metadata["model"])
+        try:
+            return _Reader(tensors).read_all(metadata["model"])
+        except (MemoryError, ValueError):
+            raise
+        except Exception as error:  # whatever else a forged file leads to
+            raise ValueError(f"it does not fit together: {error!r}") from error
 
 
 class _Writer:
@@ -162,6 +177,8 @@ class _Writer:
             return {kind.__name__: [self.write(x, where) for x in value]}
         if isinstance(value, Mapping):
             return {"dict": self._pairs(value, where)}
+        if kind is range or hasattr(value, "to_numpy"):  # of pandas and polars
+            return self.write(list(value), where)
         if isinstance(value, np.ndarray):
             return self._write_array(value, where)
         if isinstance(value, np.dtype):
@@ -184,20 +201,21 @@ class _Writer:
         ]
 
     def _write_object(self, value, where):
-        kind = type(value)
-        name, module = kind.__name__, kind.__module__
-        if _schema.PUBLIC.get(name) == module:
+        kind, name = type(value), type(value).__name__
+        if _is_public(value):
             left_out = LEFT_OUT if self._optimizer else LEFT_OUT + TO_TRAIN
             state = {k: x for k, x in vars(value).items() if k not in left_out}
-        elif name in _schema.OF_SKLEARN and module.split(".")[0] == "sklearn":
+        elif _is_part(value):
             state = {k: x for k, x in value.__getstate__().items() if k not in LEFT_OUT}
-        elif f"cylstm.{PRIVATE.get(name)}" == module:
+        elif f"cylstm.{PRIVATE.get(name)}" == kind.__module__:
             state = value.__getstate__()
+            if isinstance(value, LongForm):
+                state = value.approximate_state()
         else:
             raise TypeError(
                 f"{where.lstrip('.') or 'The model'} is of type {name}, which no file of "
-                "cylstm can hold. Beside its own classes, numbers, strings and arrays it "
-                f"holds {', '.join(_schema.OF_SKLEARN)}. A parameter that is not needed any "
+                "cylstm can hold: beside cylstm's estimators, numbers, strings and arrays "
+                f"there may be {', '.join(_schema.PARTS)}. A parameter that is not needed any "
                 "more can be changed by set_params."
             )
         steps = state.pop("steps", None) if name == "Pipeline" else None
@@ -252,6 +270,20 @@ class _Writer:
         return {"RandomState": [*numbers], "key": key}
 
 
+def _is_public(value):
+    return _schema.PUBLIC.get(type(value).__name__) == type(value).__module__
+
+
+def _is_part(value):
+    """Whether it is of another class that files may hold."""
+    name = type(value).__name__
+    return name in _schema.PARTS and _class_of_part(name) is type(value)
+
+
+def _class_of_part(name):
+    return getattr(import_module(_schema.PARTS[name]), name)
+
+
 class _Reader:
     """Makes a model of metadata and tensors, all of which are checked."""
 
@@ -277,7 +309,7 @@ class _Reader:
     def read_all(self, metadata):
         """The model, of which all tensors are to be."""
         model = self.read(metadata)
-        if type(model).__name__ not in {**_schema.PUBLIC, **_schema.OF_SKLEARN}:
+        if not _is_public(model) and not _is_part(model):
             raise ValueError("it has no model")
         if self._tensors:
             raise ValueError(f"it has a tensor {shown(next(iter(self._tensors)))} of nothing")
@@ -326,7 +358,7 @@ class _Reader:
 
     def _read_text(self, name):
         codes = self._take(name)
-        if codes.dtype != np.uint32 or not codes.ndim or not codes.shape[-1]:
+        if codes.dtype != np.uint32 or not codes.ndim or not 0 < codes.shape[-1] < MOST_WIDE:
             raise ValueError(f"{shown(name)} holds no text")
         if codes.max(initial=0) > LAST_CODE_POINT:
             raise ValueError(f"{shown(name)} has numbers that are no characters")
@@ -334,13 +366,9 @@ class _Reader:
         return codes.reshape(-1).view(f"<U{width}").reshape(codes.shape[:-1])
 
     def _read_dtype(self, name):
-        try:
-            dtype = np.dtype(name if type(name) is str else "")
-        except (TypeError, ValueError):
-            raise ValueError(f"{shown(name)} is no dtype") from None
-        if dtype.kind not in "biufmMOU" or (dtype.hasobject and dtype.kind != "O"):
+        if type(name) is not str or not DTYPE.fullmatch(name):
             raise ValueError(f"{shown(name)} is no dtype")
-        return dtype
+        return np.dtype(name)
 
     def _read_type(self, name):
         if type(name) is not str or name not in TYPES:
@@ -374,8 +402,8 @@ class _Reader:
         state = {field: self.read(x) for field, x in state.items()}
         if name in _schema.PUBLIC:
             return self._estimator(name, state)
-        if name in _schema.OF_SKLEARN:
-            return _of_sklearn(name, state)
+        if name in _schema.PARTS:
+            return _part(name, state)
         if name not in _schema.FIELDS:
             raise ValueError(f"{shown(name)} is none of the classes that are known")
         _schema.check_fields(name, state, _schema.FIELDS[name])
@@ -412,6 +440,8 @@ class _Reader:
         missing = set(kind._get_param_names()) - parameters.keys()
         if missing:
             raise ValueError(f"{name} has no parameter {shown(min(missing))}")
+        if "checkpoint" in parameters:  # a file that a fit would write
+            parameters["checkpoint"] = None
         model = kind(**parameters)
         _made(name, model._validate_params)
         kinds = {k: x for k, x in _schema.OPTIONAL.items() if k in state}
@@ -436,47 +466,68 @@ def _make_trainable(model):
         model._optimizer = model._make_optimizer(model._network, 0.0, False, False)
 
 
-def _of_sklearn(name, state):
-    """An object of scikit-learn, which works on a row."""
-    kind = getattr(import_module(_schema.OF_SKLEARN[name]), name)
-    for field, value in state.items():
+def _part(name, state):
+    """An object of another class, which works on a row if it is a fitted transformer."""
+    kind = _class_of_part(name)
+    for field in state:
         if hasattr(kind, field) or not field.isidentifier():
             raise ValueError(f"{name} has no field {shown(field)}")
-        if isinstance(value, str) and name == "Pipeline" and field == "memory":
-            raise ValueError("a Pipeline has memory, where other files would be read")
+    made = object.__new__(kind)
+    if not hasattr(kind, "get_params"):  # a splitter
+        vars(made).update(state)
+        return made
     missing = set(kind._get_param_names()) - state.keys()
     if missing:
         raise ValueError(f"{name} has no parameter {shown(min(missing))}")
-    made = object.__new__(kind)
     _made(name, lambda: made.__setstate__(state))
     _made(name, made._validate_params)
     if name == "Pipeline":
-        _check_steps(made.steps)
-    n = state.get("n_features_in_", 0)
-    largest = max((x.size for x in state.values() if isinstance(x, np.ndarray)), default=0)
-    if type(n) is not int or not 0 <= n <= max(largest, MOST_FEATURES):
-        raise ValueError(f"{name} has n_features_in_={shown(n)}")
-    if n and name not in ("Pipeline", "MissingIndicator"):
-        nameless = copy.copy(made)
-        vars(nameless).pop("feature_names_in_", None)
-        _made(name, lambda: nameless.transform(np.ones((1, n))))
+        _check_steps(made)
+        return made
+    if any(field.endswith("_") for field in state):
+        _try_out(made, state)
     return made
 
 
-def _check_steps(steps):
+def _try_out(transformer, state):
+    """Transform a row, of no more features than the largest array has numbers."""
+    name, n = type(transformer).__name__, state.get("n_features_in_")
+    if name == "MissingIndicator":
+        n, features = state.get("_n_features"), state.get("features_")
+        inside = _schema.INTEGERS.fits(features) and ((features >= 0) & (features < n)).all()
+        if not inside or (np.diff(features) <= 0).any():
+            raise ValueError("MissingIndicator has features_ that there are not")
+        return
+    largest = max((x.size for x in state.values() if isinstance(x, np.ndarray)), default=0)
+    if type(n) is not int or n < 1 or n > max(largest, MOST_FEATURES):
+        raise ValueError(f"{name} has n_features_in_={shown(n)}")
+    if not largest:
+        return
+    nameless = copy.copy(transformer)
+    vars(nameless).pop("feature_names_in_", None)
+    _made(name, lambda: nameless.transform(np.ones((1, n))))
+
+
+def _check_steps(pipeline):
+    if pipeline.memory is not None:
+        raise ValueError("a Pipeline has memory, where other files would be read")
+    steps = pipeline.steps
     names = [step[0] for step in steps if type(step) is tuple and len(step) == 2]
     if len(names) < len(steps) or not all(type(name) is str for name in names):
         raise ValueError("the steps of a Pipeline are no pairs of name and step")
-    known = {*_schema.PUBLIC, *_schema.OF_SKLEARN, "str", "NoneType"}
-    if not all(type(step).__name__ in known for _, step in steps):
-        raise ValueError("a step of a Pipeline is no estimator")
+    for _, step in steps:
+        if step not in (None, "passthrough") and not _is_public(step) and not _is_part(step):
+            raise ValueError("a step of a Pipeline is no estimator")
+    if not steps:
+        raise ValueError("a Pipeline has no steps")
 
 
 def _hashed(kind, values):
-    try:
-        return kind(values)
-    except TypeError:
-        raise ValueError(f"{shown(values)} has a key that cannot be one") from None
+    keys = [pair[0] for pair in values] if kind is dict else values
+    # Of others many could have one hash.
+    if not all(_schema.SCALAR.fits(key) for key in keys):
+        raise ValueError(f"{shown(values)} has a key that cannot be one")
+    return kind(values)
 
 
 def _made(name, make):

@@ -35,17 +35,36 @@ class PersistentMixin:
     """Pickles, in which attributes are plain values, have cylstm's version, of which another
     one warns; files have no pickle."""
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to a file, which needs no pickle and which `cylstm.load` reads; see
-        `cylstm.save`.
+    def save(self, path: str | os.PathLike[str], *, optimizer: bool = False) -> None:
+        """Write the model to a file, which needs no pickle and which `cylstm.load` reads.
 
         Parameters
         ----------
         path : str or path-like
+            The file appears as a whole or not at all, and replaces one that is there. The
+            layout is that of safetensors, whose package reads the weights by the names that
+            `weights_` has.
+        optimizer : bool, default=False
+            Whether to write what training needs to go on to the same bits: the running state
+            of the optimizer, about twice as large as the weights, and the random state. Those
+            who have no optimizer are written as they are.
+
+        Raises
+        ------
+        TypeError
+            If an attribute is nothing that a file can hold.
+        ValueError
+            If a parameter is invalid.
+        OSError
+            If the file cannot be written.
+
+        See Also
+        --------
+        cylstm.save : Writes Pipelines too.
         """
         from ._model_files import save  # which knows all estimators
 
-        save(self, path)
+        save(self, path, optimizer=optimizer)
 
     def __getstate__(self):
         state = super().__getstate__()

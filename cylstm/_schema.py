@@ -28,8 +28,11 @@ PUBLIC = {
     "StepwiseTransformer": "cylstm.preprocessing",
 }
 
-# Those of scikit-learn, whose state are numbers and arrays alone.
-OF_SKLEARN = {
+# Transformers and splitters whose state are numbers and arrays alone.
+PARTS = {
+    "GroupKFold": "sklearn.model_selection",
+    "GroupShuffleSplit": "sklearn.model_selection",
+    "KFold": "sklearn.model_selection",
     "MaxAbsScaler": "sklearn.preprocessing",
     "MinMaxScaler": "sklearn.preprocessing",
     "MissingIndicator": "sklearn.impute",
@@ -40,7 +43,13 @@ OF_SKLEARN = {
     "QuantileTransformer": "sklearn.preprocessing",
     "RobustScaler": "sklearn.preprocessing",
     "SimpleImputer": "sklearn.impute",
+    "ShuffleSplit": "sklearn.model_selection",
     "StandardScaler": "sklearn.preprocessing",
+    "StratifiedGroupKFold": "sklearn.model_selection",
+    "StratifiedKFold": "sklearn.model_selection",
+    "StratifiedShuffleSplit": "sklearn.model_selection",
+    "TimeSeriesOrigins": "cylstm._origins",
+    "TimeSeriesSplit": "sklearn.model_selection",
 }
 
 MOST = 2**63 - 1
@@ -113,9 +122,15 @@ TEXT = Kind("a string", lambda x: type(x) is str)
 NUMBER = Kind("a finite number", lambda x: type(x) in (int, float) and abs(x) < np.inf)
 ANYTHING = Kind("a value", lambda x: True)
 # Names of columns are what users have.
+SCALAR = Kind(
+    "a string or number",
+    lambda x: (
+        x is None or type(x) in (str, float, bool) or (type(x) is int and abs(x) <= MOST)
+    ),
+)
 NAME = Kind(
     "a name",
-    lambda x: x is None or type(x) in (str, int, float, bool) or type(x) is tuple,
+    lambda x: SCALAR.fits(x) or (type(x) is tuple and all(map(SCALAR.fits, x))),
 )
 SIZE, COUNT = integer(1, 2**40), integer(0)
 VECTOR, MATRIX = array("f", None), array("f", None, None)
@@ -161,7 +176,7 @@ FIELDS: dict[str, dict[str, Kind]] = {
         "decay_after": COUNT,
         "n_epochs_done": COUNT,
         "moments": maybe(MATRIX),
-        "n_steps": COUNT,
+        "n_steps": integer(0, 2**53),
         "learning_rate": NUMBER,
     },
     "SGD": {"momentum": NUMBER, "nesterovs_momentum": FLAG},
@@ -281,7 +296,7 @@ FITTED: dict[str, dict[str, Kind]] = {
         **_TRAINED,
         "_quantile_levels": several(tuple, NUMBER),
         "_levels": several(tuple, NUMBER),
-        "_context_of_settling": ANYTHING,
+        "_context_of_settling": maybe(SIZE),
         "_layout": instance("WindowLayout"),
         "_frequency": maybe(instance("Frequency")),
         "_roles": instance("ColumnRoles"),
@@ -295,7 +310,7 @@ FITTED: dict[str, dict[str, Kind]] = {
         "_trained_lengths": INTEGERS,
     },
     "StepwiseTransformer": {
-        "transformer_": instance(*OF_SKLEARN),
+        "transformer_": instance(*PARTS),
         "n_features_in_": SIZE,
         "_had_gaps": FLAG,
     },

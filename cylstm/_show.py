@@ -18,7 +18,7 @@ MOST_ROWS = 10
 
 def describe(path):
     """Lines about what is in the file, then a table of epochs."""
-    _, metadata = read_tensors(path, mmap=True)
+    tensors, metadata = read_tensors(path, mmap=True)
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         size = file.seek(0, 2)
@@ -35,7 +35,7 @@ def describe(path):
         lines += _parts(last)
         if hasattr(model, "feature_names_in_"):
             lines.append(f"Features: {shown(model.feature_names_in_.tolist())}")
-        state = "with" if '"_optimizer"' in strings["cylstm"] else "without"
+        state = "with" if any("moments" in name for name in tensors) else "without"
         seconds = duration(sum(last.history_["seconds"]))
         lines.append(f"Training: {last.n_iter_} epochs, {seconds}, {state} optimizer's state")
         lines += _epochs(last.history_)

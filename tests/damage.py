@@ -33,6 +33,7 @@ ODD_VALUES = [
     [], [0], [0, 0], [0, 8], [2, 2], [-1], [2**62, 4], {}, {"__float__": "nan"}, ENTRY,
     nested(200),
 ]  # fmt: skip
+ODD_INTEGERS = [0, 1, 2, -1, 7, 100, 10**6, 2**31, 2**40, -(2**63), 2**63 - 1]
 ODD_KEYS = ["a", "", "__metadata__", "dtype", "shape", "data_offsets", "format", "\n"]
 ODD_BYTES = [
     b"[",
@@ -63,7 +64,7 @@ def edit_json(value, rng):
         elif choice == 2 and isinstance(value, dict):
             value[ODD_KEYS[rng.integers(len(ODD_KEYS))]] = copy.deepcopy(value[key])
         elif choice == 3 and isinstance(value, list):
-            value.append(copy.deepcopy(value[key]))
+            value.extend([copy.deepcopy(value[key])] * int(rng.choice([1, 1, 1000])))
         else:
             value[key] = edit_json(value[key], rng)
         return value
@@ -109,3 +110,15 @@ def edit_bytes(contents, rng):
         end = bytes(edited).rfind(b"}") + 1
         edited[:8] = max(0, -(-end // 64) * 64 - 8).to_bytes(8, "little")
     return bytes(edited)
+
+
+def edit_data(contents, rng):
+    """Put odd integers somewhere into the data."""
+    edited = bytearray(contents)
+    start = 8 + int.from_bytes(contents[:8], "little")
+    for _ in range(rng.integers(1, 4)):
+        at = start + 4 * int(rng.integers(max((len(edited) - start) // 4, 1)))
+        odd = ODD_INTEGERS[rng.integers(len(ODD_INTEGERS))]
+        n_bytes = int(rng.choice([4, 8]))
+        edited[at : at + n_bytes] = odd.to_bytes(8, "little", signed=True)[:n_bytes]
+    return bytes(edited[: len(contents)])

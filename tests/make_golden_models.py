@@ -33,7 +33,7 @@ folder.mkdir(exist_ok=True)
 fitted = models()
 for name in NAMES:
     model, data = fitted[name]
-    path = folder / f"{name}@{int(sys.argv[1])}.safetensors"
+    path = folder / f"{name.replace(' ', '-')}@{int(sys.argv[1])}.safetensors"
     if path.exists():
         raise SystemExit(f"{path} is there already.")
     cylstm.save(model, path, optimizer=name == "classifier")
