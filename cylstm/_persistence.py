@@ -46,8 +46,8 @@ class PersistentMixin:
             `weights_` has.
         optimizer : bool, default=False
             Whether to write what training needs to go on to the same bits: the running state
-            of the optimizer, about twice as large as the weights, and the random state. Those
-            who have no optimizer are written as they are.
+            of the optimizer, about twice as large as the weights, and the random state. What
+            has no optimizer is written as it is.
 
         Raises
         ------

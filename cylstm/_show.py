@@ -65,8 +65,8 @@ def _parts(model):
     else:
         form = model._input_format
         kind = {"columns": "2-D data", "tokens": "tokens"}.get(form.form, "sequences")
-        yield f"Input: {kind}, {form.n_features} features a step"
-        output = f"{model.n_outputs_} numbers"
+        yield f"Input: {kind}, {form.n_features} feature{'s' * (form.n_features > 1)} a step"
+        output = f"{model.n_outputs_} number{'s' * (model.n_outputs_ > 1)}"
         if hasattr(model, "classes_"):
             output = f"classes {shown(model.classes_.tolist())}"
         elif model._several_levels():

@@ -474,7 +474,7 @@ def test_show_a_classifier(cli):
 def test_show_others(cli):
     quantiles = regressor(loss="quantile", quantile=[0.1, 0.9], early_stopping=True).fit(X, Y)
     shown = cli("show", quantiles)
-    assert "1 numbers, quantiles (0.1, 0.9) for each sequence" in shown
+    assert "1 number, quantiles (0.1, 0.9) for each sequence" in shown
     assert "validation_score" in shown
     shown = cli("show", forecaster(level=[80], known=["promo"]).fit(long()))
     for text in (
