@@ -55,7 +55,8 @@ OWN_PARAMETERS = {
             what the horizon leaves of a series of median length, but at least two seasons and
             the horizon, and at most {MOST_SEASONS} seasons, {MOST_HORIZONS} horizons or
             {MOST_STEPS} steps, whichever is most; in whole seasons. What is more than the
-            longest series has is cut off. It is kept in `context_`.""",
+            longest series has is cut off. It is kept in `context_`. With `known` the network
+            also reads the value as many whole seasons before each as the horizon has.""",
             1,
         )
     ),

@@ -90,11 +90,6 @@ class ForecastingMixin(BacktestMixin, _Base):
         layout, horizon = self._layout, future.shape[1]
         ahead = bool(self._roles.known or layout.calendar)
         blocks = -(-horizon // layout.horizon)
-        # Of the steps beyond, which are forecast with the last block, nothing is known.
-        beyond = np.full(
-            (len(panel), blocks * layout.horizon - horizon, future.shape[2]), np.nan
-        )
-        future = np.concatenate([future, beyond], axis=1)
         n_names = len(self._output_names(levels))
         out = np.empty((len(panel), blocks * layout.horizon, layout.n_targets, n_names))
         rest, scale = panel if blocks == 1 else self._end_of(panel), None
@@ -388,8 +383,8 @@ class ForecastingMixin(BacktestMixin, _Base):
         if any(np.isnan(array).any() for array in columns):
             # What is missing now may have been there long ago.
             return panel.last(int(panel.lengths.max()))
-        season = self._layout.season
-        end = panel.last(self._layout.context + season + n)
+        layout, season = self._layout, self._layout.season
+        end = panel.last(layout.context + max(season, layout.back) + n)
         n_cut = panel.lengths - end.lengths
         sums, counts = np.zeros((len(panel), panel.targets.shape[1])), np.zeros_like(n_cut)
         if panel.changes is not None:

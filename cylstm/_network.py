@@ -689,7 +689,8 @@ class Network:
 
     def without_embedding(self):
         """This network, parameters shared, with the vectors of tokens as its inputs."""
-        return self._variant(vocabulary=0)
+        architecture = replace(self.architecture, vocabulary=0)
+        return Network.around(architecture, self.parameters[: architecture.n_parameters])
 
     def _variant(self, **changes):
         return Network.around(replace(self.architecture, **changes), self.parameters)

@@ -47,7 +47,8 @@ def _parts(model):
     a = model._network.architecture
     units = " + ".join(map(str, a.hidden_layer_sizes))
     yield f"Layers: {units} units, {a.cell}{', both directions' * a.bidirectional}"
-    yield f"Head: {a.n_features} numbers ({a.pooling}) to {a.n_scores} scores, {a.loss}"
+    of = f"of each of {a.n_ahead} steps ahead" if a.n_ahead else f"({a.pooling})"
+    yield f"Head: {a.n_features} numbers {of} to {a.n_scores} scores, {a.loss}"
     yield f"Weights: {a.n_parameters:,}, {a.weights or a.dtype}"
     if hasattr(model, "vocabulary_"):
         yield f"Vocabulary: {len(model.vocabulary_):,} {model._vocabulary.kind}"

@@ -94,6 +94,12 @@ class WindowLayout:
         horizon follows from that of the context."""
         return self.horizon if len(self.gaps["known"]) else 0
 
+    @property
+    def back(self) -> int:
+        """How many steps before a step of the horizon the network reads a value: whole
+        seasons, from before the origin."""
+        return -(-self.n_ahead // self.season) * self.season
+
     def learn_columns(self, panel: Panel, lengths: np.ndarray) -> None:
         """Gaps, means and deviations of the columns, from the first steps of each series."""
         part = panel.first(lengths)
@@ -162,8 +168,8 @@ class SeriesInputs:
     ----------
     layout : WindowLayout
     panel : Panel
-    future : array of shape (n_series, horizon, n_known), optional
-        What is known of the steps after each series.
+    future : array of shape (n_series, n_future, n_known), optional
+        What is known of the steps after each series, of the horizon or the first of it.
 
     Attributes
     ----------
@@ -179,7 +185,7 @@ class SeriesInputs:
         self.lengths = panel.lengths
         self._moved = future is not None  # rows are elsewhere than in the panel
         if self._moved:
-            lengths = panel.lengths + layout.horizon
+            lengths = panel.lengths + future.shape[1]
             self.starts = np.cumsum(lengths) - lengths
             self._ends = self.starts + lengths
             self.n_rows = int(lengths.sum())
@@ -211,11 +217,9 @@ class SeriesInputs:
         known = self._laid_out(panel.known)
         ahead = None
         if future is not None:
-            ahead = self._steps(np.full(len(panel), layout.horizon), panel.lengths)
+            ahead = self._steps(np.full(len(panel), future.shape[1]), panel.lengths)
             known[ahead] = future.reshape(len(ahead), known.shape[1])
         known = layout.standardized("known", known)
-        if ahead is not None:  # the mean where nothing is known of a step
-            known[ahead] = np.nan_to_num(known[ahead])
         if not layout.calendar:
             return known
         if panel.times is None:
@@ -227,7 +231,7 @@ class SeriesInputs:
         if ahead is not None:
             times = np.empty(self.n_rows, panel.times.dtype)
             times[self._steps(self.lengths)] = panel.times[panel.rows()]
-            times[ahead] = panel.future_times(layout.horizon).ravel()
+            times[ahead] = panel.future_times(future.shape[1]).ravel()
         columns, names = calendar_columns(times, layout.calendar, panel.zone)
         if "year" in names:
             year = [names.index("year")]
@@ -309,10 +313,9 @@ class SeriesInputs:
             return []
         lengths = self._ends - self.starts
         rows = self._steps(lengths)
-        back = -(-layout.n_ahead // layout.season) * layout.season
         earlier = np.zeros((self.n_rows, layout.n_targets))
         earlier[rows] = self.filled[
-            np.maximum(rows - back, np.repeat(self.starts + self.first, lengths))
+            np.maximum(rows - layout.back, np.repeat(self.starts + self.first, lengths))
         ]
         return [earlier]
 

@@ -31,6 +31,7 @@ from sklearn.model_selection import GridSearchCV
 
 from cylstm import LSTMForecaster, TimeSeriesOrigins, _forecaster
 from cylstm._linear import LinearPart
+from cylstm._panel import read_panel
 from cylstm._training import NonFiniteLossError
 from cylstm._windows import SeriesInputs
 
@@ -1103,3 +1104,47 @@ def test_wrong_parameters_are_named(name, value):
 def test_defaults_fit_a_plain_series():
     model = LSTMForecaster(12, random_state=0, max_iter=2)
     assert model.fit(columns(300, 0)[:, 0]).predict().shape == (12,)
+
+
+class TestHorizonsOfSeveralSeasons:
+    """With columns known ahead, whose network reads values of whole seasons before."""
+
+    X = columns(120, 0)[:, :2]
+    FUTURE = columns(140, 1)[:12, 1:2]
+
+    @pytest.fixture(params=[1, 4], ids="season {}".format)
+    def model(self, request):
+        settings = {"horizon": 6, "season": request.param, "known": [1], "level": 80}
+        return forecaster(**settings, calibration_windows=5).fit(self.X)
+
+    def test_what_is_kept_of_the_series_is_enough(self, model):
+        future = self.FUTURE[:6]
+        expected = model.predict(self.X, future=future)
+        np.testing.assert_array_equal(model.predict(future=future), expected)
+
+    def test_the_first_of_two_blocks_is_that_of_one(self, model):
+        expected = model.predict(self.X, future=self.FUTURE[:6])
+        for n in (7, 12):
+            found = model.predict(self.X, future=self.FUTURE[:n], horizon=n)
+            np.testing.assert_array_equal(found[:6], expected)
+
+    def test_errors_are_those_of_the_whole_series(self, model, monkeypatch):
+        kept = copy.deepcopy(model._errors)
+        monkeypatch.setattr(model, "_end_of", lambda panel, n=0: panel.last(10**6))
+        model._calibrate(read_panel(self.X, model._roles))
+        for name, errors in kept.items():
+            np.testing.assert_array_equal(errors, model._errors[name])
+
+    @pytest.mark.parametrize("bidirectional", [False, True])
+    def test_a_shorter_horizon_ends_where_it_is_known(self, bidirectional):
+        """As a window at the end of a series that was trained on."""
+        model = forecaster(horizon=6, known=[1], bidirectional=bidirectional).fit(self.X)
+        short = model.predict(self.X, future=self.FUTURE[:4], horizon=4)
+        whole = model.predict(self.X, future=self.FUTURE[:6])
+        if not bidirectional:
+            np.testing.assert_array_equal(short, whole[:4])
+        known = np.r_[self.X, np.c_[np.zeros(4), self.FUTURE[:4]]]
+        inputs = SeriesInputs(model._layout, read_panel(known, model._roles))
+        windows = inputs.make_windows(np.zeros(1, int), np.array([len(self.X)]))
+        expected = model._forecast(inputs, windows)[0, :4, :, 0]
+        np.testing.assert_array_equal(short, expected)

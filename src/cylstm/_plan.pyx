@@ -117,6 +117,8 @@ cdef class Plan:
             raise ValueError(
                 f"{len(layers)} layers were given, at most {MAX_LAYERS} are possible."
             )
+        if n_ahead and (per_step or pooling != "last"):
+            raise ValueError("n_ahead goes with neither per_step nor pooling.")
         cdef network_plan* plan = &self.plan
         cdef layer_plan* layer
         memset(plan, 0, sizeof(network_plan))

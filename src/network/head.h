@@ -1,6 +1,6 @@
 /* The linear head and the loss. M rows: the packed rows of a chunk where there are scores per step,
- * else one, or n_ahead, for each row of a shard. It is a packed product like those of the layers, so that the scores of
- * a row have the same bits in any batch. */
+ * else one, or n_ahead, for each row of a shard. It is a packed product like those of the layers,
+ * so that the scores of a row have the same bits in any batch. */
 
 typedef struct {
     const head_plan *plan;

@@ -71,9 +71,10 @@ static void stack_take_memory(
             st->scratch.panel = panel;
         }
     }
-    if (plan->packed)
-        st->scratch.inputs =
-            arena_take(memory, min_of(N, STEPS_AT_ONCE) * plan->deepest, item, t->training);
+    if (plan->packed) /* for rows of layers or of the head */
+        st->scratch.inputs = arena_take(
+            memory, min_of(max_of(N, B * plan_n_head_rows(plan)), STEPS_AT_ONCE) * plan->deepest,
+            item, t->training);
     else
         st->scratch.inputs = arena_take(memory, N * plan->widest_units, item,
                                         t->training && (t->ragged || masked));

@@ -70,7 +70,8 @@ typedef struct {
     void *state_out;           /* (B, n_state), or NULL */
     void *scores;              /* (B, K), per step (*, K) by the rows of values; or NULL */
     void *features;            /* (B, D), per step (*, D); or NULL */
-    /* (With n_ahead all three have a row for each step ahead of each sequence.) */
+    /* (With n_ahead targets, scores and features have a row for each step ahead of each
+     * sequence.) */
     double *step_losses;       /* (*,) by the rows of values; or NULL */
     void **traces;             /* for each layer (*, (n_gates + 1) H + R): gates, c, h; or NULL */
     void *input_gradients;     /* (*, I), or NULL */
