@@ -499,7 +499,7 @@ def _try_out(transformer, state):
             raise ValueError("MissingIndicator has features_ that there are not")
         return
     largest = max((x.size for x in state.values() if isinstance(x, np.ndarray)), default=0)
-    if type(n) is not int or n < 1 or n > max(largest, MOST_FEATURES):
+    if type(n) is not int or not 1 <= n <= (largest or MOST_FEATURES):
         raise ValueError(f"{name} has n_features_in_={shown(n)}")
     if not largest:
         return
