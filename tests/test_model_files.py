@@ -184,13 +184,13 @@ def test_splitters_and_sequences_as_parameters(path):
         pd.CategoricalDtype(["b", "a"], ordered=True),
         "string[python]",
         "object",
-        pd.StringDtype("pyarrow", na_value=np.nan),
+        "string[pyarrow]",
     ],
     ids=str,
 )
 def test_ids_of_any_dtype(dtype, path):
     """Pickles keep it; files at least the values."""
-    if "pyarrow" in str(getattr(dtype, "storage", "")):
+    if dtype == "string[pyarrow]":
         pytest.importorskip("pyarrow")
     frame = LONG[LONG.unique_id != "c"].astype({"unique_id": dtype})
     model = forecaster().fit(frame)
