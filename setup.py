@@ -92,8 +92,8 @@ def compile_args():
 
 # What Cython makes only calls the kernels, and takes two thirds of the room at -Os. What
 # composes the kernels is as fast at -O2, where it takes 70% (measured with 32 to 128 units,
-# dropout, tokens and attention). Kernels in double precision for x86 CPUs without AVX2 are 1.15
-# to 1.3 times as fast at -O3, but take 1.4 times the room.
+# dropout, tokens and attention). Kernels in double precision for x86 CPUs without AVX2 are
+# 1.15 to 1.3 times as fast at -O3, but take 1.4 times the room.
 BINDING_FLAGS = ["-Os"]
 SMALLER_FLAGS = ["-O2"]
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
