@@ -1,6 +1,6 @@
 """How near to its level the coverage of calibrated intervals is at each step ahead.
 
-    python benchmarks/coverage.py PATH
+    python benchmarks/interval_coverage.py PATH
 
 PATH is a folder with m4_hourly/m4_hourly.npz and m3_monthly/m3_monthly.npz, as
 bench_forecast.py takes it. Intervals around the seasonal naive forecast, which learns nothing
