@@ -94,7 +94,7 @@ def save(model: Any, path: _files.PathLike, *, optimizer: bool = False) -> None:
     True
     """
     writer = _Writer(optimizer)
-    written = writer.write(model, "")
+    written = writer.write_object(model, "")
     # What could not be read later is refused now.
     _Reader(writer.tensors).read_all(written)
     metadata = {"kind": "model", "version": VERSION, "model": written}
@@ -193,14 +193,14 @@ class _Writer:
             return self._write_random_state(value, where)
         if kind is Network:
             return self._write_network(value, where)
-        return self._write_object(value, where)
+        return self.write_object(value, where)
 
     def _pairs(self, values, where):
         return [
             [self.write(k, where), self.write(x, f"{where}.{k}")] for k, x in values.items()
         ]
 
-    def _write_object(self, value, where):
+    def write_object(self, value, where):
         kind, name = type(value), type(value).__name__
         if _is_public(value):
             left_out = LEFT_OUT if self._optimizer else LEFT_OUT + TO_TRAIN

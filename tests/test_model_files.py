@@ -367,7 +367,10 @@ class MyRegressor(LSTMRegressor):
     [
         (MyRegressor(), "The model is of type MyRegressor, which no file of cylstm can hold."),
         (Doubler(), "The model is of type Doubler, which"),
-        (StandardScaler().fit(COLUMNS).mean_, "it has no model"),
+        (StandardScaler().fit(COLUMNS).mean_, "The model is of type ndarray, which no file"),
+        (None, "The model is of type NoneType, which no file of cylstm can hold"),
+        ([LSTMRegressor()], "The model is of type list, which no file of cylstm can hold"),
+        (MODELS["classifier"][0]._network.architecture, "it has no model"),
         (
             StepwiseTransformer(Doubler()).fit(X),
             "transformer is of type Doubler, which no file of cylstm can hold: beside "

@@ -322,6 +322,21 @@ def test_a_network_with_scores_ahead_needs_seams():
         network.stream(1)
 
 
+@pytest.mark.parametrize("other", [{"per_step": True}, {"pooling": "mean"}], ids=str)
+def test_scores_ahead_go_with_no_others(other):
+    with pytest.raises(ValueError, match="n_ahead goes with neither per_step nor pooling"):
+        make_network(n_ahead=N_AHEAD, **other)
+
+
+def test_steps_of_another_width_are_refused():
+    """Memory beyond them would be read."""
+    network = make_network()
+    steps = np.zeros((4, network.architecture.n_inputs + 1), np.float32)
+    sequences = Sequences(steps, np.zeros(1, np.int64), np.full(1, 4))
+    with pytest.raises(ValueError, match="Steps have 4 numbers, not 3"):
+        network.forward(sequences, 1)
+
+
 def test_a_series_far_from_0_keeps_its_digits():
     windows = make_windows(LENGTHS["ragged"])
     windows.values[:] = np.rint(windows.values)
