@@ -23,6 +23,16 @@ enum {
     THIN_SCORES = 2,
     /* Rows of the left operand that stay in cache from panel to panel. */
     ROWS_AT_ONCE = 96,
+    /* Terms of a sum from one visit of the output to the next: of a panel of AVX-512 256 KB, which
+     * stay in the second-level cache from tile to tile. On Zen 5, with 1 MB of it, dL/dz U' of 32
+     * and 64 rows went from 239 and 235 to 258 and 259 GFLOP/s at 1024 units, from 180 and 208 to
+     * 254 and 256 at 2048; 512 terms were 1 to 3% slower at 512 units. */
+    TERMS_AT_ONCE = 1024,
+    /* Tiles of rows from which they fetch what comes after a panel meanwhile, where the weights
+     * exceed a core's own cache: x W + h U of 32 rows went from 241 to 255 GFLOP/s at 1024 units,
+     * from 206 to 254 at 2048. With two tiles each term had to fetch two lines, which was slower
+     * than the CPU's own prefetching. */
+    FETCHING_TILES = 3,
     /* Rows evict each other from a cache where they are further apart than FAR_APART numbers and
      * by a multiple of COLLIDING_BYTES, and are copied side by side first. That is worth 7% of a
      * training step with AVX2 at 256 units; at 650 units a copy would take 6% of the products of
@@ -73,8 +83,8 @@ enum {
      * work at a batch of 32. */
     SMALL_SHARD_ROWS = 8,
     FEW_ROWS = 64,
-    /* Packed weights of a layer (numbers, 2 MB in float32) from which it is wide, and its shards
-     * have more rows: at (32, 30, 64, 512) one shard, whose units two threads share, is 7% faster
+    /* Packed weights (numbers, 2 MB in float32) from which they are wide, so that products fetch
+     * them ahead, and a layer's shards have more rows: at (32, 30, 64, 512) one shard, whose units two threads share, is 7% faster
      * than four of 8 rows, at (20, 20, 200, 200) one is 5% slower than two of 10. */
     WIDE_WEIGHTS = 1 << 19,
     WIDE_SHARD_ROWS = 32,
@@ -98,8 +108,8 @@ enum {
      * had the core for a time slice. With one and two busy processes a call that takes 0.6 ms on
      * one thread took up to 160 and 316 ms with yields alone, 20 and 30 with sleeps. */
     LONG_YIELD = 500000,
-    /* Whether teams are faster is found out: by the first calls in turn, then by trials of the
-     * slower way. The calls between trials double while trials lose, or win by luck. */
+    /* Whether teams are faster is found out: by the first calls in turn, a team's first, then by
+     * trials of the slower way. The calls between trials double while trials lose, or win by luck. */
     FIRST_CALLS = 8,
     TRIAL_CALLS = 2,
     TRIALS_APART = 16,

@@ -199,7 +199,7 @@ cdef team_record* record_of(const network_plan* p, const task* t) noexcept:
 cdef bint choose(team_record* r) noexcept:
     """Whether teams are to share the next call: the faster way, now and then the other."""
     if r.n_first < FIRST_CALLS:
-        return r.n_first % 2
+        return r.n_first % 2 == 0
     if r.left == 0:
         r.n_calls -= 1
         if r.n_calls <= 0:

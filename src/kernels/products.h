@@ -12,20 +12,24 @@
  * A tile is at most 6 rows by 4 vectors of a product, held in registers over the whole sum:
  * with 32 registers 24 sums, 4 vectors of the panel and a broadcast number. With 16 registers
  * a tile of more than 3 rows is done in two halves of 2 vectors. Every sum runs over its terms
- * in order, so that the bits of a row depend on no other row. */
+ * in order, so that the bits of a row depend on no other row; that it is left in memory after some
+ * terms and goes on from there changes none. */
 
 #define PANEL (TILE_VECTORS * VECTOR_SIZE)
+#define NUMBERS_OF_LINE (CACHE_LINE / (ptrdiff_t)sizeof(real))
 
 _Static_assert(TILE_ROWS == 6 && TILE_VECTORS == 4, "any_tile lists these");
 _Static_assert(PANEL <= WIDEST_PANEL, "scratch holds a panel");
 _Static_assert(BLOCK_UNITS % VECTOR_SIZE == 0, "a block is whole vectors");
 _Static_assert(HEAD_BLOCK % BLOCK_UNITS == 0, "a block of the head is whole blocks");
 
-/* Rows and vectors are constants wherever this is inlined; all loops over them unroll. */
+/* Rows, vectors and `fetch` are constants wherever this is inlined; all loops over them unroll.
+ * With `fetch` each term also fetches a cache line of what the tiles after this one multiply, from
+ * `ahead` on. */
 INLINE void tile(
-    const int rows, const int vectors, int n_parts, const columns *parts,
+    const int rows, const int vectors, const int fetch, int n_parts, const columns *parts,
     ptrdiff_t first_row, const real *panel, ptrdiff_t panel_width, real *out,
-    ptrdiff_t out_width, int accumulate)
+    ptrdiff_t out_width, int accumulate, const real *ahead)
 {
     vec sum[TILE_ROWS][TILE_VECTORS];
 UNROLL(6)
@@ -44,6 +48,10 @@ UNROLL(4)
         for (ptrdiff_t repeat = 0; repeat <= parts[p].repeats; repeat++, a += gap)
             for (ptrdiff_t k = 0; k < n; k++) {
                 vec b[TILE_VECTORS];
+                if (fetch) {
+                    __builtin_prefetch(ahead, 0, 2); /* into the second-level cache */
+                    ahead += NUMBERS_OF_LINE;
+                }
 UNROLL(4)
                 for (int v = 0; v < vectors; v++)
                     b[v] = *(const vec_in_memory *)(panel + v * VECTOR_SIZE);
@@ -66,32 +74,37 @@ UNROLL(4)
             *(vec_in_memory *)(out + r * out_width + v * VECTOR_SIZE) = sum[r][v];
 }
 
-#define TILE(rows, vectors, skip)                                                         \
-    tile(rows, vectors, n_parts, parts, first_row, panel + (skip) * VECTOR_SIZE,          \
-               panel_width, out + (skip) * VECTOR_SIZE, out_width, accumulate)
+#define TILE(rows, vectors, fetch, skip)                                                  \
+    tile(rows, vectors, fetch, n_parts, parts, first_row, panel + (skip) * VECTOR_SIZE,   \
+         panel_width, out + (skip) * VECTOR_SIZE, out_width, accumulate, ahead)
 #define TILES(rows)                                                                       \
     case rows:                                                                            \
         if (SIMD_REGISTERS < 32 && rows > 3 && vectors > 2) {                             \
-            TILE(rows, 2, 0);                                                             \
+            TILE(rows, 2, 0, 0);                                                          \
             if (vectors == 3)                                                             \
-                TILE(rows, 1, 2);                                                         \
+                TILE(rows, 1, 0, 2);                                                      \
+            else if (ahead)                                                               \
+                TILE(rows, 2, 1, 2);                                                      \
             else                                                                          \
-                TILE(rows, 2, 2);                                                         \
+                TILE(rows, 2, 0, 2);                                                      \
         }                                                                                 \
+        else if (vectors == 4 && rows > 3 && ahead)                                       \
+            TILE(rows, 4, 1, 0);                                                          \
         else if (vectors == 4)                                                            \
-            TILE(rows, 4, 0);                                                             \
+            TILE(rows, 4, 0, 0);                                                          \
         else if (vectors == 3)                                                            \
-            TILE(rows, 3, 0);                                                             \
+            TILE(rows, 3, 0, 0);                                                          \
         else if (vectors == 2)                                                            \
-            TILE(rows, 2, 0);                                                             \
+            TILE(rows, 2, 0, 0);                                                          \
         else                                                                              \
-            TILE(rows, 1, 0);                                                             \
+            TILE(rows, 1, 0, 0);                                                          \
         break;
 
+/* `ahead`, or NULL: where whole panels fetch from, in tiles of more than 3 rows. */
 static void any_tile(
     int rows, int vectors, int n_parts, const columns *parts, ptrdiff_t first_row,
     const real *panel, ptrdiff_t panel_width, real *out, ptrdiff_t out_width,
-    int accumulate)
+    int accumulate, const real *ahead)
 {
     switch (rows) {
         TILES(1)
@@ -118,6 +131,64 @@ static inline ptrdiff_t columns_of_gates(
     return min_of(end, width);
 }
 
+/* The terms from `from` to `to` of sums over all columns of some parts, as parts again: at most
+ * three for each, how many is returned. */
+static int some_terms(
+    int n_parts, const columns *parts, ptrdiff_t from, ptrdiff_t to, columns *some)
+{
+    int n_some = 0;
+    for (int p = 0; p < n_parts; p++) {
+        const ptrdiff_t n = parts[p].n, n_terms = n * (1 + parts[p].repeats);
+        const ptrdiff_t end = min_of(to, n_terms);
+        for (ptrdiff_t k = from > 0 ? from : 0; k < end;) {
+            columns *part = some + n_some++;
+            *part = parts[p];
+            part->start += k / n * part->apart + k % n * part->step;
+            part->repeats = 0;
+            if (k % n == 0 && end - k >= n)
+                part->repeats = (end - k) / n - 1; /* as many as are whole */
+            else
+                part->n = min_of(n - k % n, end - k);
+            k += part->n * (1 + part->repeats);
+        }
+        from -= n_terms;
+        to -= n_terms;
+    }
+    return n_some;
+}
+
+/* Rows `first` to `last` of A times a panel, `wanted` columns of it: Out, which starts at the first
+ * row, or Out += with `accumulate`. `ahead`, or NULL: the panel that comes next, of as many
+ * numbers. */
+static void rows_times_panel(
+    ptrdiff_t first, ptrdiff_t last, int n_parts, const columns *parts, const real *panel,
+    ptrdiff_t width, ptrdiff_t wanted, real *out, ptrdiff_t out_width, int accumulate,
+    const real *ahead, ptrdiff_t share)
+{
+    const int vectors = (int)((wanted + VECTOR_SIZE - 1) / VECTOR_SIZE);
+    int rows;
+    for (ptrdiff_t r = first; r < last; r += rows, out += rows * out_width) {
+        /* Tiles of about equal rows: 8 are 4 and 4, where 2 would wait for b. */
+        const ptrdiff_t tiles = (last - r + TILE_ROWS - 1) / TILE_ROWS;
+        rows = (int)((last - r + tiles - 1) / tiles);
+        if (wanted % VECTOR_SIZE == 0) {
+            any_tile(rows, vectors, n_parts, parts, r, panel, width, out, out_width, accumulate,
+                     ahead);
+        }
+        else {
+            real whole[TILE_ROWS * PANEL];
+            for (int k = 0; k < rows && accumulate; k++)
+                memcpy(whole + k * PANEL, out + k * out_width, (size_t)wanted * sizeof(real));
+            any_tile(rows, vectors, n_parts, parts, r, panel, width, whole, PANEL, accumulate,
+                     ahead);
+            for (int k = 0; k < rows; k++)
+                memcpy(out + k * out_width, whole + k * PANEL, (size_t)wanted * sizeof(real));
+        }
+        if (ahead)
+            ahead += share;
+    }
+}
+
 /* Out = A P, or Out += A P with `accumulate`, for the columns from `first` to `last`, which are
  * starts of blocks (or the last column), and of them for the gates that see A; where it does not
  * accumulate, those of the others are zeros. A: n rows, its columns in parts, for the rows of P
@@ -129,9 +200,17 @@ static void product(
     ptrdiff_t last, ptrdiff_t n_columns, real *out, ptrdiff_t out_width)
 {
     const ptrdiff_t padded = (n_columns + BLOCK_UNITS - 1) / BLOCK_UNITS * BLOCK_UNITS;
+    const int wide = depth * n_columns >= WIDE_WEIGHTS;
+    ptrdiff_t n_terms = 0;
+    for (int p = 0; p < n_parts; p++)
+        n_terms += parts[p].n * (1 + parts[p].repeats);
+    /* With no terms one visit is left, for zeros. */
+    const ptrdiff_t n_visits = n_terms > 0 ? (n_terms + TERMS_AT_ONCE - 1) / TERMS_AT_ONCE : 1;
+    const ptrdiff_t at_once = (n_terms + n_visits - 1) / n_visits;
     last = min_of(last, n_columns);
     for (ptrdiff_t row = 0; row < n; row += ROWS_AT_ONCE) {
         const ptrdiff_t end = min_of(row + ROWS_AT_ONCE, n);
+        const ptrdiff_t n_tiles = (end - row + TILE_ROWS - 1) / TILE_ROWS;
         ptrdiff_t width;
         for (ptrdiff_t c = first; c < last; c += width) {
             width = min_of(PANEL, min_of(block - c % block, padded - c));
@@ -139,31 +218,22 @@ static void product(
             ptrdiff_t from;
             const ptrdiff_t to = columns_of_gates(
                 seen, min_of(block, padded - c + start), start, wanted, &from);
-            const int vectors = (int)((to - from + VECTOR_SIZE - 1) / VECTOR_SIZE);
-            const real *panel = packed + depth * c + row_of_p * width + from;
-            int rows;
             for (ptrdiff_t r = row; !accumulate && to - from < wanted && r < end; r++)
                 memset(out + r * out_width + c, 0, (size_t)wanted * sizeof(real));
-            if (to <= from)
-                continue;
-            for (ptrdiff_t r = row; r < end; r += rows) {
-                /* Tiles of about equal rows: 8 are 4 and 4, where 2 would wait for b. */
-                const ptrdiff_t tiles = (end - r + TILE_ROWS - 1) / TILE_ROWS;
-                rows = (int)((end - r + tiles - 1) / tiles);
-                if (wanted % VECTOR_SIZE == 0) {
-                    any_tile(rows, vectors, n_parts, parts, r, panel, width,
-                             out + r * out_width + c + from, out_width, accumulate);
-                    continue;
-                }
-                real whole[TILE_ROWS * PANEL];
-                for (int k = 0; k < rows && accumulate; k++)
-                    memcpy(whole + k * PANEL, out + (r + k) * out_width + c,
-                           (size_t)wanted * sizeof(real));
-                any_tile(rows, vectors, n_parts, parts, r, panel, width, whole, PANEL,
-                         accumulate);
-                for (int k = 0; k < rows; k++)
-                    memcpy(out + (r + k) * out_width + c, whole + k * PANEL,
-                           (size_t)wanted * sizeof(real));
+            for (ptrdiff_t visit = 0; visit < n_visits && from < to; visit++) {
+                const ptrdiff_t term = visit * at_once;
+                const ptrdiff_t n_now = min_of(at_once, n_terms - term);
+                const real *panel = packed + depth * c + (row_of_p + term) * width;
+                columns some[3 * MAX_PARTS];
+                const int n_some =
+                    n_visits == 1 ? n_parts
+                                  : some_terms(n_parts, parts, term, term + n_now, some);
+                /* In memory the terms after these follow them, after the last the next panel. */
+                rows_times_panel(
+                    row, end, n_some, n_visits == 1 ? parts : some, panel + from, width, to - from,
+                    out + row * out_width + c + from, out_width, accumulate || visit > 0,
+                    wide && n_tiles >= FETCHING_TILES ? panel + n_now * width : NULL,
+                    min_of(n_now * width / n_tiles, n_now * NUMBERS_OF_LINE));
             }
         }
     }
@@ -243,10 +313,10 @@ static void transposed_product(
                 if (to <= from)
                     continue;
                 /* The sums of the next tile, which come from afar in wide layers. */
-                for (ptrdiff_t j = 0; j < TILE_ROWS * width; j += CACHE_LINE / (int)sizeof(real))
+                for (ptrdiff_t j = 0; j < TILE_ROWS * width; j += NUMBERS_OF_LINE)
                     __builtin_prefetch(out + rows * width + j, 1);
                 any_tile(rows, (int)((to - from) / VECTOR_SIZE), 1, &transposed, 0, panel + from,
-                         stride, out + from, width, accumulate);
+                         stride, out + from, width, accumulate, NULL);
                 out += rows * width;
             }
         }
@@ -313,12 +383,12 @@ static void multiply(
                             __builtin_prefetch(out + (rows + i) * ldc + j * VECTOR_SIZE, 1);
                     if (wanted % VECTOR_SIZE == 0) {
                         any_tile(rows, vectors, 1, &part, r, panel, width, out, ldc,
-                                       from > 0);
+                                       from > 0, NULL);
                         continue;
                     }
                     real whole[TILE_ROWS * PANEL];
                     any_tile(rows, vectors, 1, &part, r, panel, width, whole, PANEL,
-                                   0);
+                                   0, NULL);
                     for (int i = 0; i < rows; i++)
                         for (ptrdiff_t j = 0; j < wanted; j++)
                             out[i * ldc + j] =

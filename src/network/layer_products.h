@@ -109,8 +109,8 @@ static void product_with_states(
         gates_by_blas(l, seeing->rows, n, R, a, l->weights + p->weight_hh, 0, out);
 }
 
-/* The columns of dZ of the gates that see an operand, without padding: at most 1 + MAX_GATES
- * parts; return how many. */
+/* The columns of dZ of the gates that see an operand, without padding: at most MAX_PARTS parts;
+ * return how many. */
 static int parts_of_dz(
     const layer_plan *p, const gates_seeing *seeing, const real *dz, columns *parts)
 {
@@ -139,7 +139,7 @@ static void product_with_dz(
     const real *dz, ptrdiff_t rows_at, ptrdiff_t n_columns, ptrdiff_t first, ptrdiff_t last,
     real *out, ptrdiff_t out_width)
 {
-    columns parts[1 + MAX_GATES];
+    columns parts[MAX_PARTS];
     const int n_parts = parts_of_dz(l->plan, seeing, dz, parts);
     l->kernels->product(
         n, n_parts, parts, l->plan->columns.n_units * (seeing->last - seeing->first), 0, 0,

@@ -388,8 +388,6 @@ static real *make_parts(
     return dense;
 }
 
-enum { MAX_PARTS = 5 };
-
 static void check_product(
     ptrdiff_t n, int n_parts, ptrdiff_t depth, ptrdiff_t step, ptrdiff_t n_columns,
     ptrdiff_t block, ptrdiff_t first, ptrdiff_t last)
@@ -553,7 +551,38 @@ static void check_ranges(void)
                         check_range(n, 3, 5, BLOCK_UNITS, 2, seen, accumulate);
                         if (n_gates == 4)
                             check_range(n, 2, 7, BLOCK_UNITS / 4, 1, seen, accumulate);
+                        if (first < 2 && n == 8) /* in visits that end within a run, or with it */
+                            check_range(n, 67, 33 - first, BLOCK_UNITS, 1, seen, accumulate);
                     }
+}
+
+/* Sums over so many terms that they are left in memory on the way: of the same bits wherever that
+ * is, and whichever rows come with a row. */
+static void check_visits(ptrdiff_t n, ptrdiff_t depth, ptrdiff_t n_columns, ptrdiff_t cut)
+{
+    const ptrdiff_t padded = up_to(n_columns, BLOCK_UNITS), block = 4 * BLOCK_UNITS;
+    real *x = numbers(n * depth, 1), *packed = numbers(padded * depth, 1);
+    real *out = numbers(n * n_columns, 1), *other = numbers(n * n_columns, 1);
+    const columns whole = {x, depth, 1, depth, 0, 0}, start = {x, depth, 1, cut, 0, 0};
+    const columns rest = {x + cut, depth, 1, depth - cut, 0, 0};
+    int same;
+    k->product(n, 1, &whole, depth, 0, 0, ALL_GATES, packed, block, 0, padded, n_columns, out,
+               n_columns);
+    k->product(n, 1, &start, depth, 0, 0, ALL_GATES, packed, block, 0, padded, n_columns, other,
+               n_columns);
+    k->product(n, 1, &rest, depth, cut, 1, ALL_GATES, packed, block, 0, padded, n_columns, other,
+               n_columns);
+    same = !memcmp(out, other, (size_t)(n * n_columns) * sizeof(real));
+    expect(same, "product, its sums cut",
+           SIZES("%td rows, %td deep, cut at %td", n, depth, cut));
+    for (ptrdiff_t r = 0; r < n; r++) {
+        const columns row = {x + r * depth, depth, 1, depth, 0, 0};
+        k->product(1, 1, &row, depth, 0, 0, ALL_GATES, packed, block, 0, padded, n_columns,
+                   other + r * n_columns, n_columns);
+    }
+    same = !memcmp(out, other, (size_t)(n * n_columns) * sizeof(real));
+    expect(same, "product, each row by itself", sizes);
+    free(x), free(packed), free(out), free(other);
 }
 
 static void check_products(void)
@@ -569,6 +598,13 @@ static void check_products(void)
         }
     check_product(3, 2, 300, 1, 33, 64, 0, 48);
     check_product(3, 1, 1, 1, 70, 64, 0, 64);
+    /* Sums in several visits of the output, of any parts; where weights are many they are fetched
+     * ahead. */
+    check_product(7, 4, TERMS_AT_ONCE + 1, 1, 17, 64, 0, 32);
+    check_product(14, 5, 2 * TERMS_AT_ONCE, 14, 70, 16, 16, 64);
+    check_product(19, 2, 2 * TERMS_AT_ONCE + 5, 1, WIDE_WEIGHTS / 2 / TERMS_AT_ONCE, 64, 0, 128);
+    check_visits(5, 2 * TERMS_AT_ONCE + 3, 70, 100);
+    check_visits(20, TERMS_AT_ONCE + 1, WIDE_WEIGHTS / TERMS_AT_ONCE, TERMS_AT_ONCE - 1);
     for (int r = 0; r < 11; r++)
         for (ptrdiff_t width = BLOCK_UNITS; width < 160; width += 3 * BLOCK_UNITS) {
             const ptrdiff_t block = blocks[(r + width / BLOCK_UNITS) % 4];
