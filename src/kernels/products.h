@@ -361,6 +361,10 @@ static void multiply(
                            (size_t)n_rows * sizeof(real));
                 part = (columns){a_columns, 1, n_rows, depth, 0, 0};
             }
+            const ptrdiff_t n_tiles =
+                (n + PANEL - 1) / PANEL * ((n_rows + TILE_ROWS - 1) / TILE_ROWS);
+            const ptrdiff_t share = (depth + n_tiles - 1) / n_tiles;
+            ptrdiff_t fetched = transpose_a && row + n_rows < m ? 0 : depth;
             for (ptrdiff_t first = 0; first < n; first += PANEL) {
                 const ptrdiff_t wanted = min_of(PANEL, n - first);
                 const int vectors = (int)((wanted + VECTOR_SIZE - 1) / VECTOR_SIZE);
@@ -381,6 +385,11 @@ static void multiply(
                     for (int i = 0; i < rows && r + rows + i < n_rows; i++)
                         for (int j = 0; j < vectors; j++)
                             __builtin_prefetch(out + (rows + i) * ldc + j * VECTOR_SIZE, 1);
+                    /* Some rows of the columns that are copied next. */
+                    for (ptrdiff_t end = min_of(depth, fetched + share); fetched < end; fetched++)
+                        for (ptrdiff_t j = 0; j < ROWS_AT_ONCE; j += NUMBERS_OF_LINE)
+                            __builtin_prefetch(
+                                a + (from + fetched) * lda + row + n_rows + j, 0, 2);
                     if (wanted % VECTOR_SIZE == 0) {
                         any_tile(rows, vectors, 1, &part, r, panel, width, out, ldc,
                                        from > 0, NULL);
