@@ -77,17 +77,19 @@ enum {
 
     /* -- Shards, lanes and teams (network/schedule.c) -- */
 
-    /* Rows of a shard, more or less: up to half as many more where it comes out even. At (128, 100, 64, 256) shards of 8, 12, 18, 24 and 32 rows were 9,
-     * 8, 5, 6 and 16% slower: fewer rows read the weights more often, more leave threads idle
-     * and push history out of the cache. */
+    /* Rows of a shard, more or less: up to half as many more where it comes out even. At
+     * (128, 100, 64, 256) shards of 8, 12, 18, 24 and 32 rows were 9, 8, 5, 6 and 16% slower:
+     * fewer rows read the weights more often, more leave threads idle and push history out of
+     * the cache. */
     SHARD_ROWS = 16,
     /* Batches of fewer than FEW_ROWS are cut into smaller shards, so that four threads have
      * work at a batch of 32. */
     SMALL_SHARD_ROWS = 8,
     FEW_ROWS = 64,
     /* Packed weights (numbers, 2 MB in float32) from which they are wide, so that products fetch
-     * them ahead, and a layer's shards have more rows: at (32, 30, 64, 512) one shard, whose units two threads share, is 7% faster
-     * than four of 8 rows, at (20, 20, 200, 200) one is 5% slower than two of 10. */
+     * them ahead, and a layer's shards have more rows: at (32, 30, 64, 512) one shard, whose units
+     * two threads share, is 7% faster than four of 8 rows, at (20, 20, 200, 200) one is 5% slower
+     * than two of 10. */
     WIDE_WEIGHTS = 1 << 19,
     WIDE_SHARD_ROWS = 32,
     /* And from which (16 MB) they have more still: one core multiplies 16, 32, 64 and 128 rows at
@@ -111,7 +113,9 @@ enum {
      * one thread took up to 160 and 316 ms with yields alone, 20 and 30 with sleeps. */
     LONG_YIELD = 500000,
     /* Whether teams are faster is found out: by the first calls in turn, a team's first, then by
-     * trials of the slower way. The calls between trials double while trials lose, or win by luck. */
+     * trials of the slower way. The calls between trials double while trials lose, or win by
+     * luck. They are few at first: one call that was disturbed makes the faster way seem slower,
+     * and in a script that calls ten times most of the others would then take the slower one. */
     FIRST_CALLS = 8,
     TRIAL_CALLS = 2,
     TRIALS_APART = 4,

@@ -74,3 +74,14 @@ def test_the_largest_tile_of_avx512_stays_in_its_registers(suffix, instructions)
         operands = [operands for _, _, operands in loop]
         assert not any(map(stores_a_vector, operands)), loop
         assert not any(map(touches_the_stack, operands)), loop
+
+
+@pytest.mark.parametrize("suffix", ["ps", "pd"])
+def test_the_peak_of_avx512_is_of_as_many_multiply_adds_as_are_counted(suffix, instructions):
+    loops = [
+        loop
+        for loop in innermost_loops(instructions)
+        # Nothing else than these, the counter and the jump.
+        if count_multiply_adds(loop, suffix) >= len(loop) - 2 > 8
+    ]
+    assert [count_multiply_adds(loop, suffix) for loop in loops] == [12]

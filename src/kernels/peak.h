@@ -4,12 +4,13 @@
 typedef real peak_vec __attribute__((vector_size(SIMD_BYTES)));
 
 /* Run 12 independent chains of x = a x + b for `rounds` rounds; return the floating-point
- * operations done. */
+ * operations done. The compiler must not know a and b: a chain that it finds to stay what it is,
+ * as that from 1 does, it leaves out. */
 static double multiply_adds(long rounds)
 {
+    volatile const real factor = (real)0.999, summand = (real)0.001;
     peak_vec x[12];
-    const peak_vec a = (real)0.999 - (peak_vec){0};
-    const peak_vec b = (real)0.001 - (peak_vec){0};
+    const peak_vec a = factor - (peak_vec){0}, b = summand - (peak_vec){0};
 UNROLL(12)
     for (int k = 0; k < 12; k++)
         x[k] = (real)k - (peak_vec){0};
