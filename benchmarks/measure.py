@@ -21,7 +21,8 @@ def microseconds(functions, repeats):
     once = []
     for function in functions:
         start = time.perf_counter()
-        # The first calls of cylstm find out whether teams of threads are faster.
+        # The first 8 calls of cylstm find out whether teams of threads are faster, where they
+        # do not take too long.
         for _ in range(10):
             function()
             if time.perf_counter() - start > 2:

@@ -23,15 +23,16 @@ enum {
     THIN_SCORES = 2,
     /* Rows of the left operand that stay in cache from panel to panel. */
     ROWS_AT_ONCE = 96,
-    /* Terms of a sum from one visit of the output to the next: of a panel of AVX-512 256 KB, which
-     * stay in the second-level cache from tile to tile. On Zen 5, with 1 MB of it, dL/dz U' of 32
-     * and 64 rows went from 239 and 235 to 258 and 259 GFLOP/s at 1024 units, from 180 and 208 to
-     * 254 and 256 at 2048; 512 terms were 1 to 3% slower at 512 units. */
+    /* At most so many terms of a sum are added between two visits of the output: 256 KB of a panel
+     * of AVX-512, which stay in the second-level cache from tile to tile. On Zen 5, with 1 MB of
+     * it, dL/dz U' of 32 and 64 rows went from 239 and 235 to 258 and 259 GFLOP/s at 1024 units,
+     * from 180 and 208 to 254 and 256 at 2048; 512 terms were 1 to 3% slower at 512 units. */
     TERMS_AT_ONCE = 1024,
-    /* Tiles of rows from which they fetch what comes after a panel meanwhile, where the weights
-     * exceed a core's own cache: x W + h U of 32 rows went from 241 to 255 GFLOP/s at 1024 units,
-     * from 206 to 254 at 2048. With two tiles each term had to fetch two lines, which was slower
-     * than the CPU's own prefetching. */
+    /* With at least so many tiles of rows, whole panels of wide weights fetch what is multiplied
+     * next meanwhile, a line at each term: three tiles three quarters of a panel, four all of it.
+     * x W + h U of 32 rows went from 241 to 255 GFLOP/s at 1024 units, from 206 to 254 at 2048.
+     * With two tiles each term had to fetch two lines, which was slower than the CPU's own
+     * prefetching. */
     FETCHING_TILES = 3,
     /* Rows evict each other from a cache where they are further apart than FAR_APART numbers and
      * by a multiple of COLLIDING_BYTES, and are copied side by side first. That is worth 7% of a
@@ -114,8 +115,8 @@ enum {
     LONG_YIELD = 500000,
     /* Whether teams are faster is found out: by the first calls in turn, a team's first, then by
      * trials of the slower way. The calls between trials double while trials lose, or win by
-     * luck. They are few at first: one call that was disturbed makes the faster way seem slower,
-     * and in a script that calls ten times most of the others would then take the slower one. */
+     * luck. Only 4 calls come before the first trial: a disturbed call that makes the faster way
+     * seem slower is put right after some 10 calls, with 16 after 30. */
     FIRST_CALLS = 8,
     TRIAL_CALLS = 2,
     TRIALS_APART = 4,

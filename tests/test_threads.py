@@ -57,6 +57,9 @@ def test_the_faster_of_teams_and_none_is_taken():
     assert np.mean(_engine.choices(calls(1, 0.7))) > 0.99
     assert np.mean(_engine.choices(calls(1, 3))) < 0.01
     assert _engine.choices(calls(1, 0.7))[0]  # a script may call once
+    disturbed = calls(1, 0.7, 60)
+    disturbed[8, 1] = 30
+    assert np.sum(_engine.choices(disturbed)) > 40
     # On a busy machine a team is often as fast as ever, and sometimes waits for a time slice.
     waits = np.random.default_rng(0).random(20_000) < 0.2
     assert np.mean(_engine.choices(calls(1, np.where(waits, 30, 0.6)))) < 0.05

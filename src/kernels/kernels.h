@@ -17,8 +17,8 @@ typedef struct {
     ptrdiff_t repeats, apart;
 } columns;
 
-/* Of a product's left operand: all that one can have, x, h and r h or the gates of a block and of
- * the last one. */
+/* The most parts of a product's left operand: of dL/dz the whole blocks, and each gate of the last
+ * one. */
 enum { MAX_PARTS = 1 + MAX_GATES };
 
 /* Of the n gates of each block those from `first` to `last`. */

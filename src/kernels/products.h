@@ -24,7 +24,7 @@ _Static_assert(BLOCK_UNITS % VECTOR_SIZE == 0, "a block is whole vectors");
 _Static_assert(HEAD_BLOCK % BLOCK_UNITS == 0, "a block of the head is whole blocks");
 
 /* Rows, vectors and `fetch` are constants wherever this is inlined; all loops over them unroll.
- * With `fetch` each term also fetches a cache line of what the tiles after this one multiply, from
+ * With `fetch` each term also fetches a cache line of what is multiplied after this panel, from
  * `ahead` on. */
 INLINE void tile(
     const int rows, const int vectors, const int fetch, int n_parts, const columns *parts,
@@ -158,8 +158,8 @@ static int some_terms(
 }
 
 /* Rows `first` to `last` of A times a panel, `wanted` columns of it: Out, which starts at the first
- * row, or Out += with `accumulate`. `ahead`, or NULL: the panel that comes next, of as many
- * numbers. */
+ * row, or Out += with `accumulate`. `ahead`, or NULL: what is multiplied next, of which
+ * each tile fetches some, `share` numbers after where the tile before began. */
 static void rows_times_panel(
     ptrdiff_t first, ptrdiff_t last, int n_parts, const columns *parts, const real *panel,
     ptrdiff_t width, ptrdiff_t wanted, real *out, ptrdiff_t out_width, int accumulate,
@@ -191,9 +191,9 @@ static void rows_times_panel(
 
 /* Out = A P, or Out += A P with `accumulate`, for the columns from `first` to `last`, which are
  * starts of blocks (or the last column), and of them for the gates that see A; where it does not
- * accumulate, those of the others are zeros. A: n rows, its columns in parts, for the rows of P
- * from `row_of_p` on. P: `depth` rows, packed in blocks of `block` columns; what it has beyond
- * n_columns, up to a multiple of BLOCK_UNITS, is padding that Out has no room for. */
+ * accumulate, those of the others are zeros. A: n rows, its columns in at most MAX_PARTS parts,
+ * for the rows of P from `row_of_p` on. P: `depth` rows, packed in blocks of `block` columns; what
+ * it has beyond n_columns, up to a multiple of BLOCK_UNITS, is padding that Out has no room for. */
 static void product(
     ptrdiff_t n, int n_parts, const columns *parts, ptrdiff_t depth, ptrdiff_t row_of_p,
     int accumulate, gate_range seen, const real *packed, ptrdiff_t block, ptrdiff_t first,
@@ -224,15 +224,17 @@ static void product(
                 const ptrdiff_t term = visit * at_once;
                 const ptrdiff_t n_now = min_of(at_once, n_terms - term);
                 const real *panel = packed + depth * c + (row_of_p + term) * width;
-                columns some[3 * MAX_PARTS];
+                const real *next = visit + 1 < n_visits
+                                       ? panel + n_now * width
+                                       : packed + depth * (c + width) + row_of_p * width;
+                columns some[3 * MAX_PARTS]; /* each part whole, or cut at both ends */
                 const int n_some =
                     n_visits == 1 ? n_parts
                                   : some_terms(n_parts, parts, term, term + n_now, some);
-                /* In memory the terms after these follow them, after the last the next panel. */
                 rows_times_panel(
                     row, end, n_some, n_visits == 1 ? parts : some, panel + from, width, to - from,
                     out + row * out_width + c + from, out_width, accumulate || visit > 0,
-                    wide && n_tiles >= FETCHING_TILES ? panel + n_now * width : NULL,
+                    wide && n_tiles >= FETCHING_TILES ? next : NULL,
                     min_of(n_now * width / n_tiles, n_now * NUMBERS_OF_LINE));
             }
         }
@@ -341,7 +343,7 @@ static void copy_panel(
         memset(panel + k * width + wanted, 0, (size_t)(width - wanted) * sizeof(real));
 }
 
-/* C (m x n) = op(A) (m x k) op(B) (k x n), row-major as they stand in memory, k at least 1. A
+/* C (m x n) = op(A) (m x k) op(B) (k x n), row-major as they stand in memory, n and k at least 1. A
  * transposed A is copied ROWS_AT_ONCE columns at a time, B panel by panel, into `scratch` of
  * MULTIPLY_SCRATCH numbers. Every sum runs over its terms in order, MULTIPLY_DEPTH at a time. */
 static void multiply(
@@ -363,8 +365,14 @@ static void multiply(
             }
             const ptrdiff_t n_tiles =
                 (n + PANEL - 1) / PANEL * ((n_rows + TILE_ROWS - 1) / TILE_ROWS);
-            const ptrdiff_t share = (depth + n_tiles - 1) / n_tiles;
-            ptrdiff_t fetched = transpose_a && row + n_rows < m ? 0 : depth;
+            /* The columns that are copied next: of more terms, or else the next of them. */
+            const int deeper = from + depth < k;
+            const real *next = a + (deeper ? (from + depth) * lda + row : row + n_rows);
+            ptrdiff_t n_next = 0;
+            if (transpose_a && (deeper || row + n_rows < m))
+                n_next = min_of(MULTIPLY_DEPTH, deeper ? k - from - depth : k);
+            const ptrdiff_t share = n_next > 0 ? (n_next + n_tiles - 1) / n_tiles : 0;
+            ptrdiff_t fetched = 0;
             for (ptrdiff_t first = 0; first < n; first += PANEL) {
                 const ptrdiff_t wanted = min_of(PANEL, n - first);
                 const int vectors = (int)((wanted + VECTOR_SIZE - 1) / VECTOR_SIZE);
@@ -385,11 +393,9 @@ static void multiply(
                     for (int i = 0; i < rows && r + rows + i < n_rows; i++)
                         for (int j = 0; j < vectors; j++)
                             __builtin_prefetch(out + (rows + i) * ldc + j * VECTOR_SIZE, 1);
-                    /* Some rows of the columns that are copied next. */
-                    for (ptrdiff_t end = min_of(depth, fetched + share); fetched < end; fetched++)
+                    for (ptrdiff_t end = min_of(n_next, fetched + share); fetched < end; fetched++)
                         for (ptrdiff_t j = 0; j < ROWS_AT_ONCE; j += NUMBERS_OF_LINE)
-                            __builtin_prefetch(
-                                a + (from + fetched) * lda + row + n_rows + j, 0, 2);
+                            __builtin_prefetch(next + fetched * lda + j, 0, 2);
                     if (wanted % VECTOR_SIZE == 0) {
                         any_tile(rows, vectors, 1, &part, r, panel, width, out, ldc,
                                        from > 0, NULL);

@@ -552,7 +552,7 @@ static void check_ranges(void)
                         if (n_gates == 4)
                             check_range(n, 2, 7, BLOCK_UNITS / 4, 1, seen, accumulate);
                         if (first < 2 && n == 8) /* in visits that end within a run, or with it */
-                            check_range(n, 67, 33 - first, BLOCK_UNITS, 1, seen, accumulate);
+                            check_range(n, 67 - first, 33, BLOCK_UNITS, 1, seen, accumulate);
                     }
 }
 
@@ -585,6 +585,24 @@ static void check_visits(ptrdiff_t n, ptrdiff_t depth, ptrdiff_t n_columns, ptrd
     free(x), free(packed), free(out), free(other);
 }
 
+/* A sum of no terms is zero, or stays what it was. */
+static void check_no_terms(void)
+{
+    real *packed = numbers(BLOCK_UNITS, 1), *out = numbers(2 * BLOCK_UNITS, 1);
+    real *old = copy(out, 2 * BLOCK_UNITS);
+    const columns none = {packed, 0, 1, 0, 0, 0};
+    int good;
+    k->product(2, 1, &none, 1, 0, 1, ALL_GATES, packed, BLOCK_UNITS, 0, BLOCK_UNITS, BLOCK_UNITS,
+               out, BLOCK_UNITS);
+    good = !memcmp(out, old, 2 * BLOCK_UNITS * sizeof(real));
+    k->product(2, 1, &none, 1, 0, 0, ALL_GATES, packed, BLOCK_UNITS, 0, BLOCK_UNITS, BLOCK_UNITS,
+               out, BLOCK_UNITS);
+    for (ptrdiff_t j = 0; j < 2 * BLOCK_UNITS; j++)
+        good &= out[j] == 0;
+    expect(good, "product", "of no terms");
+    free(packed), free(out), free(old);
+}
+
 static void check_products(void)
 {
     static const ptrdiff_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, ROWS_AT_ONCE + 1};
@@ -605,6 +623,8 @@ static void check_products(void)
     check_product(19, 2, 2 * TERMS_AT_ONCE + 5, 1, WIDE_WEIGHTS / 2 / TERMS_AT_ONCE, 64, 0, 128);
     check_visits(5, 2 * TERMS_AT_ONCE + 3, 70, 100);
     check_visits(20, TERMS_AT_ONCE + 1, WIDE_WEIGHTS / TERMS_AT_ONCE, TERMS_AT_ONCE - 1);
+    check_visits(ROWS_AT_ONCE + 20, TERMS_AT_ONCE + 1, WIDE_WEIGHTS / TERMS_AT_ONCE, 7);
+    check_no_terms();
     for (int r = 0; r < 11; r++)
         for (ptrdiff_t width = BLOCK_UNITS; width < 160; width += 3 * BLOCK_UNITS) {
             const ptrdiff_t block = blocks[(r + width / BLOCK_UNITS) % 4];
@@ -659,6 +679,7 @@ static void check_multiplies(void)
             check_multiply(ta, tb, 13, 83, 20, gap);
             check_multiply(ta, tb, 5, 19, MULTIPLY_DEPTH + 30, gap);
             check_multiply(ta, tb, ROWS_AT_ONCE + 3, 16, 40, gap);
+            check_multiply(ta, tb, ROWS_AT_ONCE + 3, 16, MULTIPLY_DEPTH + 5, gap);
         }
     check_multiply(0, 0, MULTIPLY_ROWS + 2, 3, 2, 0);
 }
